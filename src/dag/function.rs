@@ -1,0 +1,54 @@
+//! Compiled-in functions: what a `call` task gets and what it may answer.
+//!
+//! A function never runs in the daemon: the binary executes itself as a worker for one task, so that
+//! a function has a timeout, an output file and an exit status like any other task.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Value;
+use crate::timetable::Timestamp;
+
+/// Why a function failed. `?` works on any error; its chain of sources is written to the task's log.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a function returns.
+pub type Result<T = Outcome, E = Error> = std::result::Result<T, E>;
+
+/// A compiled-in function. What it prints goes to the task's log.
+pub type CallFn = Arc<dyn Fn(&Context) -> Result + Send + Sync>;
+
+/// What a function knows of the attempt it is.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The DAG.
+    pub dag_id: String,
+    /// The run.
+    pub run_id: String,
+    /// The task.
+    pub task_id: String,
+    /// The attempt, from 1.
+    pub try_number: u32,
+    /// What the run is named after: the moment it was due or triggered.
+    pub logical_date: Timestamp,
+    /// The time that this run is about.
+    pub data_interval: Option<(Timestamp, Timestamp)>,
+    /// The run's parameters.
+    pub params: BTreeMap<String, Value>,
+    /// The task's `args`, rendered.
+    pub args: BTreeMap<String, Value>,
+    /// The task's `timeout`, counted from the start of the attempt.
+    pub timeout: Option<Duration>,
+}
+
+/// How a function that did not fail ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Success; the last line printed is the XCom.
+    Done,
+    /// Success, and this is the XCom.
+    Value(Value),
+    /// Nothing to do: skip, and what depends on it by rule.
+    Skip,
+}

@@ -1,0 +1,4 @@
+//! mini-dag: Airflow's model at cron's weight.
+
+pub mod dag;
+pub mod timetable;

@@ -1,0 +1,3 @@
+//! The `mini-dag` program.
+
+fn main() {}

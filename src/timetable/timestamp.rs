@@ -1,0 +1,158 @@
+//! A moment on the wall clock, and its one text form.
+//!
+//! `Display` and `parse` are inverses for every moment between the years 0 and 9999, which are the years RFC 3339 can write.
+
+use std::fmt;
+use std::time::Duration;
+
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+
+/// A moment on the wall clock: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted (POSIX time).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// The text is not an RFC 3339 date and time with a zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimestampError;
+
+impl fmt::Display for TimestampError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a date and time such as 2026-11-22T06:00:00+00:00")
+    }
+}
+
+impl std::error::Error for TimestampError {}
+
+impl Timestamp {
+    /// The last millisecond of the year 9999, the latest moment RFC 3339 can write.
+    pub const MAX: Self = Self(253_402_300_799_999);
+    /// The first millisecond of the year 0.
+    pub const MIN: Self = Self(-62_167_219_200_000);
+
+    /// From milliseconds since the epoch, clamped to [`Timestamp::MIN`] and [`Timestamp::MAX`].
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis).clamp(Self::MIN, Self::MAX)
+    }
+
+    /// From whole seconds since the epoch, clamped as [`Timestamp::from_millis`].
+    pub fn from_secs(secs: i64) -> Self {
+        Self::from_millis(secs.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    pub fn secs(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// The same moment without its fraction of a second.
+    pub fn truncated_to_secs(self) -> Self {
+        Self::from_secs(self.secs())
+    }
+
+    /// This much later, at most [`Timestamp::MAX`].
+    pub fn after(self, duration: Duration) -> Self {
+        Self::from_millis(
+            self.0
+                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
+    /// How long ago `earlier` was; zero if it lies ahead.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Reads RFC 3339 with a zone: `2026-11-22T06:00:00+09:00`, `2026-11-22T06:00:00.5Z`.
+    /// Digits below the millisecond are dropped.
+    pub fn parse(text: &str) -> Result<Self, TimestampError> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError)?;
+        let millis = i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000))
+            .map_err(|_| TimestampError)?;
+        if (Self::MIN.0..=Self::MAX.0).contains(&millis) {
+            Ok(Self(millis))
+        } else {
+            Err(TimestampError)
+        }
+    }
+
+    /// The calendar reading of this moment in UTC.
+    pub fn to_utc(self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+            .to_offset(UtcOffset::UTC)
+    }
+}
+
+/// RFC 3339 in UTC as Airflow writes it: `2026-11-22T06:00:00+00:00`, with `.123` only when there is a fraction.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let utc = self.to_utc();
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+            utc.year(),
+            u8::from(utc.month()),
+            utc.day(),
+            utc.hour(),
+            utc.minute(),
+            utc.second()
+        )?;
+        if utc.millisecond() != 0 {
+            write!(f, ".{:03}", utc.millisecond())?;
+        }
+        f.write_str("+00:00")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_moment_are_inverses() {
+        for millis in [
+            0,
+            1,
+            -1,
+            999,
+            1_795_334_488_160,
+            Timestamp::MIN.0,
+            Timestamp::MAX.0,
+            2_147_483_648_000,
+        ] {
+            let moment = Timestamp::from_millis(millis);
+            assert_eq!(
+                Timestamp::parse(&moment.to_string()),
+                Ok(moment),
+                "{moment}"
+            );
+        }
+        assert_eq!(
+            Timestamp::from_millis(1_795_334_488_160).to_string(),
+            "2026-11-22T08:01:28.160+00:00"
+        );
+    }
+
+    #[test]
+    fn a_zone_is_required_and_honoured() {
+        assert_eq!(
+            Timestamp::parse("2026-11-22T06:00:00+09:00"),
+            Timestamp::parse("2026-11-21T21:00:00Z")
+        );
+        for text in [
+            "",
+            "2026-11-22",
+            "2026-11-22T06:00:00",
+            "2026-02-30T06:00:00Z",
+            "now",
+        ] {
+            assert_eq!(Timestamp::parse(text), Err(TimestampError), "{text}");
+        }
+    }
+}
