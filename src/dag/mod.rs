@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub mod function;
+mod rule;
 mod template;
 mod value;
 
 pub use function::{CallFn, Context, Outcome};
+pub use rule::{Decision, TriggerRule, UpstreamCounts};
 pub use template::{Template, TemplateValue};
 pub use value::Value;
 
@@ -66,9 +68,44 @@ pub struct Dag {
     pub run_timeout: Option<Duration>,
     /// Where the DAG comes from: the path of its file, or `None` when it is compiled in.
     pub source: Option<std::path::PathBuf>,
+    /// Paused when it is seen for the first time.
+    pub is_paused_upon_creation: bool,
     pub(crate) tasks: Vec<Task>,
     /// Task indices, ordered by task id.
     pub(crate) by_id: Vec<TaskIndex>,
+}
+
+/// By identity: every load makes another version, even of the same text.
+impl PartialEq for Dag {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Dag {
+    /// The tasks, in the order they were written.
+    pub fn tasks(&self) -> &[Task] {
+        &self.tasks
+    }
+
+    /// The task at a place.
+    pub fn task(&self, index: TaskIndex) -> &Task {
+        &self.tasks[index.get()]
+    }
+
+    /// The place of every task, ascending.
+    pub fn indices(&self) -> impl Iterator<Item = TaskIndex> + use<> {
+        (0..self.tasks.len()).map(TaskIndex::new)
+    }
+
+    /// The place of a task by its id. O(log n).
+    pub fn find(&self, task_id: &str) -> Option<TaskIndex> {
+        let place = self
+            .by_id
+            .binary_search_by(|i| (*self.task(*i).task_id).cmp(task_id))
+            .ok()?;
+        Some(self.by_id[place])
+    }
 }
 
 /// One task of a checked DAG.
@@ -82,10 +119,18 @@ pub struct Task {
     pub upstream: Vec<TaskIndex>,
     /// The tasks that wait for it, ascending and without repetition.
     pub downstream: Vec<TaskIndex>,
+    /// When it may start, given how its upstreams ended.
+    pub trigger_rule: TriggerRule,
+    /// Larger goes first.
+    pub priority: i64,
     /// How often a failed attempt is repeated; `retries + 1` attempts in all.
     pub retries: u32,
     /// The pause between a failed attempt and the next.
     pub retry_delay: Duration,
+    /// Each pause is twice the one before.
+    pub retry_exponential_backoff: bool,
+    /// The longest pause.
+    pub max_retry_delay: Option<Duration>,
     /// An attempt that runs for longer is stopped and has failed.
     pub timeout: Option<Duration>,
     /// Added to the DAG's `env`, and wins over it.

@@ -1,7 +1,6 @@
 //! A JSON value, for what this program carries but does not look into: params, args, XComs.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// A JSON value. Numbers keep the text they were written with: nothing is rounded on the way through.
 #[derive(Clone, Debug, PartialEq, Eq)]
