@@ -12,5 +12,5 @@ mod wall;
 
 pub use duration::{DURATION_MAX, DurationError, duration_text, parse_duration};
 pub use schedule::{CronLines, Period, Schedule, ScheduleError};
-pub use suggest::suggest_zone;
+pub use suggest::{nearest, suggest_zone};
 pub use timestamp::{Timestamp, TimestampError};

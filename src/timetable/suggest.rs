@@ -2,7 +2,7 @@
 
 /// The nearest of `names` by edits (insert, delete, replace, swap neighbours), letter case ignored; `None` if none is
 /// within a third of the word's length. The first of equals.
-pub(super) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(64).flat_map(char::to_lowercase).collect();
     let edits_max = word.len() / 3;
     names
