@@ -33,7 +33,7 @@ const DAY_OF_WEEK: Field = field(
     "day of week",
     0,
     7,
-    &["sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+    &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
 );
 
 const fn field(name: &'static str, low: u32, high: u32, names: &'static [&'static str]) -> Field {
@@ -169,8 +169,8 @@ impl Reader<'_> {
         let values_span = span.start..span.start + values.len();
         let (first, last) = if values == "*" {
             (self.field.low, self.field.high)
-        } else if let Some((first, last)) = values.split_once('-') {
-            let dash = span.start + first.len();
+        } else if let Some(dash) = values.find('-') {
+            let dash = span.start + dash;
             let (first, last) = (
                 self.value(span.start..dash)?,
                 self.value(dash + 1..values_span.end)?,
@@ -226,8 +226,13 @@ impl Reader<'_> {
 
     fn backwards(&self, span: Range<usize>, first: u32, last: u32) -> ScheduleError {
         let Field { low, high, .. } = *self.field;
+        let from_low = if last == low {
+            low.to_string()
+        } else {
+            format!("{low}-{last}")
+        };
         self.fail(span, "this range runs backwards")
-            .with_help(format!("write `{first}-{high},{low}-{last}`"))
+            .with_help(format!("write `{first}-{high},{from_low}`"))
     }
 
     fn fail(&self, span: Range<usize>, what: &str) -> ScheduleError {
@@ -238,12 +243,10 @@ impl Reader<'_> {
         let Field {
             name, low, high, ..
         } = self.field;
+        let numbers = format!("{name} must be {low} to {high}");
         match self.field.names {
-            [] => format!("{name} must be {low} to {high}"),
-            [first, ..] => format!(
-                "{name} must be {low} to {high} or {first} to {}",
-                self.field.names[if *high == 7 { 6 } else { 11 }]
-            ),
+            [first, .., last] => format!("{numbers} or {first} to {last}"),
+            [] | [_] => numbers,
         }
     }
 }

@@ -93,18 +93,21 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
 /// What is below a millisecond is dropped.
 pub fn duration_text(duration: Duration) -> String {
     let mut rest = duration.as_millis();
-    let mut text = String::new();
-    for (unit, length_ms) in UNITS {
+    let parts = UNITS.map(|(unit, length_ms)| {
         let number = rest / u128::from(length_ms);
         rest %= u128::from(length_ms);
-        if number > 0 {
-            text.push_str(&format!("{number}{unit}"));
+        if number == 0 {
+            String::new()
+        } else {
+            format!("{number}{unit}")
         }
-    }
+    });
+    let text = parts.concat();
     if text.is_empty() {
-        text.push_str("0s");
+        "0s".to_owned()
+    } else {
+        text
     }
-    text
 }
 
 /// The number of bytes at the beginning of `text` whose characters are all `wanted`.

@@ -37,8 +37,8 @@ pub struct CronLines(Vec<CronLine>);
 pub struct Period(Duration);
 
 impl CronLines {
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, CronLine> {
-        self.0.iter()
+    pub(super) fn as_slice(&self) -> &[CronLine] {
+        &self.0
     }
 }
 
@@ -238,7 +238,7 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cron(lines) => {
-                let texts: Vec<&str> = lines.iter().map(CronLine::text).collect();
+                let texts: Vec<&str> = lines.0.iter().map(CronLine::text).collect();
                 f.write_str(&texts.join("; "))
             }
             Self::Every(period) => write!(f, "every {}", duration_text(period.0)),

@@ -21,7 +21,7 @@ const YEARS_BETWEEN_DATES_MAX: i64 = 40;
 
 /// One crontab line. There is always a next match, until the calendar ends with the year 9999.
 #[derive(Clone, Debug)]
-pub struct CronLine {
+pub(super) struct CronLine {
     text: Box<str>,
     counts_elapsed_time: bool,
     /// A moment matches if it matches one of them.
