@@ -1,152 +1,23 @@
 //! The one check that stands between what somebody wrote, in JSON or in Rust, and a [`Dag`].
 //!
-//! A [`Draft`] is what was written: its plain settings are in place, its ids, templates and dependencies are
-//! still text. [`check`] turns it into a DAG or into everything that is wrong with it.
+//! [`check`] turns a [`Draft`] into a DAG or into everything that is wrong with it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::diagnostic::{Diagnostic, Source, Span, quote};
+use super::diagnostic::{Diagnostic, quote};
+use super::draft::{Action, Dependency, Draft, DraftHttp, DraftTask, DraftValue, Text};
+use super::report::{At, Report};
 use super::template::TemplateError;
 use super::{
-    DEPENDENCIES_MAX, Dag, Functions, Http, HttpBody, ID_BYTES_MAX, Operator, TASKS_MAX, Task, TaskIndex, Template,
-    TemplateValue, Value, graph, json, suggest,
+    DEPENDENCIES_MAX, Dag, Functions, Http, HttpBody, ID_BYTES_MAX, Operator, TASKS_MAX, Task,
+    TaskIndex, Template, TemplateValue, Value, graph, suggest,
 };
+use crate::timetable::DURATION_MAX;
 
-/// Further errors of a file are counted only.
-const DIAGNOSTICS_MAX: usize = 50;
 /// The tasks of a cycle that are named before the middle is left out.
 const CYCLE_NAMES_MAX: usize = 12;
-
-/// A text that somebody wrote: in a file where it has a place, or in Rust where it has none.
-#[derive(Clone, Debug)]
-pub(super) struct Text {
-    pub(super) text: String,
-    pub(super) span: Option<Span>,
-}
-
-/// A DAG that has not been checked.
-#[derive(Clone, Debug)]
-pub(super) struct Draft {
-    /// Everything that needs no check; what the fields below are about is empty here.
-    pub(super) dag: Dag,
-    pub(super) dag_id: Text,
-    pub(super) env: Vec<(Text, Text)>,
-    pub(super) cwd: Option<Text>,
-    pub(super) tasks: Vec<DraftTask>,
-    pub(super) dependencies: Vec<Dependency>,
-}
-
-/// A task that has not been checked.
-#[derive(Clone, Debug)]
-pub(super) struct DraftTask {
-    pub(super) task: Task,
-    pub(super) task_id: Text,
-    pub(super) action: Action,
-    pub(super) env: Vec<(Text, Text)>,
-    pub(super) cwd: Option<Text>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum Action {
-    Bash(Text),
-    Argv(Vec<Text>),
-    Http(Box<DraftHttp>),
-    Call { function: Text, args: DraftValue },
-    Empty,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct DraftHttp {
-    /// What needs no check.
-    pub(super) http: Http,
-    pub(super) url: Text,
-    pub(super) headers: Vec<(Text, Text)>,
-    pub(super) body: Option<Text>,
-    pub(super) json: Option<DraftValue>,
-    pub(super) save_to: Option<Text>,
-}
-
-/// A JSON value whose strings may be templates.
-#[derive(Clone, Debug)]
-pub(super) enum DraftValue {
-    Plain(Value),
-    Text(Text),
-    Array(Vec<DraftValue>),
-    Object(BTreeMap<String, DraftValue>),
-}
-
-/// `downstream` waits for `upstream`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Dependency {
-    pub(super) upstream: TaskIndex,
-    pub(super) downstream: TaskIndex,
-    pub(super) span: Option<Span>,
-}
-
-/// Collects what is wrong, with the text it is about if there is one.
-pub(super) struct Report<'t> {
-    source: Option<Source<'t>>,
-    found: Vec<Diagnostic>,
-    more: usize,
-}
-
-impl<'t> Report<'t> {
-    pub(super) fn new(source: Option<Source<'t>>) -> Self {
-        Self {
-            source,
-            found: Vec::new(),
-            more: 0,
-        }
-    }
-
-    /// Something is wrong. `label` says what, at its place; the rest is made only while there is room for it.
-    pub(super) fn error(
-        &mut self,
-        span: Option<Span>,
-        label: impl Into<String>,
-        make: impl FnOnce() -> Diagnostic,
-    ) {
-        if self.found.len() == DIAGNOSTICS_MAX {
-            self.more += 1;
-            return;
-        }
-        let label = label.into();
-        let error = match (&self.source, span) {
-            (Some(source), Some(span)) => make().at(source, span, label),
-            _ if label.is_empty() => make(),
-            _ => make().note(label),
-        };
-        self.found.push(error);
-    }
-
-    /// The place of a part of a string's text.
-    pub(super) fn within(&self, string: Option<Span>, part: std::ops::Range<usize>) -> Option<Span> {
-        let text = self.source.as_ref()?.text;
-        string.map(|string| match text[string.range()].starts_with('"') {
-            true => json::span_within(text, string, part),
-            false => string,
-        })
-    }
-
-    /// Everything that was wrong, in the order of the text; nothing if nothing was.
-    pub(super) fn finish(mut self) -> Result<(), Vec<Diagnostic>> {
-        if self.found.is_empty() {
-            return Ok(());
-        }
-        self.found
-            .sort_by_key(|error| error.place.as_ref().map(|place| place.span));
-        self.found.dedup();
-        if self.more > 0 {
-            let file = self.source.map(|source| format!("`{}` ", source.file));
-            let file = file.unwrap_or_default();
-            let more = self.more;
-            self.found
-                .push(Diagnostic::new(format!("{file}… and {more} more errors")));
-        }
-        Err(self.found)
-    }
-}
 
 /// Turns a draft into a DAG. Errors go to `report`, and what is returned then means nothing.
 ///
@@ -163,12 +34,22 @@ pub(super) fn check(draft: Draft, known: &Functions, report: &mut Report<'_>) ->
     id(&dag_id, "DAG", report);
     dag.dag_id = dag_id.text.as_str().into();
     if tasks.is_empty() {
-        report.error(None, "", || Diagnostic::new(format!("DAG `{}` has no task", quote(&dag_id.text))));
+        report.error(None, "", || {
+            Diagnostic::new(format!("DAG `{}` has no task", quote(&dag_id.text)))
+        });
     }
+    if dag.max_active_runs == 0 || dag.max_active_tasks == Some(0) {
+        report.error(dag_id.span, "", || {
+            Diagnostic::new("`max_active_runs` and `max_active_tasks` are at least 1")
+        });
+    }
+    time_limit("run_timeout", dag.run_timeout, &dag_id, report);
     if tasks.len() > TASKS_MAX {
         let count = tasks.len();
         report.error(tasks[TASKS_MAX].task_id.span, "", || {
-            Diagnostic::new(format!("{count} tasks are too many: a DAG has at most {TASKS_MAX}"))
+            Diagnostic::new(format!(
+                "{count} tasks are too many: a DAG has at most {TASKS_MAX}"
+            ))
         });
         return dag;
     }
@@ -191,12 +72,15 @@ pub(super) fn check(draft: Draft, known: &Functions, report: &mut Report<'_>) ->
     dag
 }
 
-/// The most dependencies are counted before they are made; this is what is said then.
-pub(super) fn too_many_dependencies(span: Option<Span>, report: &mut Report<'_>) {
-    report.error(span, "", || {
-        Diagnostic::new(format!("too many dependencies: a DAG has at most {DEPENDENCIES_MAX}"))
-            .help("an empty task between two groups makes their sum out of their product".to_owned())
-    });
+/// Dependencies are counted before they are made; this is said when there are more than [`DEPENDENCIES_MAX`].
+pub(super) fn too_many_dependencies() -> Diagnostic {
+    Diagnostic::new(format!(
+        "too many dependencies: a DAG has at most {DEPENDENCIES_MAX}"
+    ))
+    .help(
+        "with an empty task between two groups, their sizes add up instead of multiplying"
+            .to_owned(),
+    )
 }
 
 /// Task indices ordered by id; repeated ids are errors.
@@ -224,13 +108,13 @@ fn by_id(task_ids: &[Text], report: &mut Report<'_>) -> Vec<TaskIndex> {
 /// Fills in each task's upstreams and downstreams; self-dependencies and cycles are errors.
 fn connect(dag: &mut Dag, mut dependencies: Vec<Dependency>, report: &mut Report<'_>) {
     // Of equal ones the first in the file is kept.
-    dependencies.sort_by_key(|d| (d.downstream, d.upstream, d.span));
+    dependencies.sort_by_key(|d| (d.downstream, d.upstream, d.at));
     dependencies.dedup_by_key(|d| (d.downstream, d.upstream));
     for dependency in &dependencies {
         let (upstream, downstream) = (dependency.upstream, dependency.downstream);
         if upstream == downstream {
             let task_id = dag.tasks[upstream.get()].task_id.clone();
-            report.error(dependency.span, "is the task itself", || {
+            report.error(dependency.at, "is the task itself", || {
                 Diagnostic::new(format!("task `{}` waits for itself", quote(&task_id)))
                     .help("remove this dependency".to_owned())
             });
@@ -246,7 +130,7 @@ fn connect(dag: &mut Dag, mut dependencies: Vec<Dependency>, report: &mut Report
             let upstream = cycle[at.checked_sub(1).unwrap_or(cycle.len() - 1)];
             let wanted = (cycle[at], upstream);
             let found = dependencies.binary_search_by_key(&wanted, |d| (d.downstream, d.upstream));
-            found.ok().and_then(|found| dependencies[found].span)
+            found.map_or_else(|_| At::default(), |found| dependencies[found].at)
         };
         let first = (0..cycle.len()).max_by_key(|&at| edge(at)).unwrap_or(0);
         let name = |at: usize| quote(&dag.tasks[cycle[(first + at) % cycle.len()].get()].task_id);
@@ -256,7 +140,8 @@ fn connect(dag: &mut Dag, mut dependencies: Vec<Dependency>, report: &mut Report
             if left_out > 0 && at == CYCLE_NAMES_MAX / 2 {
                 names.push(format!("… {left_out} more …"));
             }
-            if left_out == 0 || !(CYCLE_NAMES_MAX / 2..CYCLE_NAMES_MAX / 2 + left_out).contains(&at) {
+            if left_out == 0 || !(CYCLE_NAMES_MAX / 2..CYCLE_NAMES_MAX / 2 + left_out).contains(&at)
+            {
                 names.push(name(at).into_owned());
             }
         }
@@ -268,14 +153,30 @@ fn connect(dag: &mut Dag, mut dependencies: Vec<Dependency>, report: &mut Report
     }
 }
 
+/// A time limit leaves some time, and no more than any duration.
+fn time_limit(key: &str, limit: Option<Duration>, of: &Text, report: &mut Report<'_>) {
+    if limit.is_some_and(|limit| limit.is_zero() || limit > DURATION_MAX) {
+        report.error(of.span, "", || {
+            Diagnostic::new(format!(
+                "`{key}` of `{}` is not from 1 ms to 100 years",
+                quote(&of.text)
+            ))
+            .help("leave it out for no limit".to_owned())
+        });
+    }
+}
+
 /// An id: `[A-Za-z0-9_.-]`, 1 to [`ID_BYTES_MAX`] of them, no leading dot. `what` is "DAG" or "task".
-fn id(id: &Text, what: &str, report: &mut Report<'_>) {
+pub(super) fn id(id: &Text, what: &str, report: &mut Report<'_>) {
     let text = id.text.as_str();
     let alien = |c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c);
     let (part, label) = if let Some(start) = text.find(alien) {
         let rest = &text[start..];
         let end = rest.find(|c| !alien(c)).unwrap_or(rest.len());
-        (start..start + end, "an id has letters A to Z, digits, `_`, `.` and `-`")
+        (
+            start..start + end,
+            "an id has letters A to Z, digits, `_`, `.` and `-`",
+        )
     } else if text.is_empty() {
         // A task without an id has been reported as such.
         if id.span.is_none() && what == "task" {
@@ -289,8 +190,7 @@ fn id(id: &Text, what: &str, report: &mut Report<'_>) {
     } else {
         return;
     };
-    let span = report.within(id.span, part);
-    report.error(span, label, || {
+    report.error(id.part(part), label, || {
         let help = "`description` and `doc` may hold any text";
         let help = match (what, id.span) {
             ("DAG", None) => "rename the file, or give it a `dag_id`",
@@ -314,6 +214,7 @@ impl Checker<'_, '_> {
     fn task(&mut self, draft: DraftTask) -> Task {
         let mut task = draft.task;
         id(&draft.task_id, "task", self.report);
+        time_limit("timeout", task.timeout, &draft.task_id, self.report);
         task.task_id = Arc::from(draft.task_id.text);
         task.env = self.env(draft.env);
         task.cwd = draft.cwd.map(|cwd| self.template(&cwd));
@@ -352,8 +253,11 @@ impl Checker<'_, '_> {
         let complete = !literal || begin.len() > "https://".len();
         if !complete || !(begins("http://") || begins("https://")) {
             self.report.error(draft.url.span, "", || {
-                Diagnostic::new(format!("`{}` is not an absolute URL", quote(&draft.url.text)))
-                    .help("it begins with `http://` or `https://`".to_owned())
+                Diagnostic::new(format!(
+                    "`{}` is not an absolute URL",
+                    quote(&draft.url.text)
+                ))
+                .help("it begins with `http://` or `https://`".to_owned())
             });
         }
         http.headers = Vec::with_capacity(draft.headers.len());
@@ -394,7 +298,8 @@ impl Checker<'_, '_> {
             let help = suggest::help(name, names()).unwrap_or_else(|| {
                 let names: Vec<&str> = names().take(10).collect();
                 if names.is_empty() {
-                    "no functions are compiled into this program; `bash` and `argv` run others".to_owned()
+                    "no functions are compiled into this program; `bash` and `argv` run others"
+                        .to_owned()
                 } else {
                     format!("compiled in are {}", names.join(", "))
                 }
@@ -411,9 +316,13 @@ impl Checker<'_, '_> {
             let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
             let digit_first = text.starts_with(|c: char| c.is_ascii_digit());
             if text.is_empty() || digit_first || !text.chars().all(word) {
-                self.report.error(name.span, "letters, digits and `_`; no digit first", || {
-                    Diagnostic::new(format!("`{}` is not the name of an environment variable", quote(text)))
-                });
+                self.report
+                    .error(name.span, "letters, digits and `_`; no digit first", || {
+                        Diagnostic::new(format!(
+                            "`{}` is not the name of an environment variable",
+                            quote(text)
+                        ))
+                    });
             } else if text.starts_with("MINI_DAG_") {
                 self.report.error(name.span, "", || {
                     Diagnostic::new(format!("`{}` is set by mini-dag itself", quote(text)))
@@ -448,10 +357,11 @@ impl Checker<'_, '_> {
     /// A template that ends up where the kernel reads it: no NUL can be handed over there.
     fn parse(&mut self, text: &Text, script: bool) -> Template {
         if let Some(at) = text.text.find('\0') {
-            let span = self.report.within(text.span, at..at + 1);
-            self.report.error(span, "no program can be given this", || {
-                Diagnostic::new("a NUL character in a text")
-            });
+            self.report.error(
+                text.part(at..at + 1),
+                "no program can be given this",
+                || Diagnostic::new("a NUL character in a text"),
+            );
         }
         self.parse_any(text, script)
     }
@@ -459,8 +369,7 @@ impl Checker<'_, '_> {
     fn parse_any(&mut self, text: &Text, script: bool) -> Template {
         let template = Template::parse(&text.text, self.params, script, &mut self.errors);
         for error in self.errors.drain(..) {
-            let span = self.report.within(text.span, error.part);
-            self.report.error(span, error.label, || {
+            self.report.error(text.part(error.part), error.label, || {
                 Diagnostic::new(error.message).help(error.help)
             });
         }

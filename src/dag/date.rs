@@ -46,8 +46,8 @@ impl Moment {
     /// Reads `2026-05-01`, `2026-05-01T06:00`, `2026-05-01T06:00:00.5`, and the same with `Z` or `+09:00`; a blank may
     /// stand for the `T`. None for anything else, and for a day or time that no calendar has.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let year = i32::try_from(number(text, 0..4)?).ok()?;
-        let month = Month::try_from(number(text, 5..7)?).ok()?;
+        let year: i32 = number(text, 0..4)?;
+        let month = Month::try_from(number::<u8>(text, 5..7)?).ok()?;
         let day = number(text, 8..10)?;
         let date = Date::from_calendar_date(year, month, day).ok()?;
         let separators = [text.as_bytes()[4], text.as_bytes()[7]];
@@ -87,7 +87,9 @@ fn time_of_day(text: &str) -> Option<Time> {
         return None;
     }
     let milli = match text[8..].strip_prefix('.') {
-        Some(digits) if matches!(digits.len(), 1..=9) && digits.bytes().all(|b| b.is_ascii_digit()) => {
+        Some(digits)
+            if matches!(digits.len(), 1..=9) && digits.bytes().all(|b| b.is_ascii_digit()) =>
+        {
             // Digits below the millisecond are dropped, as `Timestamp` does.
             format!("{digits:0<3}").get(..3)?.parse().ok()?
         }
@@ -145,9 +147,24 @@ mod tests {
     #[test]
     fn what_no_calendar_has_is_no_date() {
         for text in [
-            "", "2026", "2026-5-1", "2026/05/01", "2026-02-29", "2026-13-01", "2026-05-01T", "2026-05-01T24:00",
-            "2026-05-01T06", "2026-05-01T06:00:61", "2026-05-01T06:00+9", "2026-05-01T06:00:00.", "2026-05-01x",
-            "now", "2026-05-0１", "+026-05-01", "2026-05-01T06:00:00.1234567890", "2026-05-01T06:00 KST",
+            "",
+            "2026",
+            "2026-5-1",
+            "2026/05/01",
+            "2026-02-29",
+            "2026-13-01",
+            "2026-05-01T",
+            "2026-05-01T24:00",
+            "2026-05-01T06",
+            "2026-05-01T06:00:61",
+            "2026-05-01T06:00+9",
+            "2026-05-01T06:00:00.",
+            "2026-05-01x",
+            "now",
+            "2026-05-0１",
+            "+026-05-01",
+            "2026-05-01T06:00:00.1234567890",
+            "2026-05-01T06:00 KST",
         ] {
             assert_eq!(Moment::parse(text), None, "{text}");
         }

@@ -60,7 +60,10 @@ fn way_round(tasks: &[Task], done: &[bool], from: usize) -> Vec<TaskIndex> {
     let mut at = TaskIndex::new(from);
     while !std::mem::replace(&mut seen[at.get()], true) {
         way.push(at);
-        let upstream = tasks[at.get()].upstream.iter().find(|task| !done[task.get()]);
+        let upstream = tasks[at.get()]
+            .upstream
+            .iter()
+            .find(|task| !done[task.get()]);
         at = *upstream.expect("a task that is left waits for one that is left");
     }
     let begin = way.iter().position(|task| *task == at).unwrap_or(0);

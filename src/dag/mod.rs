@@ -12,6 +12,7 @@ mod build;
 mod check;
 mod date;
 pub mod diagnostic;
+mod draft;
 mod facts;
 pub mod function;
 mod graph;
@@ -19,6 +20,7 @@ pub mod json;
 pub mod keys;
 mod load;
 mod order;
+mod report;
 mod shape;
 mod suggest;
 mod template;
@@ -113,7 +115,10 @@ pub struct Dag {
 
 impl Dag {
     /// Begins a DAG in Rust; [`DagBuilder::finish`] ends it.
-    #[expect(clippy::new_ret_no_self, reason = "reads as in Airflow, and a Dag is always checked")]
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "reads as in Airflow, and a Dag is always checked"
+    )]
     pub fn new(dag_id: &str) -> DagBuilder {
         DagBuilder::new(dag_id)
     }
@@ -143,12 +148,14 @@ impl Dag {
 
     /// The tasks that wait for no other.
     pub fn roots(&self) -> impl Iterator<Item = TaskIndex> {
-        self.indices().filter(|index| self.task(*index).upstream.is_empty())
+        self.indices()
+            .filter(|index| self.task(*index).upstream.is_empty())
     }
 
     /// The tasks that no other waits for: a run's state is theirs.
     pub fn leaves(&self) -> impl Iterator<Item = TaskIndex> {
-        self.indices().filter(|index| self.task(*index).downstream.is_empty())
+        self.indices()
+            .filter(|index| self.task(*index).downstream.is_empty())
     }
 
     /// All tasks, each after what it waits for; otherwise as they were written.

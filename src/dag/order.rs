@@ -132,7 +132,11 @@ mod tests {
         check("a >> [b, c", "", "expected `,` or `]`");
         check("a >> []", "]", "expected a task id");
         check("a >> [b, [c]]", "[", "expected a task id");
-        check("a >> b << c", "<<", "`>>` and `<<` do not mix: write two entries");
+        check(
+            "a >> b << c",
+            "<<",
+            "`>>` and `<<` do not mix: write two entries",
+        );
         check("a >> >> b", ">>", "expected a task id or `[`");
         check("[a, b]", "", "`>>` and a second task are missing");
     }

@@ -3,10 +3,10 @@
 
 use std::fmt;
 
-use super::check::Report;
 use super::diagnostic::{Diagnostic, quote};
 use super::json::{Item, Kind};
 use super::keys::{ACTIONS, DAG_KEYS, Key, Shape, TASK_KEYS};
+use super::report::{At, Report};
 use super::{date, suggest};
 use crate::timetable;
 
@@ -39,9 +39,10 @@ pub(super) fn check_file(root: Item<'_>, report: &mut Report<'_>) {
         object(root, DAG_KEYS, Scope::Dag, report);
     } else {
         let found = describe(root.kind());
-        report.error(Some(root.span()), format!("this is {found}"), || {
-            Diagnostic::new("a DAG file holds one object")
-                .help("{\"tasks\": [{\"task_id\": \"hello\", \"bash\": \"echo hello\"}]}".to_owned())
+        report.error(root.span(), format!("this is {found}"), || {
+            Diagnostic::new("a DAG file holds one object").help(
+                "{\"tasks\": [{\"task_id\": \"hello\", \"bash\": \"echo hello\"}]}".to_owned(),
+            )
         });
     }
 }
@@ -63,12 +64,12 @@ fn object(item: Item<'_>, keys: &'static [Key], scope: Scope<'_>, report: &mut R
         };
         check(value, &key.shape, Scope::Key(&scope, key.name), report);
         if in_defaults && !key.inherited {
-            report.error(Some(name.span()), "not inherited", || {
+            report.error(name.span(), "not inherited", || {
                 Diagnostic::new(format!("`{text}` cannot stand in `defaults`"))
                     .help("write it in each task".to_owned())
             });
         } else if !key.supported {
-            report.error(Some(name.span()), format!("in {scope}"), || {
+            report.error(name.span(), format!("in {scope}"), || {
                 Diagnostic::new(format!("`{text}` is not supported yet"))
             });
         }
@@ -77,15 +78,22 @@ fn object(item: Item<'_>, keys: &'static [Key], scope: Scope<'_>, report: &mut R
         if !item.members().any(|(name, _)| name.text() == key.name) {
             let brace = item.span().start();
             let brace = super::diagnostic::Span::new(brace, brace + 1);
-            report.error(Some(brace), format!("`{}` is missing", key.name), || {
-                Diagnostic::new(format!("{scope} has no `{}`", key.name)).note(format!("it is {}", key.doc))
+            report.error(brace, format!("`{}` is missing", key.name), || {
+                Diagnostic::new(format!("{scope} has no `{}`", key.name))
+                    .note(format!("`{}`: {}", key.name, key.doc))
             });
         }
     }
 }
 
-fn unknown_key(name: Item<'_>, text: &str, keys: &[Key], scope: Scope<'_>, report: &mut Report<'_>) {
-    report.error(Some(name.span()), "there is no such key", || {
+fn unknown_key(
+    name: Item<'_>,
+    text: &str,
+    keys: &[Key],
+    scope: Scope<'_>,
+    report: &mut Report<'_>,
+) {
+    report.error(name.span(), "there is no such key", || {
         let error = Diagnostic::new(format!("unknown key `{}` in {scope}", quote(text)));
         let known = suggest::help(text, keys.iter().map(|key| key.name));
         error.help(known.or_else(|| {
@@ -101,7 +109,8 @@ fn unknown_key(name: Item<'_>, text: &str, keys: &[Key], scope: Scope<'_>, repor
                 Scope::Task(..) if elsewhere(DAG_KEYS) => Some("it is a key of the DAG".to_owned()),
                 Scope::Dag | Scope::Task(..) => None,
                 Scope::Key(..) => {
-                    let names: Vec<String> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
+                    let names: Vec<String> =
+                        keys.iter().map(|key| format!("`{}`", key.name)).collect();
                     Some(format!("there are {}", names.join(", ")))
                 }
             }
@@ -168,7 +177,7 @@ fn admits(shape: &Shape, kind: Kind) -> bool {
 fn check(item: Item<'_>, shape: &'static Shape, scope: Scope<'_>, report: &mut Report<'_>) {
     if !admits(shape, item.kind()) {
         let found = describe(item.kind());
-        report.error(Some(item.span()), format!("this is {found}"), || {
+        report.error(item.span(), format!("this is {found}"), || {
             Diagnostic::new(format!("{scope} must be {}", shape.describe()))
         });
         return;
@@ -188,33 +197,38 @@ fn check(item: Item<'_>, shape: &'static Shape, scope: Scope<'_>, report: &mut R
         Shape::Moment => {
             let text = item.text();
             if date::Moment::parse(&text).is_none() {
-                report.error(Some(item.span()), "", || {
-                    Diagnostic::new(format!("`{}` is not a date", quote(&text)))
-                        .help("write 2026-05-01, 2026-05-01T06:00:00 or 2026-05-01T06:00:00+09:00".to_owned())
+                report.error(item.span(), "", || {
+                    Diagnostic::new(format!("`{}` is not a date", quote(&text))).help(
+                        "write 2026-05-01, 2026-05-01T06:00:00 or 2026-05-01T06:00:00+09:00"
+                            .to_owned(),
+                    )
                 });
             }
         }
         Shape::Duration => {
             if let Err(fault) = duration(item) {
-                let span = report.within(Some(item.span()), fault.span);
-                report.error(span, fault.label, || {
-                    Diagnostic::new(fault.message)
-                        .help("write \"90s\", \"10m\", \"1h30m\", \"1d\", or a number of seconds".to_owned())
+                let at = At::part(Some(item.span()), fault.span);
+                report.error(at, fault.label, || {
+                    Diagnostic::new(fault.message).help(
+                        "write \"90s\", \"10m\", \"1h30m\", \"1d\", or a number of seconds"
+                            .to_owned(),
+                    )
                 });
             }
         }
         Shape::Size => {
             if size_bytes(item).is_none() {
-                report.error(Some(item.span()), "", || {
-                    Diagnostic::new(format!("`{}` is not a size", quote(&item.text())))
-                        .help("write \"64KiB\", \"10MiB\", \"1GiB\", or a number of bytes".to_owned())
+                report.error(item.span(), "", || {
+                    Diagnostic::new(format!("`{}` is not a size", quote(&item.text()))).help(
+                        "write \"64KiB\", \"10MiB\", \"1GiB\", or a number of bytes".to_owned(),
+                    )
                 });
             }
         }
         Shape::Word(words) => {
             let text = item.text();
             if !words.contains(&&*text) {
-                report.error(Some(item.span()), "there is no such word", || {
+                report.error(item.span(), "there is no such word", || {
                     let help = suggest::help(&text, words.iter().copied())
                         .unwrap_or_else(|| format!("write one of {}", words.join(", ")));
                     Diagnostic::new(format!("{scope} cannot be `{}`", quote(&text))).help(help)
@@ -223,8 +237,10 @@ fn check(item: Item<'_>, shape: &'static Shape, scope: Scope<'_>, report: &mut R
         }
         Shape::Integer(least, most) => {
             if integer(item).is_none_or(|number| !(*least..=*most).contains(&number)) {
-                report.error(Some(item.span()), format!("not from {least} to {most}"), || {
-                    Diagnostic::new(format!("{scope} must be a whole number from {least} to {most}"))
+                report.error(item.span(), format!("not from {least} to {most}"), || {
+                    Diagnostic::new(format!(
+                        "{scope} must be a whole number from {least} to {most}"
+                    ))
                 });
             }
         }
@@ -260,14 +276,17 @@ fn check(item: Item<'_>, shape: &'static Shape, scope: Scope<'_>, report: &mut R
 
 /// A task does exactly one thing.
 fn actions(task: Item<'_>, scope: Scope<'_>, report: &mut Report<'_>) {
-    let given = || task.members().filter(|(key, _)| ACTIONS.contains(&&*key.text()));
+    let given = || {
+        task.members()
+            .filter(|(key, _)| ACTIONS.contains(&&*key.text()))
+    };
     let mut names: Vec<_> = given().map(|(key, _)| key.text()).collect();
     names.dedup();
     let brace = task.span().start();
     match given().nth(1) {
         Some((second, _)) if names.len() > 1 => {
             let label = format!("`{}` says already what it does", names[0]);
-            report.error(Some(second.span()), label, || {
+            report.error(second.span(), label, || {
                 Diagnostic::new(format!("{scope} has two actions: `{}`", names.join("`, `")))
                     .help("write two tasks, and `after` for their order".to_owned())
             });
@@ -275,7 +294,7 @@ fn actions(task: Item<'_>, scope: Scope<'_>, report: &mut Report<'_>) {
         Some(_) => {}
         None if names.is_empty() => {
             let brace = super::diagnostic::Span::new(brace, brace + 1);
-            report.error(Some(brace), "says nothing of what it does", || {
+            report.error(brace, "says nothing of what it does", || {
                 Diagnostic::new(format!("{scope} has no action"))
                     .help("give it `bash`, `argv`, `http`, `call` or `\"empty\": true`".to_owned())
             });

@@ -233,12 +233,13 @@ fn variable(
     let quoted = super::diagnostic::quote(name);
     if let Some(param) = name.strip_prefix("params.") {
         if !params.contains_key(param) {
-            let help = suggest::help(param, params.keys().map(String::as_str)).unwrap_or_else(|| {
-                format!(
-                    "declare it: \"params\": {{\"{}\": …}}; what stands there is its default",
-                    super::diagnostic::quote(param)
-                )
-            });
+            let help =
+                suggest::help(param, params.keys().map(String::as_str)).unwrap_or_else(|| {
+                    format!(
+                        "declare it: \"params\": {{\"{}\": …}}; what stands there is its default",
+                        super::diagnostic::quote(param)
+                    )
+                });
             return Err(error(
                 format!("template variable `{quoted}` is no param of this DAG"),
                 "is not among its `params`",
@@ -310,9 +311,12 @@ impl TemplateValue {
         match self {
             Self::Plain(value) => value.clone(),
             Self::Text(template) => Value::String(text(template)),
-            Self::Array(elements) => {
-                Value::Array(elements.iter().map(|element| element.to_value(text)).collect())
-            }
+            Self::Array(elements) => Value::Array(
+                elements
+                    .iter()
+                    .map(|element| element.to_value(text))
+                    .collect(),
+            ),
             Self::Object(members) => Value::Object(
                 members
                     .iter()

@@ -96,7 +96,13 @@ mod tests {
         for (rule, word) in ALL.into_iter().zip(WORDS) {
             assert_eq!(TriggerRule::parse(word), Some(rule));
         }
-        assert_eq!(WORDS.iter().collect::<std::collections::BTreeSet<_>>().len(), 11);
+        assert_eq!(
+            WORDS
+                .iter()
+                .collect::<std::collections::BTreeSet<_>>()
+                .len(),
+            11
+        );
         assert_eq!(TriggerRule::parse("All_success"), None);
     }
 }
