@@ -9,6 +9,7 @@
 
 use super::schedule::{Period, Schedule};
 use super::wall::CronLine;
+use super::zone::OFFSETS_S;
 use super::{Timestamp, Zone};
 
 /// How far the search for a fire of a line that counts elapsed time goes: 100 years of 365.25 days. Only a line whose every
@@ -128,7 +129,12 @@ fn next_of_line(line: &CronLine, zone: &Zone, after: i64) -> Option<i64> {
         let span = zone.span_at(from);
         let fire = line.next_after(from - 1 + span.offset())? - span.offset();
         match span.end {
-            Some(end) if fire >= end => from = end,
+            Some(end) if fire >= end => {
+                // From the end on, the clocks show at least `lowest`; so where the next time that the line names is far, no
+                // span until then matters.
+                let lowest = end + i64::from(*OFFSETS_S.start());
+                from = end.max(line.next_after(lowest - 1)? - i64::from(*OFFSETS_S.end()));
+            }
             Some(_) | None => return Some(fire),
         }
     }
@@ -145,7 +151,10 @@ fn last_of_line(line: &CronLine, zone: &Zone, at: i64) -> Option<i64> {
         let span = zone.span_at(to);
         let fire = line.last_before(to + 1 + span.offset())? - span.offset();
         match span.start {
-            Some(start) if fire < start => to = start - 1,
+            Some(start) if fire < start => {
+                let highest = start + i64::from(*OFFSETS_S.end());
+                to = (start - 1).min(line.last_before(highest)? - i64::from(*OFFSETS_S.start()));
+            }
             Some(_) | None => return Some(fire),
         }
     }
