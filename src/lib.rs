@@ -1,4 +1,5 @@
 //! mini-dag: Airflow's model at cron's weight.
 
 pub mod dag;
+pub mod exec;
 pub mod timetable;
