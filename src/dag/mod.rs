@@ -8,9 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub mod diagnostic;
 pub mod function;
+pub mod json;
 mod template;
 mod value;
+mod width;
 
 pub use function::{CallFn, Context, Outcome};
 pub use template::{Template, TemplateValue};
