@@ -92,7 +92,9 @@ impl<'t> Source<'t> {
         });
         let before = starts.partition_point(|&start| start as usize <= at);
         let start = before.checked_sub(1).map_or(0, |i| starts[i] as usize);
-        let end = starts.get(before).map_or(self.text.len(), |&next| next as usize - 1);
+        let end = starts
+            .get(before)
+            .map_or(self.text.len(), |&next| next as usize - 1);
         let line = self.text[start..end].trim_end_matches('\r');
         (before + 1, start..start + line.len())
     }
@@ -184,7 +186,10 @@ impl Diagnostic {
         let paint = |code: &'static str| if colour { code } else { "" };
         let (red, blue) = (paint("\x1b[1;31m"), paint("\x1b[1;34m"));
         let (bold, plain) = (paint("\x1b[1m"), paint("\x1b[0m"));
-        let mut out = format!("{red}error{plain}{bold}: {}{plain}\n", printable(&self.message));
+        let mut out = format!(
+            "{red}error{plain}{bold}: {}{plain}\n",
+            printable(&self.message)
+        );
         let mut gutter = 1;
         if let Some(place) = &self.place {
             let (line, column) = (place.line, place.column);
@@ -211,7 +216,11 @@ impl Diagnostic {
         let facts = self.notes.iter().map(|note| ("note", note));
         for (word, text) in facts.chain(self.help.iter().map(|help| ("help", help))) {
             let text = printable(text);
-            _ = writeln!(out, "{:gutter$} {blue}={plain} {bold}{word}{plain}: {text}", "");
+            _ = writeln!(
+                out,
+                "{:gutter$} {blue}={plain} {bold}{word}{plain}: {text}",
+                ""
+            );
         }
         out
     }
@@ -246,9 +255,8 @@ impl Excerpt {
         // Each piece of a line costs what is shown of it, not what the line is long.
         let (lead, lead_whole) = fit_back(&text[line.start..span.start], EXCERPT_CELLS_MAX);
         let (rest, rest_whole) = fit(&text[span.start..line.end], EXCERPT_CELLS_MAX);
-        let whole = lead_whole
-            && rest_whole
-            && shown_cells(lead) + shown_cells(rest) <= EXCERPT_CELLS_MAX;
+        let whole =
+            lead_whole && rest_whole && shown_cells(lead) + shown_cells(rest) <= EXCERPT_CELLS_MAX;
         let (lead, lead_whole, rest, rest_whole) = if whole {
             (lead, true, rest, true)
         } else {

@@ -530,8 +530,12 @@ impl Parser<'_> {
                     let at = self.at;
                     let raw_end = self.bytes[at] == b'\n' || self.bytes[at] == b'\r';
                     return Err(if raw_end {
-                        self.error(start..at, "a string that does not end", "not closed on its line")
-                            .help("a string ends with `\"`; a line break in it is written `\\n`")
+                        self.error(
+                            start..at,
+                            "a string that does not end",
+                            "not closed on its line",
+                        )
+                        .help("a string ends with `\"`; a line break in it is written `\\n`")
                     } else {
                         self.error(at..at + 1, "a control character in a string", "")
                             .help("write it as an escape: `\\t`, `\\u0000`")
@@ -560,10 +564,18 @@ impl Parser<'_> {
                     let digits = self.bytes.get(at + 2..at + 6);
                     let hexadecimal = digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit));
                     return Err(if hexadecimal {
-                        self.error(at..end, "half of a surrogate pair", "its other half is missing")
-                            .help("write the character itself")
+                        self.error(
+                            at..end,
+                            "half of a surrogate pair",
+                            "its other half is missing",
+                        )
+                        .help("write the character itself")
                     } else {
-                        self.error(at..at + 2, "a bad escape", "four hexadecimal digits follow `\\u`")
+                        self.error(
+                            at..at + 2,
+                            "a bad escape",
+                            "four hexadecimal digits follow `\\u`",
+                        )
                     });
                 };
                 self.at += length;
@@ -571,7 +583,11 @@ impl Parser<'_> {
             _ => {
                 let length = self.text[at + 1..].chars().next().map_or(0, char::len_utf8);
                 return Err(self
-                    .error(at..at + 1 + length, "a bad escape", "JSON has no such escape")
+                    .error(
+                        at..at + 1 + length,
+                        "a bad escape",
+                        "JSON has no such escape",
+                    )
                     .help("a backslash itself is written `\\\\`"));
             }
         }

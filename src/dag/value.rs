@@ -226,9 +226,15 @@ mod tests {
             assert_eq!(Value::parse(expect), Ok(value));
         };
         check(" null ", "null");
-        check("[true, false , -0.50e+07, 184467440737095516160]", "[true,false,-0.50e+07,184467440737095516160]");
+        check(
+            "[true, false , -0.50e+07, 184467440737095516160]",
+            "[true,false,-0.50e+07,184467440737095516160]",
+        );
         check(r#"{"b": 1, "a": {"": []}}"#, r#"{"a":{"":[]},"b":1}"#);
-        check(r#""\u0000\n\u001b[\/\"\\\ud83d\ude80\u007f""#, "\"\\u0000\\n\\u001b[/\\\"\\\\🚀\\u007f\"");
+        check(
+            r#""\u0000\n\u001b[\/\"\\\ud83d\ude80\u007f""#,
+            "\"\\u0000\\n\\u001b[/\\\"\\\\🚀\\u007f\"",
+        );
     }
 
     #[test]
@@ -244,10 +250,17 @@ mod tests {
 
     #[test]
     fn accessors_answer_only_to_their_kind() {
-        let value = Value::from([("n", Value::from(7)), ("s", "x".into()), ("l", vec![1, 2].into())]);
+        let value = Value::from([
+            ("n", Value::from(7)),
+            ("s", "x".into()),
+            ("l", vec![1, 2].into()),
+        ]);
         assert_eq!(value.get("n").and_then(Value::as_i64), Some(7));
         assert_eq!(value.get("s").and_then(Value::as_str), Some("x"));
-        assert_eq!(value.get("l").and_then(Value::as_array).map(<[_]>::len), Some(2));
+        assert_eq!(
+            value.get("l").and_then(Value::as_array).map(<[_]>::len),
+            Some(2)
+        );
         assert_eq!(value.get("s").and_then(Value::as_i64), None);
         assert_eq!(value.get("absent"), None);
         assert_eq!(Value::Null.get("n"), None);

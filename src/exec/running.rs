@@ -35,7 +35,8 @@ pub struct Ending {
     pub cpu_user: Duration,
     /// CPU time in the kernel, likewise.
     pub cpu_system: Duration,
-    /// The most memory that one of these processes had at a time.
+    /// The most memory that one of these processes had at a time; at least what this program itself had at
+    /// most, because `posix_spawn` lends its memory to the child and the kernel counts that.
     pub memory_peak_bytes: u64,
     /// Printed in all.
     pub output_bytes: u64,
@@ -203,7 +204,8 @@ impl Running {
         Rc::clone(&self.process)
     }
 
-    /// Follows the process to its end. `on_output` is called at most once a turn, after something was printed.
+    /// Follows the process to its end. `on_output` is called at most once a turn, after something was printed;
+    /// what comes with the end is in the [`Ending`].
     ///
     /// To be run to its end: if it is dropped, the process gets SIGPIPE when it prints, and is never reaped.
     pub async fn wait(mut self, mut on_output: impl FnMut(&LastLine)) -> Ending {

@@ -271,7 +271,10 @@ fn failed(what: &'static str, error: io::Error) -> LaunchError {
 
 /// As `execvp` does it, but with the task's `PATH` and before there is a child.
 fn find(name: &OsStr, launch: &Launch) -> Result<PathBuf, LaunchError> {
-    if name.as_bytes().contains(&b'/') || name.is_empty() {
+    if name.is_empty() {
+        return Err(LaunchError::NoSuchFile(PathBuf::new()));
+    }
+    if name.as_bytes().contains(&b'/') {
         return Ok(PathBuf::from(name));
     }
     let path = launch.env.iter().rev().find(|(key, _)| key == "PATH");
@@ -374,15 +377,10 @@ fn interpreter(script: &Path) -> OsString {
     let Some(line) = start.strip_prefix(b"#!") else {
         return OsString::new();
     };
-    let line = line
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii();
-    let name = line
-        .split(u8::is_ascii_whitespace)
-        .next()
-        .unwrap_or_default();
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut words = line.split(is_blank).filter(|word| !word.is_empty());
+    let name = words.next().unwrap_or_default();
     // "/bin/bash\r": the file has the line ends of another system, and the name shows it.
     OsString::from(String::from_utf8_lossy(name).escape_debug().to_string())
 }
