@@ -1,5 +1,5 @@
 //! mini-dag: Airflow's model at cron's weight.
 
 pub mod dag;
-pub mod scheduler;
+pub mod exec;
 pub mod timetable;

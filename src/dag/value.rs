@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::json;
 
+use super::json;
+
 /// A JSON value. Numbers keep the text they were written with: nothing is rounded on the way through.
 ///
 /// `Display` writes it as JSON on one line, keys in order: the same value is always the same text.
