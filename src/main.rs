@@ -1,3 +1,9 @@
-//! The `mini-dag` program.
+//! The `mini-dag` program: the library with the DAGs of `dags/`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use mini_dag::Program;
+
+fn main() -> ExitCode {
+    Program::new().main()
+}

@@ -115,7 +115,7 @@ fn field_matches(field: &str, value: u64, place: usize) -> bool {
             Some((first, last)) => (number(first), number(last)),
             None => (number(values), number(values)),
         };
-        (first..=last).contains(&value) && (value - first) % number(step) == 0
+        (first..=last).contains(&value) && (value - first).is_multiple_of(number(step))
     })
 }
 

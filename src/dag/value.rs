@@ -1,8 +1,7 @@
 //! A JSON value, for what this program carries but does not look into: params, args, XComs.
 
 use std::collections::BTreeMap;
-
-use super::json;
+use std::fmt;
 
 use super::json;
 

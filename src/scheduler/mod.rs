@@ -20,12 +20,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dag::{Dag, Decision, Operator, Task, TaskIndex};
+use crate::dag::{Dag, Operator, Task, TaskIndex};
 
 mod command;
 mod event;
 mod queue;
 mod record;
+mod rule;
 mod run;
 mod state;
 mod timers;
@@ -41,6 +42,7 @@ pub use run::{Run, RunState, TaskInstance, TaskState};
 pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, RunNumber, State};
 
 use queue::{Queue, Waiting};
+use rule::Decision;
 use timers::{Timer, Timers};
 
 /// Runs of one DAG that may wait in `queued`; a trigger beyond is refused, so that memory is bounded.
@@ -49,8 +51,6 @@ pub const RUNS_QUEUED_MAX: usize = 1_000;
 pub const RUN_ID_BYTES_MAX: usize = 250;
 /// How long a killed process may take to go before its slot is given to another.
 pub const KILL_PATIENCE: Duration = Duration::from_secs(60);
-/// No pause between two attempts is longer, unless `max_retry_delay` says so.
-pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What bounds the whole.
 #[derive(Clone, Copy, Debug)]
@@ -529,7 +529,7 @@ fn waiting(run: &Run, number: RunNumber, index: TaskIndex) -> Waiting {
 
 /// The pause after this attempt: `retry_delay`, doubled for each attempt before it if the task says so.
 fn retry_delay(task: &Task, try_number: u32) -> Duration {
-    let longest = task.max_retry_delay.unwrap_or(RETRY_DELAY_MAX);
+    let longest = task.max_retry_delay;
     if !task.retry_exponential_backoff {
         return task.retry_delay.min(longest);
     }

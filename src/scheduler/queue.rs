@@ -16,7 +16,7 @@ use crate::timetable::Timestamp;
 /// A waiting task instance; the smallest is next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Waiting {
-    pub(super) priority: Reverse<i64>,
+    pub(super) priority: Reverse<i32>,
     pub(super) logical_date: Timestamp,
     pub(super) run: RunNumber,
     pub(super) task: TaskIndex,

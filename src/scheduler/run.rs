@@ -14,8 +14,9 @@
 use std::sync::Arc;
 
 use super::record::{Ended, Fact, Record, RunFacts, Settled, StopReason};
+use super::rule::{Decision, UpstreamCounts, decide};
 use super::state::ApplyError;
-use crate::dag::{Dag, Decision, TaskIndex, UpstreamCounts};
+use crate::dag::{Dag, TaskIndex};
 use crate::timetable::Timestamp;
 
 /// The state of a run.
@@ -176,8 +177,11 @@ impl Run {
     pub(super) fn decide(&self, index: TaskIndex) -> Decision {
         let task = self.dag.task(index);
         let upstreams = u32::try_from(task.upstream.len()).unwrap_or(u32::MAX);
-        task.trigger_rule
-            .decide(self.tasks[index.get()].upstream, upstreams)
+        decide(
+            task.trigger_rule,
+            self.tasks[index.get()].upstream,
+            upstreams,
+        )
     }
 
     /// Moves a task instance to `state` and tells its downstreams.
