@@ -23,7 +23,9 @@ use crate::daemon::{clock, layout, signals};
 use crate::dag::diagnostic::printable;
 use crate::dag::{Dag, Diagnostic, Value, suggest};
 use crate::exec;
-use crate::scheduler::{Answer, Command, Event, Fact, Limits, Run, RunState, RunType, Trigger};
+use crate::scheduler::{
+    Answer, Command, Event, Fact, Limits, Run, RunFact, RunState, RunType, Trigger,
+};
 use crate::timetable::Timestamp;
 
 /// Foreground runs of a DAG whose logs are kept.
@@ -129,7 +131,7 @@ async fn follow(
             match news {
                 News::Record(record) => {
                     progress.record(&record, clock::now().monotonic);
-                    if matches!(record.fact, Fact::RunEnded { .. }) {
+                    if matches!(record.fact, Fact::Run(_, RunFact::Ended { .. })) {
                         let run = driver.scheduler().state().find_run(&dag_id, &run_id);
                         let run = run.expect("the latest finished run is kept").1;
                         return end(run, &mut progress, as_json);

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::record::RunNumber;
 use super::record::{Attempt, Record, RunFacts, RunType};
-use super::state::RunNumber;
 use crate::dag::{Dag, TaskIndex, Value};
 use crate::timetable::Timestamp;
 

@@ -36,10 +36,11 @@ pub use event::{
     Trigger,
 };
 pub use record::{
-    Attempt, Ended, Exit, Fact, Record, RunFacts, RunType, Settled, StopCause, StopReason,
+    Attempt, Ended, Exit, Fact, Record, RunFact, RunFacts, RunNumber, RunType, Settled, StopCause,
+    StopReason, TaskFact,
 };
 pub use run::{Run, RunState, TaskInstance, TaskState};
-pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, RunNumber, State};
+pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, State};
 
 use queue::{Queue, Waiting};
 use rule::Decision;
@@ -211,10 +212,8 @@ impl Scheduler {
                 turn.now.monotonic.after(delay),
             );
         }
-        let (dag_id, run_id) = (run.dag.dag_id.clone(), run.facts.run_id.clone());
-        let fact = Fact::TaskEnded {
-            run_id,
-            task_id: task.task_id.clone(),
+        let dag_id = run.dag.dag_id.clone();
+        let fact = TaskFact::Ended {
             try_number: id.try_number,
             state,
             attempt: Attempt {
@@ -222,7 +221,7 @@ impl Scheduler {
                 ..attempt
             },
         };
-        self.record(turn, &dag_id, fact);
+        self.record_task(turn, id.run, id.task, fact);
         self.touch_around(id.run, id.task);
         self.open_or_shut(&dag_id);
     }
@@ -294,12 +293,11 @@ impl Scheduler {
         if run.state.is_finished() || run.stopped.is_some() {
             return;
         }
-        let (dag, run_id) = (run.dag.clone(), run.facts.run_id.clone());
-        for index in dag.indices() {
+        for index in run.dag.indices() {
             self.withdraw(number, index);
             self.stop_attempt(turn, number, index, StopCause::RunStopped);
         }
-        self.record(turn, &dag.dag_id, Fact::RunStopped { run_id, reason });
+        self.record_run(turn, number, RunFact::Stopped(reason));
         self.ending.push_back(number);
     }
 
@@ -377,18 +375,8 @@ impl Scheduler {
             Decision::Skip => Settled::Skipped,
             Decision::UpstreamFailed => Settled::UpstreamFailed,
         };
-        let (dag_id, run_id) = (run.dag.dag_id.clone(), run.facts.run_id.clone());
-        let task_id = task.task_id.clone();
         self.withdraw(number, index);
-        self.record(
-            turn,
-            &dag_id,
-            Fact::TaskSettled {
-                run_id,
-                task_id,
-                state: settled,
-            },
-        );
+        self.record_task(turn, number, index, TaskFact::Settled(settled));
         self.touch_around(number, index);
     }
 
@@ -399,10 +387,10 @@ impl Scheduler {
         if run.state.is_finished() || !run.is_over() {
             return;
         }
-        let (dag_id, run_id) = (run.dag.dag_id.clone(), run.facts.run_id.clone());
+        let dag_id = run.dag.dag_id.clone();
         let success = run.stopped.is_none() && run.failed_leaves == 0;
         self.timers.cancel(Timer::Run(number));
-        self.record(turn, &dag_id, Fact::RunEnded { run_id, success });
+        self.record_run(turn, number, RunFact::Ended { success });
         self.waking.push_back(dag_id);
     }
 
@@ -418,8 +406,8 @@ impl Scheduler {
             let Some(run) = self.state.run(number) else {
                 return;
             };
-            let (dag, run_id) = (run.dag.clone(), run.facts.run_id.clone());
-            self.record(turn, dag_id, Fact::RunStarted { run_id });
+            let dag = run.dag.clone();
+            self.record_run(turn, number, RunFact::Started);
             if let Some(timeout) = dag.run_timeout {
                 self.timers
                     .set(Timer::Run(number), turn.now.monotonic.after(timeout));
@@ -447,16 +435,7 @@ impl Scheduler {
         let (dag, facts) = (run.dag.clone(), run.facts.clone());
         let task = dag.task(index);
         let try_number = run.task(index).try_number + 1;
-        let (run_id, task_id) = (facts.run_id.clone(), task.task_id.clone());
-        self.record(
-            turn,
-            &dag_id,
-            Fact::TaskStarted {
-                run_id,
-                task_id,
-                try_number,
-            },
-        );
+        self.record_task(turn, number, index, TaskFact::Started { try_number });
         if let Some(timeout) = task.timeout {
             self.timers.set(
                 Timer::Attempt(number, index),
@@ -495,6 +474,28 @@ impl Scheduler {
             .max_active_tasks
             .is_some_and(|max| known.running_tasks >= max);
         self.queue.shut(dag_id, known.is_paused || is_full);
+    }
+
+    fn record_task(
+        &mut self,
+        turn: &mut Turn,
+        number: RunNumber,
+        index: TaskIndex,
+        fact: TaskFact,
+    ) {
+        let Some(run) = self.state.run(number) else {
+            return;
+        };
+        let task_id = run.dag.task(index).task_id.clone();
+        self.record_run(turn, number, RunFact::Task(task_id, fact));
+    }
+
+    fn record_run(&mut self, turn: &mut Turn, number: RunNumber, fact: RunFact) {
+        let Some(run) = self.state.run(number) else {
+            return;
+        };
+        let dag_id = run.dag.dag_id.clone();
+        self.record(turn, &dag_id, Fact::Run(number, fact));
     }
 
     /// Applies a fact and has it written down.

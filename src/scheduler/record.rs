@@ -1,8 +1,8 @@
 //! What happened: the facts that change state, one record each.
 //!
 //! A record says everything that [`super::State::apply`] needs; replaying a journal's records in
-//! order rebuilds the state that wrote them. Ids are spelt out, so that a record means the same
-//! to another process, to another version of a DAG, and to `grep`.
+//! order rebuilds the state that wrote them. Ids are spelt out, so that a record means the same to
+//! another process and to another version of a DAG.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,54 +22,45 @@ pub struct Record {
     pub fact: Fact,
 }
 
-/// What happened to a DAG, one of its runs, or one of their task instances.
+/// What happened to a DAG.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// The DAG was paused, or unpaused.
+    /// It was paused, or unpaused.
     Paused(bool),
-    /// A run was created; it is `queued`.
-    RunCreated(Arc<RunFacts>),
-    /// The run became `running`.
-    RunStarted {
-        /// The run.
-        run_id: Arc<str>,
-    },
-    /// The run was told to stop: what had not started is `skipped`, what runs is being stopped.
-    RunStopped {
-        /// The run.
-        run_id: Arc<str>,
-        /// Why.
-        reason: StopReason,
-    },
-    /// The run ended.
-    RunEnded {
-        /// The run.
-        run_id: Arc<str>,
-        /// Success or failure.
+    /// Something happened to one of its runs.
+    Run(RunNumber, RunFact),
+}
+
+/// What happened to a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunFact {
+    /// It was created; it is `queued`.
+    Created(Arc<RunFacts>),
+    /// It became `running`.
+    Started,
+    /// It was told to stop: what had not started is `skipped`, what runs is being stopped.
+    Stopped(StopReason),
+    /// It ended.
+    Ended {
+        /// `success`, else `failed`.
         success: bool,
     },
-    /// These task instances begin anew, and the run with them.
-    RunCleared {
-        /// The run.
-        run_id: Arc<str>,
-        /// Their ids, in the DAG's order.
-        tasks: Vec<Arc<str>>,
-    },
+    /// These task instances, in the DAG's order, begin anew, and the run with them.
+    Cleared(Vec<Arc<str>>),
+    /// Something happened to the task instance of this id.
+    Task(Arc<str>, TaskFact),
+}
+
+/// What happened to a task instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskFact {
     /// An attempt began: the task instance is `running`.
-    TaskStarted {
-        /// The run.
-        run_id: Arc<str>,
-        /// The task.
-        task_id: Arc<str>,
+    Started {
         /// From 1.
         try_number: u32,
     },
     /// An attempt ended.
-    TaskEnded {
-        /// The run.
-        run_id: Arc<str>,
-        /// The task.
-        task_id: Arc<str>,
+    Ended {
         /// The attempt.
         try_number: u32,
         /// What the task instance is now.
@@ -77,16 +68,13 @@ pub enum Fact {
         /// How the attempt ended.
         attempt: Attempt,
     },
-    /// The task instance ended without an attempt.
-    TaskSettled {
-        /// The run.
-        run_id: Arc<str>,
-        /// The task.
-        task_id: Arc<str>,
-        /// How.
-        state: Settled,
-    },
+    /// It ended without an attempt.
+    Settled(Settled),
 }
+
+/// Names a run for as long as there is a journal: the n-th run that was ever created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunNumber(pub u64);
 
 /// What a run is, from its creation on.
 #[derive(Clone, Debug, PartialEq, Eq)]
