@@ -111,7 +111,10 @@ impl Progress {
                 }
                 return;
             }
-            RunFact::Started | RunFact::Ended { .. } | RunFact::Cleared(_) => return,
+            RunFact::Restored(_)
+            | RunFact::Started
+            | RunFact::Ended { .. }
+            | RunFact::Cleared(_) => return,
         };
         let Some(index) = self.dag.find(task_id) else {
             return;

@@ -36,8 +36,8 @@ pub use event::{
     Trigger,
 };
 pub use record::{
-    Attempt, Ended, Exit, Fact, Record, RunFact, RunFacts, RunNumber, RunType, Settled, StopCause,
-    StopReason, TaskFact,
+    Attempt, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, RunType, Settled,
+    StopCause, StopReason, TaskFact, TaskImage,
 };
 pub use run::{Run, RunState, TaskInstance, TaskState};
 pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, State};

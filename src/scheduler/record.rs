@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::run::{RunState, TaskState};
 use crate::dag::Value;
 use crate::timetable::Timestamp;
 
@@ -29,6 +30,13 @@ pub enum Fact {
     Paused(bool),
     /// Something happened to one of its runs.
     Run(RunNumber, RunFact),
+    /// What is known of it, from a snapshot.
+    Restored {
+        /// It was paused.
+        is_paused: bool,
+        /// How many runs had been created, of all DAGs.
+        runs_created: u64,
+    },
 }
 
 /// What happened to a run.
@@ -36,6 +44,8 @@ pub enum Fact {
 pub enum RunFact {
     /// It was created; it is `queued`.
     Created(Arc<RunFacts>),
+    /// All that is known of it, from a snapshot, or from history because somebody wants to clear it.
+    Restored(Box<RunImage>),
     /// It became `running`.
     Started,
     /// It was told to stop: what had not started is `skipped`, what runs is being stopped.
@@ -89,6 +99,42 @@ pub struct RunFacts {
     pub data_interval: Option<(Timestamp, Timestamp)>,
     /// Given with the trigger; over the DAG's own.
     pub params: BTreeMap<String, Value>,
+}
+
+/// A run and its task instances at some moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunImage {
+    /// What it was created as.
+    pub facts: Arc<RunFacts>,
+    /// Where it stands.
+    pub state: RunState,
+    /// When it was created or cleared.
+    pub queued_at: Timestamp,
+    /// When it became `running`.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// It was told to stop.
+    pub stopped: Option<StopReason>,
+    /// The task instances that are not as they were created, in the DAG's order.
+    pub tasks: Vec<TaskImage>,
+}
+
+/// A task instance at some moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskImage {
+    /// Its task.
+    pub task_id: Arc<str>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// The latest attempt; 0 before the first.
+    pub try_number: u32,
+    /// A failed attempt is repeated while `try_number` is at most this.
+    pub max_tries: u32,
+    /// When the latest attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
 }
 
 /// Who asked for a run.

@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use super::record::{Ended, RunFact, RunFacts, Settled, StopReason, TaskFact};
+use super::record::{Ended, RunFact, RunFacts, RunImage, Settled, StopReason, TaskFact, TaskImage};
 use super::rule::{Decision, UpstreamCounts, decide};
 use super::state::ApplyError;
 use crate::dag::{Dag, TaskIndex};
@@ -191,6 +191,15 @@ impl Run {
         &self.tasks
     }
 
+    /// How many task instances are running. O(tasks).
+    pub(super) fn running(&self) -> u32 {
+        let running = self
+            .tasks
+            .iter()
+            .filter(|task| task.state == TaskState::Running);
+        u32::try_from(running.count()).unwrap_or(u32::MAX)
+    }
+
     /// Whether every task instance has ended.
     pub(super) fn is_over(&self) -> bool {
         self.unfinished == 0
@@ -228,6 +237,54 @@ impl Run {
             if let Some(count) = count_of(counts, state) {
                 *count += 1;
             }
+        }
+    }
+
+    /// The run that `image` shows. A task that the DAG no longer has is left out; one that it did not
+    /// have then has not begun.
+    pub(super) fn restore(dag: Arc<Dag>, image: &RunImage) -> Self {
+        let mut run = Self::new(dag, image.facts.clone(), image.queued_at);
+        for task in &image.tasks {
+            let Some(index) = run.dag.find(&task.task_id) else {
+                continue;
+            };
+            let instance = &mut run.tasks[index.get()];
+            instance.try_number = task.try_number;
+            instance.max_tries = task.max_tries;
+            instance.started_at = task.started_at;
+            instance.ended_at = task.ended_at;
+            run.set(index, task.state);
+        }
+        run.state = image.state;
+        run.started_at = image.started_at;
+        run.ended_at = image.ended_at;
+        run.stopped = image.stopped;
+        run
+    }
+
+    /// All that has to be known to restore the run.
+    pub fn image(&self) -> RunImage {
+        let images = self.dag.tasks().iter().zip(&self.tasks);
+        let images = images.filter(|(task, instance)| {
+            let as_created = (TaskState::None, 0, task.retries);
+            (instance.state, instance.try_number, instance.max_tries) != as_created
+        });
+        let image = |(task, instance): (&crate::dag::Task, &TaskInstance)| TaskImage {
+            task_id: task.task_id.clone(),
+            state: instance.state,
+            try_number: instance.try_number,
+            max_tries: instance.max_tries,
+            started_at: instance.started_at,
+            ended_at: instance.ended_at,
+        };
+        RunImage {
+            facts: self.facts.clone(),
+            state: self.state,
+            queued_at: self.queued_at,
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            stopped: self.stopped,
+            tasks: images.map(image).collect(),
         }
     }
 
@@ -279,7 +336,9 @@ impl Run {
                     self.ended_at = None;
                 }
             }
-            RunFact::Created(_) => return Err(self.refuse("is created, but exists")),
+            RunFact::Created(_) | RunFact::Restored(_) => {
+                return Err(self.refuse("is created, but exists"));
+            }
         }
         Ok(0)
     }

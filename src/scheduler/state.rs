@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-use super::record::{Fact, Record, RunFact, RunFacts, RunNumber};
-use super::run::Run;
+use super::record::{Fact, Record, RunFact, RunNumber};
+use super::run::{Run, RunState};
 use crate::dag::Dag;
+use crate::timetable::Timestamp;
 
 /// Finished runs of one DAG that are kept in memory.
 pub const RUNS_KEPT_MAX: usize = 8;
@@ -60,7 +61,10 @@ impl DagState {
                     self.queued.insert(number);
                 }
             }
-            RunFact::Created(_) | RunFact::Stopped(_) | RunFact::Task(..) => {}
+            RunFact::Created(_)
+            | RunFact::Restored(_)
+            | RunFact::Stopped(_)
+            | RunFact::Task(..) => {}
         }
     }
 }
@@ -145,8 +149,26 @@ impl State {
         };
         match &record.fact {
             Fact::Paused(is_paused) => dag.is_paused = *is_paused,
+            Fact::Restored {
+                is_paused,
+                runs_created,
+            } => {
+                dag.is_paused = *is_paused;
+                self.runs_created = self.runs_created.max(*runs_created);
+            }
             Fact::Run(number, RunFact::Created(facts)) => {
-                return self.create_run(record, *number, facts);
+                let run = Run::new(dag.dag.clone(), facts.clone(), record.at);
+                if number.0 <= self.runs_created {
+                    return Err(ApplyError(format!(
+                        "run {} of `{dag_id}` is not new",
+                        number.0
+                    )));
+                }
+                self.insert_run(*number, run)?;
+            }
+            Fact::Run(number, RunFact::Restored(image)) => {
+                let run = Run::restore(dag.dag.clone(), image);
+                self.insert_run(*number, run)?;
             }
             Fact::Run(number, fact) => {
                 let Some(run) = self
@@ -166,33 +188,63 @@ impl State {
         Ok(())
     }
 
-    fn create_run(
-        &mut self,
-        record: &Record,
-        number: RunNumber,
-        facts: &Arc<RunFacts>,
-    ) -> Result<(), ApplyError> {
-        let refuse = |why| {
-            let (dag_id, run_id) = (&record.dag_id, &facts.run_id);
-            Err(ApplyError(format!(
-                "run `{dag_id}/{run_id}` is created, but {why}"
-            )))
+    fn insert_run(&mut self, number: RunNumber, run: Run) -> Result<(), ApplyError> {
+        let (dag_id, run_id) = (&run.dag.dag_id, &run.facts.run_id);
+        let Some(dag) = self
+            .dags
+            .get_mut(dag_id)
+            .filter(|_| !self.runs.contains_key(&number))
+        else {
+            return Err(ApplyError(format!("there is a run {} already", number.0)));
         };
-        let Some(dag) = self.dags.get_mut(&record.dag_id) else {
-            return refuse("has no DAG");
-        };
-        if number.0 <= self.runs_created {
-            return refuse("its number is taken");
+        if dag.runs.contains_key(run_id) {
+            return Err(ApplyError(format!(
+                "there is a run `{dag_id}/{run_id}` already"
+            )));
         }
-        if dag.runs.contains_key(&facts.run_id) {
-            return refuse("exists");
+        dag.runs.insert(run_id.clone(), number);
+        dag.running_tasks += run.running();
+        match run.state {
+            RunState::Queued => {
+                dag.queued.insert(number);
+            }
+            RunState::Running => dag.active_runs += 1,
+            RunState::Success | RunState::Failed => {
+                dag.finished.push_back(number);
+                dag.finished_tasks += run.tasks().len();
+            }
         }
-        self.runs_created = number.0;
-        dag.runs.insert(facts.run_id.clone(), number);
-        dag.queued.insert(number);
-        self.runs
-            .insert(number, Run::new(dag.dag.clone(), facts.clone(), record.at));
+        self.runs_created = self.runs_created.max(number.0);
+        let dag_id = dag_id.clone();
+        self.runs.insert(number, run);
+        self.forget_old_runs(&dag_id);
         Ok(())
+    }
+
+    /// Records that make an equal state of one that knows the DAGs and nothing else. Runs that are over
+    /// come in the order they ended.
+    pub fn snapshot(&self, at: Timestamp) -> impl Iterator<Item = Record> {
+        let runs_created = self.runs_created;
+        self.dags.values().flat_map(move |dag| {
+            let record = move |fact| Record {
+                at,
+                dag_id: dag.dag.dag_id.clone(),
+                fact,
+            };
+            let is_paused = dag.is_paused;
+            let restored = record(Fact::Restored {
+                is_paused,
+                runs_created,
+            });
+            let is_live = |number: &&RunNumber| !dag.finished.contains(*number);
+            let numbers = dag.finished.iter().chain(dag.runs.values().filter(is_live));
+            let runs = numbers.filter_map(move |number| {
+                let image = self.runs.get(number)?.image();
+                let fact = RunFact::Restored(Box::new(image));
+                Some(record(Fact::Run(*number, fact)))
+            });
+            std::iter::once(restored).chain(runs)
+        })
     }
 
     /// Keeps the latest finished run of a DAG always, and more while they are few and small.

@@ -83,7 +83,7 @@ impl Model {
         let run = self.runs.get_mut(number).expect("the run was created");
         assert_eq!(*run.dag.dag_id, *dag_id);
         match fact {
-            RunFact::Created(_) => {}
+            RunFact::Created(_) | RunFact::Restored(_) => {}
             RunFact::Started => {
                 assert_eq!(run.state, "queued");
                 run.state = "running";

@@ -339,6 +339,14 @@ impl World {
             state == *self.scheduler.state(),
             "I6: the replayed state differs"
         );
+        let mut restored = State::default();
+        for dag in &self.dags {
+            restored.insert_dag(dag.clone());
+        }
+        for record in state.snapshot(Timestamp::default()) {
+            restored.apply(&record).unwrap();
+        }
+        assert!(restored == state, "I6: the restored state differs");
     }
 
     /// The story as a text: what is compared when a seed is run twice, and shown when it fails.
