@@ -18,6 +18,9 @@
 //! # }
 //! ```
 //!
+//! The compiler takes a `>>` whose result nobody uses for a mistake: hence the `_ =`. A file full of DAGs may
+//! say `#![allow(unused_must_use)]` instead, and drop it.
+//!
 //! [`DagBuilder::finish`] checks what was built as the JSON loader checks a file; what a method could not
 //! make sense of is reported there, too.
 
@@ -26,7 +29,7 @@ use std::ops::Shr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::check::{check, too_many_dependencies};
+use super::check::{check, no_tasks, too_many_dependencies};
 use super::draft::{Action, Dependency, Draft, DraftHttp, DraftTask, DraftValue, Text};
 use super::report::{At, Report};
 use super::{
@@ -258,7 +261,11 @@ impl DagBuilder {
         for fault in self.faults.into_inner() {
             report.error(At::default(), "", || fault);
         }
-        let dag = check(self.draft.into_inner(), &Functions::new(), &mut report);
+        let draft = self.draft.into_inner();
+        if draft.tasks.is_empty() {
+            report.error(At::default(), "", no_tasks);
+        }
+        let dag = check(draft, &Functions::new(), &mut report);
         report.finish().map(|()| dag)
     }
 }
@@ -297,8 +304,9 @@ impl DagBuilder {
     where
         F: Fn(&Context) -> function::Result + Send + Sync + 'static,
     {
-        let functions = &mut self.draft.borrow_mut().dag.functions;
-        functions.insert(task_id.to_owned(), Arc::new(function));
+        let compiled = Arc::new(function);
+        let name = task_id.to_owned();
+        self.draft.borrow_mut().dag.functions.insert(name, compiled);
         let args = DraftValue::Object(std::collections::BTreeMap::new());
         let function = task_id.into();
         self.task(task_id, Action::Call { function, args })
@@ -481,5 +489,125 @@ impl<'d> TaskHandle<'d> {
             self.dag.fault(Diagnostic::new(message));
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Operator, Outcome};
+    use super::*;
+
+    fn edges(dag: &Dag) -> Vec<String> {
+        let names = |tasks: &[TaskIndex]| -> Vec<String> {
+            let names = tasks.iter().map(|task| dag.task(*task).task_id.to_string());
+            names.collect()
+        };
+        let tasks = dag.tasks().iter();
+        let after = tasks.filter(|task| !task.upstream.is_empty());
+        after
+            .map(|task| format!("{} after {}", task.task_id, names(&task.upstream).join(",")))
+            .collect()
+    }
+
+    fn errors(dag: DagBuilder) -> Vec<String> {
+        let errors = dag.finish().expect_err("errors");
+        errors.iter().map(|error| error.message.clone()).collect()
+    }
+
+    #[test]
+    fn arrows_order_tasks_and_groups() {
+        let dag = Dag::new("arrows");
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|id| dag.empty(id));
+        _ = a >> [b, c] >> d;
+        _ = a >> d;
+        _ = a >> d;
+        let e = dag.bash("e", "true").after([b, c]).after(a);
+        let dag_edges = [
+            "b after a",
+            "c after a",
+            "d after a,b,c",
+            "e after a,b,c",
+            "f after d,e",
+        ];
+        let f = dag.argv("f", ["true"]);
+        _ = vec![d, e] >> f;
+        let dag = dag.finish().expect("a DAG");
+        assert_eq!(edges(&dag), dag_edges);
+        let order: Vec<usize> = dag
+            .topological_order()
+            .into_iter()
+            .map(TaskIndex::get)
+            .collect();
+        assert_eq!(order, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(dag.find("e"), Some(TaskIndex::new(4)));
+        assert_eq!(dag.find("g"), None);
+    }
+
+    #[test]
+    fn a_function_travels_with_its_dag() {
+        let dag = Dag::new("functions").param("dir", "/tmp");
+        dag.call("seven", |_| Ok(Outcome::Value(7.into())))
+            .arg("dir", "{{ params.dir }}");
+        dag.empty("nothing");
+        let dag = dag.finish().expect("a DAG");
+        let none = Functions::new();
+        let (seven, nothing) = (&dag.tasks()[0], &dag.tasks()[1]);
+        assert!(dag.function(seven, &none).is_some());
+        assert!(dag.function(nothing, &none).is_none());
+        let Operator::Call { args, .. } = &seven.operator else {
+            panic!("{seven:?}");
+        };
+        assert_eq!(args.to_string(), "{\"dir\":\"{{ params.dir }}\"}");
+    }
+
+    #[test]
+    fn the_builder_is_checked_as_a_file_is() {
+        let dag = Dag::new("no dag")
+            .schedule("61 * * * *")
+            .start_date("soon")
+            .max_active_runs(0);
+        let other = Dag::new("other");
+        let a = dag
+            .bash("a", "{{ params.x }}")
+            .method("GET")
+            .timeout(Duration::ZERO);
+        let b = dag.http("a", "localhost").arg("x", 1);
+        _ = a >> b >> a;
+        _ = a >> a;
+        _ = other.empty("o") >> b;
+        assert_eq!(
+            errors(dag),
+            [
+                "`61 * * * *` is not a schedule",
+                "`soon` is not a date",
+                "`method` of task `a`, which is no `http` task",
+                "`arg` of task `a`, which is no `call` task",
+                "a task of `no dag` waits for one of `other`",
+                "`no dag` is not a DAG id",
+                "`max_active_runs` and `max_active_tasks` are at least 1",
+                "`timeout` of `a` is not from 1 ms to 100 years",
+                "template variable `params.x` is no param of this DAG",
+                "`localhost` is not an absolute URL",
+                "two tasks are called `a`",
+                "task `a` waits for itself",
+                "dag `no dag` has a cycle",
+            ]
+        );
+        assert_eq!(errors(Dag::new("empty")), ["a DAG has at least one task"]);
+    }
+
+    #[test]
+    fn too_many_dependencies_are_one_error() {
+        let dag = Dag::new("many");
+        let tasks: Vec<_> = (0..400).map(|i| dag.empty(&format!("t{i}"))).collect();
+        for task in &tasks[200..] {
+            task.after(tasks[..200].to_vec());
+            task.after(tasks[..200].to_vec());
+            task.after(tasks[..200].to_vec());
+        }
+        assert_eq!(
+            errors(dag),
+            ["too many dependencies: a DAG has at most 100000"]
+        );
     }
 }

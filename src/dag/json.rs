@@ -723,3 +723,123 @@ pub(super) fn is_number(text: &str) -> bool {
     text.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
         && Document::parse(text).is_ok_and(|d| d.root().raw().len() == text.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_rfc_8259_allows_is_read() {
+        for text in [
+            "null",
+            " \t\r\ntrue ",
+            "-0",
+            "0",
+            "10.50",
+            "1E+2",
+            "-0.0e-0",
+            "\"\"",
+            "[]",
+            "[ ]",
+            "{}",
+            "{ }",
+            "[[],{},[{}]]",
+            "{\"\":{\"\":null}}",
+            "\"\\u0000\\uD83D\\uDE80\"",
+            "\"\u{7f}\u{2028}\u{fffe}\"",
+            "[1,\n2]",
+        ] {
+            assert!(parse(text).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_rfc_8259_does_not_allow_is_refused_where_it_stands() {
+        for (text, at, message) in [
+            ("", 1, "the text ends too early"),
+            ("[1,]", 3, "a comma before a closing bracket"),
+            ("{\"a\":1,}", 7, "a comma before a closing bracket"),
+            ("[1 2]", 4, "unexpected `2`"),
+            ("[1]]", 4, "unexpected `]`"),
+            ("[1}", 3, "unexpected `}`"),
+            ("{\"a\" 1}", 6, "unexpected `1`"),
+            ("{a:1}", 2, "unexpected `a`"),
+            ("{\"a\":}", 6, "unexpected `}`"),
+            ("{\"a\"}", 5, "unexpected `}`"),
+            ("[,1]", 2, "unexpected `,`"),
+            ("+1", 1, "unexpected `+1`"),
+            (".5", 1, "unexpected `.5`"),
+            ("1.", 3, "the text ends too early"),
+            ("[1.]", 2, "an incomplete number"),
+            ("[-]", 2, "an incomplete number"),
+            ("[1e]", 2, "an incomplete number"),
+            ("007", 1, "a number that begins with 0"),
+            ("0x10", 2, "unexpected `x10`"),
+            ("1\0", 2, "unexpected `\0`"),
+            ("NaN", 1, "unexpected `NaN`"),
+            ("nul", 1, "unexpected `nul`"),
+            ("nullx", 1, "unexpected `nullx`"),
+            ("'a'", 1, "unexpected `'`"),
+            ("/* */1", 1, "unexpected `/`"),
+            ("\"a", 1, "a string that does not end"),
+            ("\"a\n\"", 1, "a string that does not end"),
+            ("\"\t\"", 2, "a control character in a string"),
+            ("\"\\q\"", 2, "a bad escape"),
+            ("\"\\u12G4\"", 2, "a bad escape"),
+            ("\"\\", 2, "a bad escape"),
+            ("\"\\ud83d\"", 2, "half of a surrogate pair"),
+            ("\"\\ud83d\\ud83d\"", 2, "half of a surrogate pair"),
+            ("\"\\ude80\"", 2, "half of a surrogate pair"),
+            ("{\"a\":1,\"\\u0061\":2}", 8, "duplicate key `a`"),
+            ("\u{feff}1", 1, "the text begins with a byte order mark"),
+            ("1\u{a0}", 2, "unexpected `\u{a0}`"),
+            ("{\"a\":1", 7, "the text ends too early"),
+            ("[1,", 4, "the text ends too early"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert_eq!(
+                (error.column, error.message.as_str()),
+                (at, message),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_string_is_found_among_its_escapes() {
+        let text = r#"["a\n\u00e9b\ud83d\ude80c"]"#;
+        let document = Document::parse(text).expect("JSON");
+        let string = document.root().elements().next().expect("an element");
+        assert_eq!(string.text(), "a\néb🚀c");
+        let check = |part: &str, expect: &str| {
+            let at = string.text().find(part).expect(part);
+            let span = span_within(text, string.span(), at..at + part.len());
+            assert_eq!(&text[span.range()], expect, "{part:?}");
+        };
+        check("a", "a");
+        check("\n", r"\n");
+        check("é", r"\u00e9");
+        check("éb", r"\u00e9b");
+        check("🚀", r"\ud83d\ude80");
+        check("🚀c", r"\ud83d\ude80c");
+        check("c", "c");
+    }
+
+    #[test]
+    fn every_duplicate_is_listed() {
+        let text = r#"{"a":1,"b":{"c":1,"c":2},"a":3,"a":4}"#;
+        let document = Document::parse(text).expect("JSON");
+        let found: Vec<String> = document
+            .duplicates()
+            .map(|(first, again)| {
+                format!(
+                    "{}@{}<{}",
+                    again.text(),
+                    first.span().start(),
+                    again.span().start()
+                )
+            })
+            .collect();
+        assert_eq!(found, ["c@12<18", "a@1<25", "a@1<31"]);
+    }
+}
