@@ -192,6 +192,10 @@ fn copy(
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "both enums are open, and their own words do for the rest"
+)]
 fn explain(error: Error, request: &HttpRequest) -> String {
     match error {
         Error::Timeout(_) => format!("no complete answer within {:?}", request.timeout),
