@@ -52,3 +52,44 @@ pub enum Outcome {
     /// Nothing to do: skip, and what depends on it by rule.
     Skip,
 }
+
+/// Compiled-in functions by name: what a DAG file's `call` may name.
+#[derive(Clone, Default)]
+pub struct Functions(BTreeMap<String, CallFn>);
+
+impl Functions {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// These, and `function` under `name`; the later of two with one name counts.
+    #[must_use]
+    pub fn with<F>(mut self, name: impl Into<String>, function: F) -> Self
+    where
+        F: Fn(&Context) -> Result + Send + Sync + 'static,
+    {
+        self.insert(name.into(), Arc::new(function));
+        self
+    }
+
+    pub(super) fn insert(&mut self, name: String, function: CallFn) {
+        self.0.insert(name, function);
+    }
+
+    /// The function listed under a name.
+    pub fn get(&self, name: &str) -> Option<&CallFn> {
+        self.0.get(name)
+    }
+
+    /// All names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl std::fmt::Debug for Functions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}

@@ -8,16 +8,37 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod build;
+mod check;
+mod date;
 pub mod diagnostic;
+mod draft;
+mod facts;
 pub mod function;
+mod graph;
 pub mod json;
+pub mod keys;
+mod load;
+mod order;
+mod report;
+mod shape;
+mod suggest;
 mod template;
+pub mod trigger_rule;
 mod value;
 mod width;
 
-pub use function::{CallFn, Context, Outcome};
+pub use build::{DagBuilder, TaskHandle, Tasks};
+pub use date::{Moment, StartDate};
+pub use diagnostic::Diagnostic;
+pub use facts::RunFacts;
+pub use function::{CallFn, Context, Functions, Outcome};
+pub use load::{DAG_FILE_BYTES_MAX, Known, load};
 pub use template::{Template, TemplateValue};
+pub use trigger_rule::TriggerRule;
 pub use value::Value;
+
+use crate::timetable::{Schedule, Zone};
 
 /// The most tasks one DAG may have.
 pub const TASKS_MAX: usize = 10_000;
@@ -55,6 +76,22 @@ pub struct Dag {
     pub owner: String,
     /// Labels to filter by.
     pub tags: Vec<String>,
+    /// When it is due; `None` is only by hand.
+    pub schedule: Option<Schedule>,
+    /// The zone of its schedule and its dates; the host's if there is none.
+    pub timezone: Option<Zone>,
+    /// What a scheduled run is named after.
+    pub timetable: TimetableKind,
+    /// Nothing is due before, inclusive.
+    pub start_date: Option<StartDate>,
+    /// Nothing is due after, inclusive.
+    pub end_date: Option<Moment>,
+    /// Which missed runs are made up for.
+    pub catchup: Catchup,
+    /// What happens when it is due while `max_active_runs` are active.
+    pub overlap: Overlap,
+    /// Whether it waits to be unpaused when it is first seen.
+    pub is_paused_upon_creation: bool,
     /// What `{{ params.x }}` stands for unless a trigger says otherwise.
     pub params: BTreeMap<String, Value>,
     /// Added to every task's environment. Values are templates.
@@ -69,9 +106,108 @@ pub struct Dag {
     pub run_timeout: Option<Duration>,
     /// Where the DAG comes from: the path of its file, or `None` when it is compiled in.
     pub source: Option<std::path::PathBuf>,
+    /// The functions of its `call` tasks that came with it from the builder.
+    pub functions: Functions,
     pub(crate) tasks: Vec<Task>,
     /// Task indices, ordered by task id.
     pub(crate) by_id: Vec<TaskIndex>,
+}
+
+impl Dag {
+    /// Begins a DAG in Rust; [`DagBuilder::finish`] ends it.
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "reads as in Airflow, and a Dag is always checked"
+    )]
+    pub fn new(dag_id: &str) -> DagBuilder {
+        DagBuilder::new(dag_id)
+    }
+
+    /// All tasks, in the order they were written.
+    pub fn tasks(&self) -> &[Task] {
+        &self.tasks
+    }
+
+    /// The task at an index of this DAG.
+    pub fn task(&self, index: TaskIndex) -> &Task {
+        &self.tasks[index.get()]
+    }
+
+    /// The indices of all tasks, in the order they were written.
+    pub fn indices(&self) -> impl Iterator<Item = TaskIndex> + use<> {
+        (0..self.tasks.len()).map(TaskIndex::new)
+    }
+
+    /// The task with an id.
+    pub fn find(&self, task_id: &str) -> Option<TaskIndex> {
+        self.by_id
+            .binary_search_by(|index| (*self.task(*index).task_id).cmp(task_id))
+            .ok()
+            .map(|found| self.by_id[found])
+    }
+
+    /// The tasks that wait for no other.
+    pub fn roots(&self) -> impl Iterator<Item = TaskIndex> {
+        self.indices()
+            .filter(|index| self.task(*index).upstream.is_empty())
+    }
+
+    /// The tasks that no other waits for: a run's state is theirs.
+    pub fn leaves(&self) -> impl Iterator<Item = TaskIndex> {
+        self.indices()
+            .filter(|index| self.task(*index).downstream.is_empty())
+    }
+
+    /// All tasks, each after what it waits for; otherwise as they were written.
+    pub fn topological_order(&self) -> Vec<TaskIndex> {
+        graph::sort(&self.tasks).order
+    }
+
+    /// The function of a `call` task: the DAG's own, else the program's.
+    pub fn function<'a>(&'a self, task: &Task, known: &'a Functions) -> Option<&'a CallFn> {
+        match &task.operator {
+            Operator::Call { function, .. } => {
+                self.functions.get(function).or_else(|| known.get(function))
+            }
+            Operator::Bash(_) | Operator::Argv(_) | Operator::Http(_) | Operator::Empty => None,
+        }
+    }
+}
+
+/// What a scheduled run is named after.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimetableKind {
+    /// The moment it is due, as in Airflow 3.
+    #[default]
+    Trigger,
+    /// The beginning of its data interval, as in Airflow 2.
+    Interval,
+}
+
+/// Which missed runs are made up for: after downtime, after unpausing, or with a start date in the past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Catchup {
+    /// The latest.
+    #[default]
+    Latest,
+    /// Every one, oldest first.
+    All,
+    /// This many of the latest, oldest first. At least 1.
+    AtMost(u32),
+    /// None.
+    None,
+}
+
+/// What happens when a DAG is due while `max_active_runs` are active.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overlap {
+    /// It waits, as missed runs do.
+    #[default]
+    Queue,
+    /// It is passed over, with a record.
+    Skip,
+    /// The oldest active run is cancelled first.
+    Cancel,
 }
 
 /// One task of a checked DAG.
@@ -85,17 +221,25 @@ pub struct Task {
     pub upstream: Vec<TaskIndex>,
     /// The tasks that wait for it, ascending and without repetition.
     pub downstream: Vec<TaskIndex>,
+    /// Which ends of its upstreams let it run.
+    pub trigger_rule: TriggerRule,
     /// How often a failed attempt is repeated; `retries + 1` attempts in all.
     pub retries: u32,
     /// The pause between a failed attempt and the next.
     pub retry_delay: Duration,
+    /// Whether the pause doubles with each attempt.
+    pub retry_exponential_backoff: bool,
+    /// The longest that the pause grows to.
+    pub max_retry_delay: Duration,
     /// An attempt that runs for longer is stopped and has failed.
     pub timeout: Option<Duration>,
     /// Added to the DAG's `env`, and wins over it.
     pub env: Vec<(String, Template)>,
     /// The working directory; the DAG's, else the home directory, if there is none.
     pub cwd: Option<Template>,
-    /// The exit code that means "skip what depends on me"; 99 unless set.
+    /// Of the tasks that wait for a slot, the highest goes first.
+    pub priority: i32,
+    /// The exit code that means "skipped"; 99 unless set.
     pub skip_on_exit_code: Option<i32>,
     /// The most bytes of output that are kept of one attempt.
     pub output_bytes_max: u64,

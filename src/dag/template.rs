@@ -1,9 +1,346 @@
-//! Placeholder module: replaced by the loader's author.
+//! Texts in which `{{ … }}` stands for a fact of the run.
+//!
+//! A [`Template`] is parsed when its DAG is loaded: every variable in it is known, and rendering cannot
+//! fail. In a script for a shell only dates and ids may stand, whose letters mean nothing to a shell; a
+//! value that a person or another program supplied goes through `env`, so that no value becomes code.
+//! `{{ '{{' }}` is a literal `{{`; a `}}` alone is itself.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use super::facts::RunFacts;
+use super::{Value, suggest};
 
 /// A text with `{{ … }}` in it.
-#[derive(Clone, Debug)]
-pub struct Template(pub String);
+#[derive(Clone, PartialEq, Eq)]
+pub struct Template {
+    parts: Box<[Part]>,
+    /// Whether it is code for a shell.
+    script: bool,
+}
 
-/// A JSON value whose strings are templates.
-#[derive(Clone, Debug)]
-pub struct TemplateValue(pub super::Value);
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(Box<str>),
+    Variable(Variable),
+}
+
+/// What may stand in `{{ … }}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Variable {
+    Ds,
+    DsNodash,
+    Ts,
+    TsNodash,
+    LogicalDate,
+    DataIntervalStart,
+    DataIntervalEnd,
+    PrevDataIntervalEndSuccess,
+    RunId,
+    DagId,
+    TaskId,
+    TryNumber,
+    Param(Box<str>),
+}
+
+/// The variables that need no name after a dot.
+const NAMES: [(&str, Variable); 12] = [
+    ("ds", Variable::Ds),
+    ("ds_nodash", Variable::DsNodash),
+    ("ts", Variable::Ts),
+    ("ts_nodash", Variable::TsNodash),
+    ("logical_date", Variable::LogicalDate),
+    ("data_interval_start", Variable::DataIntervalStart),
+    ("data_interval_end", Variable::DataIntervalEnd),
+    (
+        "prev_data_interval_end_success",
+        Variable::PrevDataIntervalEndSuccess,
+    ),
+    ("run_id", Variable::RunId),
+    ("dag_id", Variable::DagId),
+    ("task_id", Variable::TaskId),
+    ("try_number", Variable::TryNumber),
+];
+
+/// How a literal `{{` is written.
+const LITERAL: &str = "{{ '{{' }}";
+
+/// Why a text is no template: a part of it, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TemplateError {
+    pub(super) part: Range<usize>,
+    pub(super) message: String,
+    pub(super) label: String,
+    pub(super) help: Option<String>,
+}
+
+impl Template {
+    /// A text without variables, whatever braces it has.
+    pub fn literal(text: &str) -> Self {
+        Self {
+            parts: [Part::Text(text.into())].into(),
+            script: false,
+        }
+    }
+
+    /// Reads a text. `params` are those that the DAG declares; `script` says that a shell will read it.
+    /// All errors go to `errors`, and what stands there counts as absent.
+    pub(super) fn parse(
+        text: &str,
+        params: &BTreeMap<String, Value>,
+        script: bool,
+        errors: &mut Vec<TemplateError>,
+    ) -> Self {
+        let mut parts = Vec::new();
+        let mut plain = String::new();
+        let mut at = 0;
+        while let Some(open) = text[at..].find("{{").map(|found| at + found) {
+            plain.push_str(&text[at..open]);
+            let Some(inside) = inside_braces(text, open) else {
+                errors.push(TemplateError {
+                    part: open..open + 2,
+                    message: "`{{` without `}}`".to_owned(),
+                    label: "is not closed".to_owned(),
+                    help: Some(format!("a literal `{{{{` is written `{LITERAL}`")),
+                });
+                at = text.len();
+                break;
+            };
+            at = inside.end + 2;
+            let name = text[inside].trim();
+            if name == "'{{'" || name == "\"{{\"" {
+                plain.push_str("{{");
+                continue;
+            }
+            match variable(name, params, script) {
+                Ok(variable) => {
+                    if !plain.is_empty() {
+                        parts.push(Part::Text(std::mem::take(&mut plain).into()));
+                    }
+                    parts.push(Part::Variable(variable));
+                }
+                Err(mut error) => {
+                    error.part = open..at;
+                    errors.push(error);
+                }
+            }
+        }
+        plain.push_str(&text[at..]);
+        if !plain.is_empty() {
+            parts.push(Part::Text(plain.into()));
+        }
+        Self {
+            parts: parts.into(),
+            script,
+        }
+    }
+
+    /// The text of a run. Dates are in the DAG's zone.
+    pub fn render(&self, facts: &RunFacts<'_>) -> String {
+        let mut out = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Variable(variable) if self.script => {
+                    out.extend(facts.value(variable).chars().map(harmless));
+                }
+                Part::Variable(variable) => out.push_str(&facts.value(variable)),
+            }
+        }
+        out
+    }
+
+    /// The text, if there is no variable in it.
+    pub fn as_literal(&self) -> Option<&str> {
+        match &*self.parts {
+            [] => Some(""),
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text before the first variable.
+    pub(super) fn literal_prefix(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Text(text)) => text,
+            Some(Part::Variable(_)) | None => "",
+        }
+    }
+
+    /// The params that it names.
+    pub fn params(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Variable(Variable::Param(name)) => Some(&**name),
+            Part::Variable(_) | Part::Text(_) => None,
+        })
+    }
+}
+
+/// As it would be written in a DAG file.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => f.write_str(&text.replace("{{", LITERAL))?,
+                Part::Variable(Variable::Param(name)) => write!(f, "{{{{ params.{name} }}}}")?,
+                Part::Variable(variable) => {
+                    let named = NAMES.iter().find(|(_, other)| other == variable);
+                    write!(f, "{{{{ {} }}}}", named.map_or("", |(name, _)| name))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Template").field(&self.to_string()).finish()
+    }
+}
+
+/// What stands between the `{{` at `open` and its `}}`. A quoted `}}` or `{{` does not count.
+fn inside_braces(text: &str, open: usize) -> Option<Range<usize>> {
+    let start = open + 2;
+    let close = text[start..].find("}}")?;
+    // A second `{{` before the end means that this one was not closed.
+    let inside = start..start + close;
+    let again = text[inside.clone()].find("{{");
+    let quoted = matches!(text[inside.clone()].trim(), "'{{'" | "\"{{\"");
+    (again.is_none() || quoted).then_some(inside)
+}
+
+fn variable(
+    name: &str,
+    params: &BTreeMap<String, Value>,
+    script: bool,
+) -> Result<Variable, TemplateError> {
+    let error = |message: String, label: &str, help: Option<String>| TemplateError {
+        part: 0..0,
+        message,
+        label: label.to_owned(),
+        help,
+    };
+    let by_hand = || {
+        let name = name.rsplit('.').next().unwrap_or(name);
+        let name: String = name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+            .collect();
+        Some(format!(
+            "hand it over in `env` and write \"${}\"",
+            super::diagnostic::quote(&name)
+        ))
+    };
+    if let Some((_, known)) = NAMES.iter().find(|(known, _)| *known == name) {
+        return Ok(known.clone());
+    }
+    let quoted = super::diagnostic::quote(name);
+    if let Some(param) = name.strip_prefix("params.") {
+        if !params.contains_key(param) {
+            let help =
+                suggest::help(param, params.keys().map(String::as_str)).unwrap_or_else(|| {
+                    format!(
+                        "declare it: \"params\": {{\"{}\": …}}; what stands there is its default",
+                        super::diagnostic::quote(param)
+                    )
+                });
+            return Err(error(
+                format!("template variable `{quoted}` is no param of this DAG"),
+                "is not among its `params`",
+                Some(help),
+            ));
+        }
+        if script {
+            return Err(error(
+                format!("`{quoted}` in a `bash` string"),
+                "a value must not become code",
+                by_hand(),
+            ));
+        }
+        return Ok(Variable::Param(param.into()));
+    }
+    if name.starts_with("xcom.") {
+        if script {
+            return Err(error(
+                format!("`{quoted}` in a `bash` string"),
+                "a value must not become code",
+                by_hand(),
+            ));
+        }
+        let message = format!("template variable `{quoted}` is not supported yet");
+        return Err(error(message, "", None));
+    }
+    let names = NAMES.iter().map(|(name, _)| *name);
+    let word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let help = if name.contains('|') {
+        "there are no filters: `ds`, `ts`, `ds_nodash` and `ts_nodash` are the forms of a date"
+            .to_owned()
+    } else if name.starts_with('.') || !name.chars().all(word) {
+        format!("a literal `{{{{` is written `{LITERAL}`")
+    } else if let Some(help) = suggest::help(name, names) {
+        help
+    } else {
+        let names = NAMES.map(|(name, _)| name).join(", ");
+        format!("the variables are {names}, params.<name>")
+    };
+    Err(error(
+        format!("unknown template variable `{quoted}`"),
+        "there is no such variable",
+        Some(help),
+    ))
+}
+
+/// What a script gets of a date or an id. Those of this program pass unchanged; should an id ever come
+/// from elsewhere unchecked, what a shell could read as more than a word is gone.
+fn harmless(character: char) -> char {
+    let plain = character.is_ascii_alphanumeric() || "_-.:+~ ".contains(character);
+    if plain { character } else { '_' }
+}
+
+/// A JSON value whose strings are templates; keys are not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TemplateValue {
+    /// What has no strings in it.
+    Plain(Value),
+    /// A string.
+    Text(Template),
+    /// An array.
+    Array(Vec<TemplateValue>),
+    /// An object.
+    Object(BTreeMap<String, TemplateValue>),
+}
+
+impl TemplateValue {
+    /// The value of a run.
+    pub fn render(&self, facts: &RunFacts<'_>) -> Value {
+        self.to_value(&|template| template.render(facts))
+    }
+
+    fn to_value(&self, text: &impl Fn(&Template) -> String) -> Value {
+        match self {
+            Self::Plain(value) => value.clone(),
+            Self::Text(template) => Value::String(text(template)),
+            Self::Array(elements) => Value::Array(
+                elements
+                    .iter()
+                    .map(|element| element.to_value(text))
+                    .collect(),
+            ),
+            Self::Object(members) => Value::Object(
+                members
+                    .iter()
+                    .map(|(key, member)| (key.clone(), member.to_value(text)))
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// JSON, with its templates as they would be written in a DAG file.
+impl fmt::Display for TemplateValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.to_value(&Template::to_string))
+    }
+}

@@ -1,0 +1,377 @@
+//! The one check that stands between what somebody wrote, in JSON or in Rust, and a [`Dag`].
+//!
+//! [`check`] turns a [`Draft`] into a DAG or into everything that is wrong with it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::diagnostic::{Diagnostic, quote};
+use super::draft::{Action, Dependency, Draft, DraftHttp, DraftTask, DraftValue, Text};
+use super::report::{At, Report};
+use super::template::TemplateError;
+use super::{
+    DEPENDENCIES_MAX, Dag, Functions, Http, HttpBody, ID_BYTES_MAX, Operator, TASKS_MAX, Task,
+    TaskIndex, Template, TemplateValue, Value, graph, suggest,
+};
+use crate::timetable::DURATION_MAX;
+
+/// The tasks of a cycle that are named before the middle is left out.
+const CYCLE_NAMES_MAX: usize = 12;
+
+/// Turns a draft into a DAG. Errors go to `report`, and what is returned then means nothing.
+///
+/// `known` are the functions that a `call` may name, beside those that the draft brings along.
+pub(super) fn check(draft: Draft, known: &Functions, report: &mut Report<'_>) -> Dag {
+    let Draft {
+        mut dag,
+        dag_id,
+        env,
+        cwd,
+        tasks,
+        dependencies,
+    } = draft;
+    id(&dag_id, "DAG", report);
+    dag.dag_id = dag_id.text.as_str().into();
+    if dag.max_active_runs == 0 || dag.max_active_tasks == Some(0) {
+        report.error(dag_id.span, "", || {
+            Diagnostic::new("`max_active_runs` and `max_active_tasks` are at least 1")
+        });
+    }
+    time_limit("run_timeout", dag.run_timeout, &dag_id, report);
+    if tasks.len() > TASKS_MAX {
+        let count = tasks.len();
+        report.error(tasks[TASKS_MAX].task_id.span, "", || {
+            Diagnostic::new(format!(
+                "{count} tasks are too many: a DAG has at most {TASKS_MAX}"
+            ))
+        });
+        return dag;
+    }
+    let params = std::mem::take(&mut dag.params);
+    let functions = std::mem::take(&mut dag.functions);
+    let mut checker = Checker {
+        params: &params,
+        own: &functions,
+        known,
+        report,
+        errors: Vec::new(),
+    };
+    dag.env = checker.env(env);
+    dag.cwd = cwd.map(|cwd| checker.template(&cwd));
+    let task_ids: Vec<Text> = tasks.iter().map(|task| task.task_id.clone()).collect();
+    dag.tasks = tasks.into_iter().map(|task| checker.task(task)).collect();
+    (dag.params, dag.functions) = (params, functions);
+    dag.by_id = by_id(&task_ids, report);
+    connect(&mut dag, dependencies, report);
+    dag
+}
+
+/// What is said of a DAG without tasks.
+pub(super) fn no_tasks() -> Diagnostic {
+    Diagnostic::new("a DAG has at least one task")
+}
+
+/// Dependencies are counted before they are made; this is said when there are more than [`DEPENDENCIES_MAX`].
+pub(super) fn too_many_dependencies() -> Diagnostic {
+    Diagnostic::new(format!(
+        "too many dependencies: a DAG has at most {DEPENDENCIES_MAX}"
+    ))
+    .help(
+        "with an empty task between two groups, their sizes add up instead of multiplying"
+            .to_owned(),
+    )
+}
+
+/// Task indices ordered by id; repeated ids are errors.
+fn by_id(task_ids: &[Text], report: &mut Report<'_>) -> Vec<TaskIndex> {
+    let mut order: Vec<TaskIndex> = (0..task_ids.len()).map(TaskIndex::new).collect();
+    let text = |index: &TaskIndex| task_ids[index.get()].text.as_str();
+    order.sort_by(|a, b| text(a).cmp(text(b)));
+    for same in order.chunk_by(|a, b| text(a) == text(b)) {
+        for again in &same[1..] {
+            let number = same[0].get() + 1;
+            let span = task_ids[again.get()].span;
+            // A task without an id has been reported.
+            if text(again).is_empty() {
+                continue;
+            }
+            report.error(span, "this id is taken", || {
+                Diagnostic::new(format!("two tasks are called `{}`", quote(text(again))))
+                    .note(format!("the other is task number {number}"))
+            });
+        }
+    }
+    order
+}
+
+/// Fills in each task's upstreams and downstreams; self-dependencies and cycles are errors.
+fn connect(dag: &mut Dag, mut dependencies: Vec<Dependency>, report: &mut Report<'_>) {
+    // Of equal ones the first in the file is kept.
+    dependencies.sort_by_key(|d| (d.downstream, d.upstream, d.at));
+    dependencies.dedup_by_key(|d| (d.downstream, d.upstream));
+    for dependency in &dependencies {
+        let (upstream, downstream) = (dependency.upstream, dependency.downstream);
+        if upstream == downstream {
+            let task_id = dag.tasks[upstream.get()].task_id.clone();
+            report.error(dependency.at, "is the task itself", || {
+                Diagnostic::new(format!("task `{}` waits for itself", quote(&task_id)))
+                    .help("remove this dependency".to_owned())
+            });
+            continue;
+        }
+        dag.tasks[downstream.get()].upstream.push(upstream);
+        dag.tasks[upstream.get()].downstream.push(downstream);
+    }
+    let sorted = graph::sort(&dag.tasks);
+    for cycle in &sorted.cycles {
+        // The dependency that was written last is the one that closes it.
+        let edge = |at: usize| {
+            let upstream = cycle[at.checked_sub(1).unwrap_or(cycle.len() - 1)];
+            let wanted = (cycle[at], upstream);
+            let found = dependencies.binary_search_by_key(&wanted, |d| (d.downstream, d.upstream));
+            found.map_or_else(|_| At::default(), |found| dependencies[found].at)
+        };
+        let first = (0..cycle.len()).max_by_key(|&at| edge(at)).unwrap_or(0);
+        let name = |at: usize| quote(&dag.tasks[cycle[(first + at) % cycle.len()].get()].task_id);
+        let mut names: Vec<String> = Vec::new();
+        for at in 0..=cycle.len() {
+            let left_out = cycle.len().saturating_sub(CYCLE_NAMES_MAX);
+            if left_out > 0 && at == CYCLE_NAMES_MAX / 2 {
+                names.push(format!("… {left_out} more …"));
+            }
+            if left_out == 0 || !(CYCLE_NAMES_MAX / 2..CYCLE_NAMES_MAX / 2 + left_out).contains(&at)
+            {
+                names.push(name(at).into_owned());
+            }
+        }
+        report.error(edge(first), "closes the cycle", || {
+            Diagnostic::new(format!("dag `{}` has a cycle", quote(&dag.dag_id)))
+                .note(names.join(" >> "))
+                .help("remove one of these dependencies".to_owned())
+        });
+    }
+}
+
+/// A time limit leaves some time, and no more than any duration.
+fn time_limit(key: &str, limit: Option<Duration>, of: &Text, report: &mut Report<'_>) {
+    if limit.is_some_and(|limit| limit.is_zero() || limit > DURATION_MAX) {
+        report.error(of.span, "", || {
+            Diagnostic::new(format!(
+                "`{key}` of `{}` is not from 1 ms to 100 years",
+                quote(&of.text)
+            ))
+            .help("leave it out for no limit".to_owned())
+        });
+    }
+}
+
+/// An id: `[A-Za-z0-9_.-]`, 1 to [`ID_BYTES_MAX`] of them, no leading dot. `what` is "DAG" or "task".
+pub(super) fn id(id: &Text, what: &str, report: &mut Report<'_>) {
+    let text = id.text.as_str();
+    let alien = |c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c);
+    let (part, label) = if let Some(start) = text.find(alien) {
+        let rest = &text[start..];
+        let end = rest.find(|c| !alien(c)).unwrap_or(rest.len());
+        (
+            start..start + end,
+            "an id has letters A to Z, digits, `_`, `.` and `-`",
+        )
+    } else if text.is_empty() {
+        // A task without an id has been reported as such.
+        if id.span.is_none() && what == "task" {
+            return;
+        }
+        (0..0, "an id has at least one character")
+    } else if text.len() > ID_BYTES_MAX {
+        (0..text.len(), "an id has at most 250 characters")
+    } else if text.starts_with('.') {
+        (0..1, "an id does not begin with a dot")
+    } else {
+        return;
+    };
+    report.error(id.part(part), label, || {
+        let help = if what == "DAG" {
+            "without `dag_id`, the file's name is the id; `description` may hold any text"
+        } else {
+            "`doc` may hold any text"
+        };
+        Diagnostic::new(format!("`{}` is not a {what} id", quote(text))).help(help.to_owned())
+    });
+}
+
+struct Checker<'c, 't> {
+    params: &'c BTreeMap<String, Value>,
+    own: &'c Functions,
+    known: &'c Functions,
+    report: &'c mut Report<'t>,
+    /// Scratch space.
+    errors: Vec<TemplateError>,
+}
+
+impl Checker<'_, '_> {
+    fn task(&mut self, draft: DraftTask) -> Task {
+        let mut task = draft.task;
+        id(&draft.task_id, "task", self.report);
+        time_limit("timeout", task.timeout, &draft.task_id, self.report);
+        task.task_id = Arc::from(draft.task_id.text);
+        task.env = self.env(draft.env);
+        task.cwd = draft.cwd.map(|cwd| self.template(&cwd));
+        task.operator = match draft.action {
+            Action::Bash(script) => Operator::Bash(self.parse(&script, true)),
+            Action::Argv(words) => {
+                if words.is_empty() {
+                    let id = quote(&task.task_id);
+                    self.report.error(draft.task_id.span, "", || {
+                        Diagnostic::new(format!("`argv` of task `{id}` is empty"))
+                            .help("the program comes first: [\"/bin/echo\", \"hello\"]".to_owned())
+                    });
+                }
+                Operator::Argv(words.iter().map(|word| self.template(word)).collect())
+            }
+            Action::Http(http) => Operator::Http(self.http(*http)),
+            Action::Call { function, args } => {
+                self.function(&function);
+                let args = self.value(args);
+                Operator::Call {
+                    function: function.text,
+                    args,
+                }
+            }
+            Action::Empty => Operator::Empty,
+        };
+        task
+    }
+
+    fn http(&mut self, draft: DraftHttp) -> Http {
+        let mut http = draft.http;
+        http.url = self.template(&draft.url);
+        let begin = http.url.literal_prefix().to_ascii_lowercase();
+        let begins = |scheme: &str| begin.starts_with(scheme) || scheme.starts_with(&begin);
+        let literal = http.url.as_literal().is_some();
+        let complete = !literal || begin.len() > "https://".len();
+        if !complete || !(begins("http://") || begins("https://")) {
+            self.report.error(draft.url.span, "", || {
+                Diagnostic::new(format!(
+                    "`{}` is not an absolute URL",
+                    quote(&draft.url.text)
+                ))
+                .help("it begins with `http://` or `https://`".to_owned())
+            });
+        }
+        http.headers = Vec::with_capacity(draft.headers.len());
+        for (name, value) in draft.headers {
+            let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+            if name.text.is_empty() || !name.text.chars().all(token) {
+                self.report.error(name.span, "not a header's name", || {
+                    Diagnostic::new(format!("`{}` is not an HTTP header", quote(&name.text)))
+                });
+            }
+            let value = self.template(&value);
+            http.headers.push((name.text, value));
+        }
+        http.save_to = draft.save_to.map(|path| self.template(&path));
+        http.body = match (draft.body, draft.json) {
+            (None, None) => HttpBody::None,
+            (Some(text), None) => HttpBody::Text(self.template(&text)),
+            (None, Some(value)) => HttpBody::Json(self.value(value)),
+            (Some(text), Some(_)) => {
+                self.report.error(text.span, "`json` is a body, too", || {
+                    Diagnostic::new("`body` and `json` of one request")
+                        .help("remove one of them".to_owned())
+                });
+                HttpBody::None
+            }
+        };
+        http
+    }
+
+    fn function(&mut self, function: &Text) {
+        let name = function.text.as_str();
+        if self.own.get(name).is_some() || self.known.get(name).is_some() {
+            return;
+        }
+        self.report.error(function.span, "not compiled in", || {
+            let error = Diagnostic::new(format!("unknown function `{}`", quote(name)));
+            let names = || self.own.names().chain(self.known.names());
+            let help = suggest::help(name, names()).unwrap_or_else(|| {
+                let names: Vec<&str> = names().take(10).collect();
+                if names.is_empty() {
+                    "no functions are compiled into this program; `bash` and `argv` run others"
+                        .to_owned()
+                } else {
+                    format!("compiled in are {}", names.join(", "))
+                }
+            });
+            error.help(help)
+        });
+    }
+
+    /// Names and values of an environment; of a repeated name the last counts.
+    fn env(&mut self, env: Vec<(Text, Text)>) -> Vec<(String, Template)> {
+        let mut checked: Vec<(String, Template)> = Vec::with_capacity(env.len());
+        for (name, value) in env {
+            let text = name.text.as_str();
+            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let digit_first = text.starts_with(|c: char| c.is_ascii_digit());
+            if text.is_empty() || digit_first || !text.chars().all(word) {
+                self.report
+                    .error(name.span, "letters, digits and `_`; no digit first", || {
+                        Diagnostic::new(format!(
+                            "`{}` is not the name of an environment variable",
+                            quote(text)
+                        ))
+                    });
+            } else if text.starts_with("MINI_DAG_") {
+                self.report.error(name.span, "", || {
+                    Diagnostic::new(format!("`{}` is set by mini-dag itself", quote(text)))
+                        .help("choose a name that does not begin with `MINI_DAG_`".to_owned())
+                });
+            }
+            let value = self.template(&value);
+            checked.push((name.text, value));
+        }
+        checked
+    }
+
+    fn value(&mut self, value: DraftValue) -> TemplateValue {
+        // Recursion is bounded by json::DEPTH_MAX; a value built in Rust is as deep as its author made it.
+        match value {
+            DraftValue::Plain(value) => TemplateValue::Plain(value),
+            DraftValue::Text(text) => TemplateValue::Text(self.parse_any(&text, false)),
+            DraftValue::Array(elements) => {
+                TemplateValue::Array(elements.into_iter().map(|e| self.value(e)).collect())
+            }
+            DraftValue::Object(members) => {
+                let members = members.into_iter();
+                TemplateValue::Object(members.map(|(k, v)| (k, self.value(v))).collect())
+            }
+        }
+    }
+
+    fn template(&mut self, text: &Text) -> Template {
+        self.parse(text, false)
+    }
+
+    /// A template that ends up where the kernel reads it: no NUL can be handed over there.
+    fn parse(&mut self, text: &Text, script: bool) -> Template {
+        if let Some(at) = text.text.find('\0') {
+            self.report.error(
+                text.part(at..at + 1),
+                "no program can be given this",
+                || Diagnostic::new("a NUL character in a text"),
+            );
+        }
+        self.parse_any(text, script)
+    }
+
+    fn parse_any(&mut self, text: &Text, script: bool) -> Template {
+        let template = Template::parse(&text.text, self.params, script, &mut self.errors);
+        for error in self.errors.drain(..) {
+            self.report.error(text.part(error.part), error.label, || {
+                Diagnostic::new(error.message).help(error.help)
+            });
+        }
+        template
+    }
+}

@@ -1,0 +1,93 @@
+//! What a run knows of itself: what templates stand for, and what every task finds in its environment.
+//!
+//! Dates are those of the DAG's zone. The forms are Airflow's: `ds` is `2026-11-22`, `ts` is
+//! `2026-11-22T06:00:00+09:00`, `{{ logical_date }}` is `2026-11-22 06:00:00+09:00`; a date that the run does
+//! not have is empty.
+
+use std::collections::BTreeMap;
+
+use super::Value;
+use super::template::Variable;
+use crate::timetable::{Timestamp, Zone};
+
+/// The facts of one attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct RunFacts<'a> {
+    /// The DAG.
+    pub dag_id: &'a str,
+    /// The run.
+    pub run_id: &'a str,
+    /// The task.
+    pub task_id: &'a str,
+    /// The attempt, from 1.
+    pub try_number: u32,
+    /// What the run is named after.
+    pub logical_date: Timestamp,
+    /// The time that the run is about.
+    pub data_interval: Option<(Timestamp, Timestamp)>,
+    /// The end of the data interval of the last successful run before this one.
+    pub prev_data_interval_end_success: Option<Timestamp>,
+    /// The DAG's params, and over them those of the trigger.
+    pub params: &'a BTreeMap<String, Value>,
+    /// The DAG's zone.
+    pub zone: &'a Zone,
+}
+
+impl RunFacts<'_> {
+    /// What a variable stands for. A param that the run lacks is empty.
+    pub(super) fn value(&self, variable: &Variable) -> String {
+        let interval_start = self.data_interval.map(|(start, _)| start);
+        let interval_end = self.data_interval.map(|(_, end)| end);
+        match variable {
+            Variable::Ds => self.ts(self.logical_date)[..10].to_owned(),
+            Variable::DsNodash => self.ts(self.logical_date)[..10].replace('-', ""),
+            Variable::Ts => self.ts(self.logical_date),
+            Variable::TsNodash => self.ts(self.logical_date)[..19].replace(['-', ':'], ""),
+            Variable::LogicalDate => self.spaced(Some(self.logical_date)),
+            Variable::DataIntervalStart => self.spaced(interval_start),
+            Variable::DataIntervalEnd => self.spaced(interval_end),
+            Variable::PrevDataIntervalEndSuccess => {
+                self.spaced(self.prev_data_interval_end_success)
+            }
+            Variable::RunId => self.run_id.to_owned(),
+            Variable::DagId => self.dag_id.to_owned(),
+            Variable::TaskId => self.task_id.to_owned(),
+            Variable::TryNumber => self.try_number.to_string(),
+            Variable::Param(name) => self
+                .params
+                .get(&**name)
+                .map_or_else(String::new, Value::to_text),
+        }
+    }
+
+    /// The variables that every task has in its environment, whatever else it is given. Dates are as `ts`;
+    /// one that the run does not have is empty.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let date = |at: Option<Timestamp>| at.map_or_else(String::new, |at| self.ts(at));
+        let params = Value::Object(self.params.clone());
+        vec![
+            ("MINI_DAG_DAG_ID", self.dag_id.to_owned()),
+            ("MINI_DAG_RUN_ID", self.run_id.to_owned()),
+            ("MINI_DAG_TASK_ID", self.task_id.to_owned()),
+            ("MINI_DAG_TRY_NUMBER", self.try_number.to_string()),
+            ("MINI_DAG_LOGICAL_DATE", self.ts(self.logical_date)),
+            (
+                "MINI_DAG_DATA_INTERVAL_START",
+                date(self.data_interval.map(|(start, _)| start)),
+            ),
+            (
+                "MINI_DAG_DATA_INTERVAL_END",
+                date(self.data_interval.map(|(_, end)| end)),
+            ),
+            ("MINI_DAG_PARAMS", params.to_string()),
+        ]
+    }
+
+    fn ts(&self, at: Timestamp) -> String {
+        self.zone.local(at).to_string()
+    }
+
+    fn spaced(&self, at: Option<Timestamp>) -> String {
+        at.map_or_else(String::new, |at| self.ts(at).replacen('T', " ", 1))
+    }
+}
