@@ -166,12 +166,12 @@ fn a_lack_of_descriptors_is_told_and_leaves_nothing_behind() {
                 Resource::Nofile,
                 Rlimit {
                     current: Some(current),
-                    ..limit.clone()
+                    ..limit
                 },
             )
             .unwrap();
             let spawned = spawn(&attempt.launch);
-            setrlimit(Resource::Nofile, limit.clone()).unwrap();
+            setrlimit(Resource::Nofile, limit).unwrap();
             match spawned {
                 Ok(running) => {
                     assert_eq!(in_time(running.wait(|_| ())).exit, Exit::Code(0));
