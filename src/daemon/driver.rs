@@ -11,7 +11,7 @@ use smol::{LocalExecutor, Timer, future};
 
 use super::clock;
 use super::launch::Launcher;
-use crate::exec::{self, Process};
+use crate::exec::{self, LastLine, Process};
 use crate::scheduler::{
     Action, Answer, Attempt, AttemptId, Event, Exit, Limits, Monotonic, Record, Refusal, Scheduler,
     Signal, Spawn,
@@ -161,14 +161,16 @@ impl Driver {
         let sender = self.sender();
         let started = clock::now().monotonic;
         let follow = async move {
-            let ending = running
-                .wait(|line| {
-                    let glimpse = &line.bytes[..line.bytes.len().min(GLIMPSE_BYTES_MAX)];
-                    let text = String::from_utf8_lossy(glimpse).into_owned();
-                    // The loop has ended: nobody wants to know.
-                    let _ = sender.try_send(Notice::Printed(id, text));
-                })
-                .await;
+            // If the loop has ended, nobody wants to know.
+            let glimpse = |line: &LastLine| {
+                let bytes = &line.bytes[..line.bytes.len().min(GLIMPSE_BYTES_MAX)];
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                let _ = sender.try_send(Notice::Printed(id, text));
+            };
+            let ending = running.wait(glimpse).await;
+            if ending.output_bytes > 0 {
+                glimpse(&ending.last_line);
+            }
             let attempt = Attempt {
                 exit: match ending.exit {
                     exec::Exit::Code(code) => Exit::Code(code),

@@ -39,6 +39,7 @@ pub use record::{
     Attempt, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, RunType, Settled,
     StopCause, StopReason, TaskFact, TaskImage,
 };
+pub use rule::{Decision as RuleDecision, UpstreamCounts, decide};
 pub use run::{Run, RunState, TaskInstance, TaskState};
 pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, State};
 

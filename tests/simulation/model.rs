@@ -331,7 +331,7 @@ fn verdict(run: &Run, index: TaskIndex) -> &'static str {
             }
         }
         TriggerRule::OneDone => {
-            if any(&bad) || any(&[State::Success]) {
+            if any(&[State::Success, State::Failed]) {
                 "RUN"
             } else if all_done {
                 "skipped"
