@@ -163,6 +163,27 @@ fn the_next_transition_is_found_in_the_table_and_in_the_footer() {
 }
 
 #[test]
+fn the_last_transition_of_the_table_may_be_a_fold_of_its_own() {
+    // Summer time for the last time: from 1996-10-27T01:00Z on, Central European Time for ever.
+    let mut file = berlin();
+    file.transitions.push((846_378_000, 2));
+    file.footer = "\nCET-1\n";
+    let timetable = Timetable {
+        schedule: Schedule::parse("30 2 * * *").unwrap(),
+        zone: Zone::from_tzif("Europe/Berlin", &file.bytes()).unwrap(),
+        start: None,
+        end: None,
+        anchor: Timestamp::default(),
+    };
+    let first_pass = at("1996-10-27T02:30:00+02:00");
+    let next_day = at("1996-10-28T02:30:00+01:00");
+    assert_eq!(timetable.next_after(first_pass), Some(next_day));
+    assert_eq!(timetable.previous_before(next_day), Some(first_pass));
+    let second_pass = at("1996-10-27T02:10:00+01:00");
+    assert_eq!(timetable.next_after(second_pass), Some(next_day));
+}
+
+#[test]
 fn a_file_that_cannot_be_right_is_refused() {
     let refused = |label: &str, change: &dyn Fn(&mut File)| {
         let mut file = berlin();
