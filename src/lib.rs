@@ -2,3 +2,5 @@
 
 pub mod dag;
 pub mod timetable;
+
+pub use dag::json;
