@@ -41,7 +41,6 @@ fn check_soon(name: &str, text: &str) -> Result<Dag, Vec<Diagnostic>> {
     let result = check(text);
     let took = begin.elapsed();
     assert!(took < SOON, "{name} took {took:?}");
-    println!("{name}: {took:?}");
     result
 }
 
