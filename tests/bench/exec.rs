@@ -96,11 +96,12 @@ fn main() {
         ("mini_dag::exec", &supervised_times),
     ] {
         let (best, median) = (times[0], times[ROUNDS / 2]);
+        let cpu = times.iter().map(|time| time.1).min().unwrap_or_default();
         println!(
-            "{what:20} best {:5.0}/s  median {:5.0}/s  own CPU {:3.0} us each",
+            "{what:20} best {:5.0}/s  median {:5.0}/s  least own CPU {:3.0} us each",
             rate(best.0),
             rate(median.0),
-            median.1.as_secs_f64() * 1e6 / runs as f64
+            cpu.as_secs_f64() * 1e6 / runs as f64
         );
     }
     let (bare, supervised) = (bare_times[ROUNDS / 2].0, supervised_times[ROUNDS / 2].0);
