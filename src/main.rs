@@ -1,3 +1,8 @@
 //! The `mini-dag` program.
 
-fn main() {}
+#[path = "../dags/mod.rs"]
+mod dags;
+
+fn main() {
+    _ = (dags::dags(), dags::functions(), dags::DEFAULT_NAME, dags::DEFAULT_TEXT);
+}
