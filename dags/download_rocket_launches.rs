@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use mini_dag::dag::function::Result;
-use mini_dag::dag::{Context, Dag, DagBuilder, Outcome, Value};
+use mini_dag::{Context, Dag, DagBuilder, Outcome, Result, Value};
 use ureq::Agent;
 
 use super::{read_json, text_arg, write_whole};

@@ -11,8 +11,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 
-use mini_dag::dag::function::{Error, Functions, Result};
-use mini_dag::dag::{Context, DagBuilder, Value};
+use mini_dag::dag::function::Error;
+use mini_dag::{Context, DagBuilder, Functions, Result, Value};
 
 /// What `mini-dag run` runs when it is told nothing: it needs no network, no root and no other file.
 pub(crate) const DEFAULT_NAME: &str = "sensor_log.json";

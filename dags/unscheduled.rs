@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use mini_dag::dag::function::Result;
-use mini_dag::dag::{Context, Outcome, Value};
+use mini_dag::{Context, Outcome, Result, Value};
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 use time::{OffsetDateTime, UtcOffset};
 

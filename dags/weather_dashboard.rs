@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mini_dag::dag::function::Result;
-use mini_dag::dag::{Context, Outcome, Value};
+use mini_dag::{Context, Outcome, Result, Value};
 
 use super::{read_json, text_arg, write_whole};
 

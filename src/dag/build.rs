@@ -297,8 +297,8 @@ impl DagBuilder {
     where
         F: Fn(&Context) -> function::Result + Send + Sync + 'static,
     {
-        let functions = &mut self.draft.borrow_mut().dag.functions;
-        functions.insert(task_id.to_owned(), Arc::new(function));
+        // One statement: the borrow must be over before `task` takes its own.
+        (self.draft.borrow_mut().dag.functions).insert(task_id.to_owned(), Arc::new(function));
         let args = DraftValue::Object(std::collections::BTreeMap::new());
         let function = task_id.into();
         self.task(task_id, Action::Call { function, args })

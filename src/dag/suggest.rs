@@ -8,10 +8,7 @@ const WORD_BYTES_MAX: usize = 64;
 const CANDIDATES_MAX: usize = 2_000;
 
 /// The sentence that offers the candidate which `word` probably means, if there is one.
-pub(super) fn help<'c>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<String> {
+pub fn help<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<String> {
     if word.len() > WORD_BYTES_MAX {
         return None;
     }

@@ -184,9 +184,11 @@ impl Reader<'_> {
             if step.is_some() {
                 return Err(self
                     .fail(span, "a step needs a range or `*` before it")
-                    .with_help(
-                        format!("write `{value}-{}`", self.field.high) + &element[values.len()..],
-                    ));
+                    .with_help(format!(
+                        "write `{value}-{}{}`",
+                        self.field.high,
+                        &element[values.len()..]
+                    )));
             }
             (value, value)
         };
@@ -295,5 +297,77 @@ fn wrong_count(text: &str, spans: &[Range<usize>], with_seconds: bool) -> Schedu
         ))
     } else {
         error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(field: &str, place: usize) -> Vec<u32> {
+        let mut line = ["*"; 6];
+        line[place] = field;
+        let fields = Fields::parse(&line.join(" "), true).expect(field);
+        let set = [
+            fields.seconds,
+            fields.minutes,
+            fields.hours,
+            fields.days_of_month,
+            fields.months,
+            fields.days_of_week,
+        ][place];
+        set.iter().collect()
+    }
+
+    #[test]
+    fn fields_are_read_as_debians_cron_reads_them() {
+        for (field, place, expected) in [
+            ("*/20", 0, vec![0, 20, 40]),
+            ("59", 0, vec![59]),
+            ("*/25", 1, vec![0, 25, 50]),
+            ("*/60", 1, vec![0]),
+            ("*/4294967296", 1, vec![0]),
+            ("10-20/5,07,7", 1, vec![7, 10, 15, 20]),
+            ("8-8/6", 2, vec![8]),
+            ("22-23,0-2", 2, vec![0, 1, 2, 22, 23]),
+            ("*,5", 2, (0..24).collect()),
+            ("*/10", 3, vec![1, 11, 21, 31]),
+            ("*/3", 4, vec![1, 4, 7, 10]),
+            ("jan-mar,DEC,nov", 4, vec![1, 2, 3, 11, 12]),
+            ("jan-3/2", 4, vec![1, 3]),
+            ("0", 5, vec![0]),
+            ("7", 5, vec![0]),
+            ("5-7", 5, vec![0, 5, 6]),
+            ("Sun,mon-FRI", 5, vec![0, 1, 2, 3, 4, 5]),
+            ("*/7", 5, vec![0]),
+            ("*/2", 5, vec![0, 2, 4, 6]),
+            ("1-7/3", 5, vec![0, 1, 4]),
+        ] {
+            assert_eq!(numbers(field, place), expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_day_needs_both_day_fields_if_one_begins_with_a_star() {
+        for (line, either) in [
+            ("0 0 13 * 5", true),
+            ("0 0 * * 5", false),
+            ("0 0 13 * *", false),
+            ("0 0 */2 * 5", false),
+            ("0 0 13 * */2", false),
+            ("0 0 *,13 * 5", false),
+            ("0 0 13,* * 5", true),
+            ("0 0 1-31 * 5", true),
+        ] {
+            let fields = Fields::parse(line, false).expect(line);
+            assert_eq!(fields.either_day(), either, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_date_that_comes_seldom_is_a_date() {
+        for line in ["0 0 29 2 *", "0 0 31 2,3 *", "0 0 30 2 1", "0 0 */31 2 *"] {
+            assert!(Fields::parse(line, false).is_ok(), "{line}");
+        }
     }
 }

@@ -237,16 +237,16 @@ impl<'a> Reader<'a> {
 
     /// `,M3.5.0`, `,J60/2`, `,59/-1:30`.
     fn change(&mut self) -> Result<Change, ZoneError> {
-        let start = self.at;
         if !self.skip(',') {
             return Err(self.fail(
-                start..self.at,
+                self.at..self.at,
                 "daylight time needs two rules, such as `,M3.5.0,M10.5.0/3`",
             ));
         }
+        let day_at = self.at;
         let day = self.day().ok_or_else(|| {
             self.fail(
-                start..self.at,
+                day_at..self.at,
                 "expected a day: M1.1.0 to M12.5.6, J1 to J365 or 0 to 365",
             )
         })?;

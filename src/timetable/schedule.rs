@@ -249,3 +249,38 @@ impl fmt::Display for Schedule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_are_listed_as_they_were_written() {
+        for (text, shown) in [
+            ("0 6 * * 1-5", "0 6 * * 1-5"),
+            (" 0 6 * * mon-FRI\t", "0 6 * * mon-FRI"),
+            ("@hourly", "@hourly"),
+            ("@daily", "@daily"),
+            ("@midnight", "@midnight"),
+            ("@weekly", "@weekly"),
+            ("@monthly", "@monthly"),
+            ("@quarterly", "@quarterly"),
+            ("@yearly", "@yearly"),
+            ("@annually", "@annually"),
+            ("@once", "@once"),
+            ("@reboot", "@reboot"),
+            ("@continuous", "@continuous"),
+            ("@every 90m", "every 1h30m"),
+            (" @every \t 1s ", "every 1s"),
+        ] {
+            assert_eq!(Schedule::parse(text).expect(text).to_string(), shown);
+        }
+        let lines = ["0 6 * * 1-5", "@daily"].map(|line| Schedule::parse(line).expect(line));
+        let several = Schedule::any_of(lines.to_vec()).expect("two lines");
+        assert_eq!(several.to_string(), "0 6 * * 1-5; @daily");
+        let after = Schedule::after_dags(vec!["a".to_owned(), "b".to_owned()]).expect("two DAGs");
+        assert_eq!(after.to_string(), "after a, b");
+        let seconds = Schedule::cron_with_seconds("*/10 * * * * *").expect("six fields");
+        assert_eq!(seconds.to_string(), "*/10 * * * * *");
+    }
+}

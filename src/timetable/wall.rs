@@ -2,8 +2,8 @@
 //!
 //! The `cron` crate finds the matches, on wall-clock time dressed as UTC: with any other zone it loses fires in a gap and
 //! repeats them out of order in a fold. Its dialect differs from Debian's (Sunday is 1, both day fields must match), so it
-//! is only ever given explicit lists, made from our own reading of the line. It knows the years 1970 to 2100; other years
-//! are looked up in a stand-in year with the same calendar.
+//! is only ever given explicit lists, made from our own reading of the line. It knows the years 1970 to 2100 only, so it
+//! looks into stand-in years with the same calendar as those that are meant; every year from 0 to 9999 is alike to us.
 
 use std::str::FromStr;
 
@@ -13,11 +13,11 @@ use super::civil::{SECONDS_PER_DAY, days_from_civil, is_leap, weekday, year_of};
 use super::crontab::{Fields, Set};
 use super::schedule::ScheduleError;
 
-/// What the crate can look into.
-const CRATE_YEARS: std::ops::RangeInclusive<i64> = 1970..=2100;
-
 /// A legal line names a date at least this often: 29 February on one weekday, across a year 2100 or the like.
 const YEARS_BETWEEN_DATES_MAX: i64 = 40;
+
+/// 28 years in a row without a century hold every calendar once; with 40 more on either side, the crate knows them.
+const STAND_IN_YEARS: std::ops::Range<i64> = 2014..2042;
 
 /// One crontab line. There is always a next match, until the calendar ends with the year 9999.
 #[derive(Clone, Debug)]
@@ -55,46 +55,47 @@ impl CronLine {
 
     /// The first match strictly after `wall`. Both are seconds since 1970-01-01T00:00:00 on the wall clock.
     pub(super) fn next_after(&self, wall: i64) -> Option<i64> {
-        let first = |wall: i64| {
-            let wall = DateTime::from_timestamp(wall, 0)?;
-            let next = |line: &cron::Schedule| line.after(&wall).next();
-            Some(self.alternatives.iter().filter_map(next).min()?.timestamp())
-        };
-        let mut year = year_of(wall + 1);
-        if CRATE_YEARS.contains(&year) {
-            if let Some(found) = first(wall) {
-                return Some(found);
+        let mut first = year_of(wall + 1);
+        let end = (first + YEARS_BETWEEN_DATES_MAX).min(9999);
+        while first <= end {
+            let last = (first..end)
+                .find(|&year| !same_pattern(year, year + 1))
+                .unwrap_or(end);
+            let shift = year_start(first) - year_start(stand_in(first));
+            let from = DateTime::from_timestamp(wall.max(year_start(first) - 1) - shift, 0)?;
+            let next = |line: &cron::Schedule| line.after(&from).next();
+            if let Some(found) = self.alternatives.iter().filter_map(next).min() {
+                let found = found.timestamp() + shift;
+                if found < year_start(last + 1) {
+                    return Some(found);
+                }
             }
-            year = CRATE_YEARS.end() + 1;
+            first = last + 1;
         }
-        (year..=(year + YEARS_BETWEEN_DATES_MAX).min(9999)).find_map(|year| {
-            let shift = year_start(year) - year_start(stand_in(year));
-            let found = first(wall.max(year_start(year) - 1) - shift)? + shift;
-            (year_of(found) == year).then_some(found)
-        })
+        None
     }
 
     /// The last match strictly before `wall`.
     pub(super) fn last_before(&self, wall: i64) -> Option<i64> {
-        let last = |wall: i64| {
-            let wall = DateTime::from_timestamp(wall, 0)?;
-            let last = |line: &cron::Schedule| line.after(&wall).next_back();
-            Some(self.alternatives.iter().filter_map(last).max()?.timestamp())
-        };
-        let mut year = year_of(wall - 1);
-        if CRATE_YEARS.contains(&year) {
-            if let Some(found) = last(wall) {
-                return Some(found);
+        let mut last = year_of(wall - 1);
+        let end = (last - YEARS_BETWEEN_DATES_MAX).max(0);
+        while last >= end {
+            let first = (end..last)
+                .rev()
+                .find(|&year| !same_pattern(year, year + 1))
+                .map_or(end, |year| year + 1);
+            let shift = year_start(last) - year_start(stand_in(last));
+            let from = DateTime::from_timestamp(wall.min(year_start(last + 1)) - shift, 0)?;
+            let previous = |line: &cron::Schedule| line.after(&from).next_back();
+            if let Some(found) = self.alternatives.iter().filter_map(previous).max() {
+                let found = found.timestamp() + shift;
+                if found >= year_start(first) {
+                    return Some(found);
+                }
             }
-            year = CRATE_YEARS.start() - 1;
+            last = first - 1;
         }
-        ((year - YEARS_BETWEEN_DATES_MAX).max(0)..=year)
-            .rev()
-            .find_map(|year| {
-                let shift = year_start(year) - year_start(stand_in(year));
-                let found = last(wall.min(year_start(year + 1)) - shift)? + shift;
-                (year_of(found) == year).then_some(found)
-            })
+        None
     }
 }
 
@@ -136,13 +137,24 @@ fn alternatives(fields: &Fields) -> Vec<cron::Schedule> {
     alternatives
 }
 
-/// A year that the crate knows and that has the same length and the same weekdays.
+/// Whether a year is one of the three centuries in four whose leap day is left out.
+fn lacks_leap_day(year: i64) -> bool {
+    year % 4 == 0 && !is_leap(year)
+}
+
+/// Whether two neighbouring years follow one another as their stand-ins do.
+fn same_pattern(year: i64, next: i64) -> bool {
+    !lacks_leap_day(year) && !lacks_leap_day(next)
+}
+
+/// A year of the same length, with the same weekdays and, if it is no such century, the same distance to leap years.
 fn stand_in(year: i64) -> i64 {
-    let kind = |year| (is_leap(year), weekday(days_from_civil(year, 1, 1)));
-    // The calendar repeats every 28 years there, so all fourteen kinds occur.
-    (1972..2000)
-        .find(|&candidate| kind(candidate) == kind(year))
-        .expect("28 years in a row without a century hold every kind of year")
+    let first_weekday = |year| weekday(days_from_civil(year, 1, 1));
+    STAND_IN_YEARS
+        .filter(|&candidate| candidate % 4 == year % 4 || lacks_leap_day(year))
+        .filter(|&candidate| is_leap(candidate) == is_leap(year))
+        .find(|&candidate| first_weekday(candidate) == first_weekday(year))
+        .expect("28 years in a row without a century hold every calendar")
 }
 
 /// The first second of a year.

@@ -1,0 +1,273 @@
+//! The command line: one file per command, one definition of them all.
+//!
+//! Exit codes: 0 done, 1 the answer is no (invalid, failed, not found), 2 wrong usage.
+
+mod list;
+mod progress;
+mod run;
+mod show;
+mod terminal;
+mod validate;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use crate::Program;
+use crate::daemon::catalog::{Catalog, Library};
+use crate::daemon::layout;
+use crate::daemon::zones::Zones;
+use crate::dag::diagnostic::printable;
+use crate::dag::{Dag, Diagnostic, suggest};
+use crate::exec::worker;
+
+/// Why a command did not do what it was asked.
+enum Failure {
+    /// Something is wrong with what was given; exit code 1.
+    Diagnostics(Vec<Diagnostic>),
+    /// The command line itself is wrong; exit code 2.
+    Usage(Box<Diagnostic>),
+    /// Said already; exit code 1.
+    Silent,
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Diagnostics(vec![diagnostic])
+    }
+}
+
+/// What every command works on.
+struct Context {
+    library: Library,
+    compiled_in: Vec<Arc<Dag>>,
+    example: Option<(String, String)>,
+}
+
+/// The whole program: reads the command line and does what it says.
+pub(crate) fn main(program: Program) -> ExitCode {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == worker::SUBCOMMAND)
+    {
+        return work(program);
+    }
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help goes to stdout with 0, a mistake to stderr with 2; a closed pipe is nobody's fault.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let result = Context::new(program).and_then(|context| match matches.subcommand() {
+        Some(("run", matches)) => run::run(&context, matches),
+        Some(("validate", matches)) => validate::validate(&context, matches),
+        Some(("list", matches)) => list::list(&context, matches),
+        Some(("show", matches)) => show::show(&context, matches),
+        _ => unreachable!("clap knows no other command"),
+    });
+    let (diagnostics, code) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Silent) => return ExitCode::from(1),
+        Err(Failure::Diagnostics(diagnostics)) => (diagnostics, 1),
+        Err(Failure::Usage(diagnostic)) => (vec![*diagnostic], 2),
+    };
+    terminal::complain(&diagnostics);
+    ExitCode::from(code)
+}
+
+/// One task of a DAG, in a process of its own; see [`worker`].
+fn work(program: Program) -> ExitCode {
+    let code = worker::main(|call| {
+        let dags = program.dags.into_iter().filter_map(|dag| dag.finish().ok());
+        let mut dags_of = dags.filter(|dag| *dag.dag_id == *call.context.dag_id);
+        let own = dags_of.find_map(|dag| dag.functions.get(&call.function).cloned());
+        own.or_else(|| program.functions.get(&call.function).cloned())
+    });
+    ExitCode::from(code)
+}
+
+impl Context {
+    fn new(program: Program) -> Result<Self, Failure> {
+        let mut compiled_in = Vec::new();
+        for dag in program.dags {
+            compiled_in.push(Arc::new(dag.finish().map_err(Failure::Diagnostics)?));
+        }
+        let library = Library {
+            functions: program.functions,
+            zones: Zones::of_host(),
+        };
+        Ok(Self {
+            library,
+            compiled_in,
+            example: program.example,
+        })
+    }
+
+    /// All DAGs of the directories that `--dags` names, or of the usual one if it exists.
+    fn catalog(&self, matches: &ArgMatches) -> Catalog {
+        let mut paths: Vec<PathBuf> = matches
+            .get_many("dags")
+            .map(|paths| paths.cloned().collect())
+            .unwrap_or_default();
+        if paths.is_empty() {
+            paths.push(layout::default_dags());
+            paths.retain(|path| path.exists());
+        }
+        Catalog::load(&self.library, &self.compiled_in, &paths)
+    }
+
+    /// The DAG that a command line names: a file, or the id of a DAG in the catalog.
+    fn find(&self, name: &str, matches: &ArgMatches) -> Result<Arc<Dag>, Failure> {
+        let is_file = Path::new(name)
+            .extension()
+            .is_some_and(|extension| extension == "json");
+        if name.contains('/') || is_file {
+            let dag = self
+                .library
+                .read(name.as_ref())
+                .map_err(Failure::Diagnostics)?;
+            return Ok(Arc::new(dag));
+        }
+        let catalog = self.catalog(matches);
+        if let Some(dag) = catalog.dags.get(name) {
+            return Ok(dag.clone());
+        }
+        let ids = catalog.dags.keys().map(|id| &**id);
+        let help = suggest::help(name, ids)
+            .unwrap_or_else(|| "`mini-dag list` shows the DAGs there are".to_owned());
+        let message = format!("there is no DAG `{}`", printable(name));
+        let mut errors = catalog.errors;
+        errors.push(Diagnostic::new(message).help(help));
+        Err(Failure::Diagnostics(errors))
+    }
+}
+
+fn command() -> Command {
+    Command::new("mini-dag")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Airflow's model at cron's weight: runs graphs of tasks on small hosts")
+        .after_help(
+            "Start here:\n  mini-dag run                    the built-in example, now and here\n  \
+             mini-dag validate dags/         what is wrong with my DAG files?\n\n\
+             Exit codes: 0 done, 1 the answer is no (invalid, failed, not found), 2 wrong usage.",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(run_command())
+        .subcommand(
+            Command::new("validate")
+                .about("Say everything that is wrong with DAG files")
+                .long_about(
+                    "Reads DAG files, and all `*.json` files of directories, and says everything that is \
+                     wrong with them. Runs nothing. Exit code 1 if anything is wrong.",
+                )
+                .arg(
+                    Arg::new("path")
+                        .value_name("PATH")
+                        .required(true)
+                        .num_args(1..)
+                        .value_parser(value_parser!(PathBuf))
+                        .help("A DAG file, or a directory of them"),
+                )
+                .arg(json_arg()),
+        )
+        .subcommand(
+            Command::new("list")
+                .about("List the DAGs there are, and the files that do not load")
+                .arg(dags_arg())
+                .arg(json_arg()),
+        )
+        .subcommand(
+            Command::new("show")
+                .about("Show a DAG: its tasks and their order")
+                .arg(dag_arg().required(true))
+                .arg(
+                    Arg::new("format")
+                        .long("format")
+                        .value_name("FORMAT")
+                        .value_parser(["text", "dot", "mermaid", "json"])
+                        .default_value("text")
+                        .help("For people, for Graphviz, for Markdown, or for programs"),
+                )
+                .arg(
+                    Arg::new("json")
+                        .long("json")
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with("format")
+                        .help("The same as --format json"),
+                )
+                .arg(dags_arg()),
+        )
+}
+
+fn run_command() -> Command {
+    Command::new("run")
+        .about("Run a DAG once, now, in the foreground")
+        .long_about(
+            "Runs a DAG once, now, in the foreground, without a daemon and apart from its history. Shows how \
+             it goes, says where the logs are, and exits with 0 if the run succeeded and 1 if it failed.\n\n\
+             Without a DAG it runs the built-in example, which needs no network and no privileges.",
+        )
+        .after_help(
+            "Examples:\n  mini-dag run dags/sensor_log.json\n  \
+             mini-dag run download_rocket_launches --param dir=/tmp/rockets\n\n\
+             Ctrl-C cancels the run: its tasks get SIGTERM, and SIGKILL 10 seconds later. A second Ctrl-C \
+             kills them at once.",
+        )
+        .arg(dag_arg())
+        .arg(
+            Arg::new("param")
+                .long("param")
+                .value_name("NAME=VALUE")
+                .action(ArgAction::Append)
+                .help("Set a parameter of the DAG for this run"),
+        )
+        .arg(
+            Arg::new("logical-date")
+                .long("logical-date")
+                .value_name("DATE")
+                .help("What the run is named after, such as 2026-11-22T06:00:00+00:00 [default: now]"),
+        )
+        .arg(
+            Arg::new("parallelism")
+                .long("parallelism")
+                .value_name("N")
+                .value_parser(value_parser!(u32).range(1..=10_000))
+                .help("Tasks that may run at once [default: the number of CPUs]"),
+        )
+        .arg(
+            Arg::new("state")
+                .long("state")
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .help("Where logs go [default: $MINI_DAG_STATE, else ~/.local/state/mini-dag]"),
+        )
+        .arg(dags_arg())
+        .arg(json_arg())
+}
+
+fn dag_arg() -> Arg {
+    Arg::new("dag")
+        .value_name("DAG|FILE")
+        .help("The id of a DAG, or the path of a DAG file")
+}
+
+fn dags_arg() -> Arg {
+    Arg::new("dags")
+        .long("dags")
+        .value_name("DIR")
+        .action(ArgAction::Append)
+        .value_parser(value_parser!(PathBuf))
+        .help("Where DAG files are [default: $MINI_DAG_DAGS, else ./dags]")
+}
+
+fn json_arg() -> Arg {
+    Arg::new("json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help("Print JSON, with the field names of the HTTP API")
+}

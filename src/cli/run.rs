@@ -1,0 +1,303 @@
+//! `mini-dag run`: one run of one DAG, now, in the foreground.
+//!
+//! The same scheduler and the same processes as the daemon's, with one DAG and one run; its logs are
+//! kept apart from the daemon's, the latest [`RUNS_KEPT_MAX`] runs of each DAG.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ArgMatches;
+use smol::LocalExecutor;
+
+use super::progress::Progress;
+use super::{Context, Failure, terminal};
+use crate::api;
+use crate::daemon::driver::{Driver, News, Notice};
+use crate::daemon::launch::Launcher;
+use crate::daemon::{clock, layout, signals};
+use crate::dag::diagnostic::printable;
+use crate::dag::{Dag, Diagnostic, Value, suggest};
+use crate::exec;
+use crate::scheduler::{Answer, Command, Event, Fact, Limits, Run, RunState, RunType, Trigger};
+use crate::timetable::Timestamp;
+
+/// Foreground runs of a DAG whose logs are kept.
+const RUNS_KEPT_MAX: usize = 10;
+const KILL_GRACE: Duration = Duration::from_secs(10);
+const COMMAND: u64 = 1;
+
+pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure> {
+    let dag = match matches.get_one::<String>("dag") {
+        Some(name) => context.find(name, matches)?,
+        None => example(context)?,
+    };
+    let params = params(&dag, matches)?;
+    let logical_date = matches
+        .get_one::<String>("logical-date")
+        .map(|text| date(text))
+        .transpose()?;
+    let parallelism = matches
+        .get_one::<u32>("parallelism")
+        .copied()
+        .unwrap_or_else(|| {
+            std::thread::available_parallelism()
+                .map_or(1, NonZero::get)
+                .try_into()
+                .unwrap_or(1)
+        });
+    let state = matches
+        .get_one::<PathBuf>("state")
+        .cloned()
+        .or_else(layout::default_state);
+    let Some(state) = state else {
+        let help = "name one with --state, or set HOME";
+        return Err(Diagnostic::new("there is no state directory")
+            .help(help.to_owned())
+            .into());
+    };
+    let root = state.join("foreground");
+    let logical_date = logical_date
+        .unwrap_or_else(|| clock::now().wall)
+        .truncated_to_secs();
+    let run_id = claim_run_id(&root, &dag, logical_date)?;
+
+    exec::prepare().map_err(|error| Diagnostic::new(format!("cannot start processes: {error}")))?;
+    let limits = Limits {
+        parallelism,
+        kill_grace: KILL_GRACE,
+    };
+    let launcher = Launcher::new(root.clone(), context.library.zones.local())
+        .map_err(|error| Diagnostic::new(format!("cannot start processes: {error}")))?;
+    let executor = Rc::new(LocalExecutor::new());
+    let driver = Driver::new(limits, launcher, executor.clone());
+    let trigger = Trigger {
+        dag_id: dag.dag_id.to_string(),
+        run_id: Some(run_id.clone()),
+        run_type: RunType::Manual,
+        logical_date: Some(logical_date),
+        params,
+    };
+    let logs = layout::run_logs(&root, &dag.dag_id, &run_id);
+    let as_json = matches.get_flag("json");
+    let progress = Progress::new(&dag, &run_id, logs, context.library.zones.local(), as_json);
+    let listen = signals::listen(driver.sender());
+    executor
+        .spawn(async move {
+            if let Err(error) = listen.await {
+                log::warn!("signals are not heard: {error}");
+            }
+        })
+        .detach();
+    smol::block_on(executor.run(follow(driver, dag, trigger, progress, as_json)))
+}
+
+/// Runs the loop until the run is over, and says how it went.
+async fn follow(
+    mut driver: Driver,
+    dag: Arc<Dag>,
+    trigger: Trigger,
+    mut progress: Progress,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let dag_id = dag.dag_id.clone();
+    let run_id = trigger.run_id.clone().unwrap_or_default();
+    driver.step(Event::DagLoaded(dag));
+    if driver
+        .scheduler()
+        .state()
+        .dag(&dag_id)
+        .is_some_and(|known| known.is_paused)
+    {
+        let is_paused = false;
+        driver.step(Event::Command(
+            0,
+            Command::Pause {
+                dag_id: dag_id.to_string(),
+                is_paused,
+            },
+        ));
+    }
+    driver.step(Event::Command(COMMAND, Command::Trigger(trigger)));
+    let mut stops = 0;
+    loop {
+        while let Some(news) = driver.news.pop_front() {
+            match news {
+                News::Record(record) => {
+                    progress.record(&record, clock::now().monotonic);
+                    if matches!(record.fact, Fact::RunEnded { .. }) {
+                        let run = driver.scheduler().state().find_run(&dag_id, &run_id);
+                        let run = run.expect("the latest finished run is kept").1;
+                        return end(run, &mut progress, as_json);
+                    }
+                }
+                News::Reply(COMMAND, Err(refusal)) => {
+                    return Err(Diagnostic::new(refusal.to_string()).into());
+                }
+                News::Reply(_, Ok(Answer::Triggered(_))) => progress.begin(clock::now().monotonic),
+                News::Reply(..) => {}
+            }
+        }
+        progress.draw(clock::now().monotonic);
+        let notice = driver.wait(progress.next_draw()).await;
+        match &notice {
+            Notice::Printed(id, line) => progress.printed(id.task, line),
+            Notice::Stop => {
+                stops += 1;
+                progress.stopping(stops == 1);
+                if stops == 1 {
+                    let (dag_id, run_id) = (dag_id.to_string(), run_id.clone());
+                    driver.step(Event::Command(2, Command::Cancel { dag_id, run_id }));
+                } else {
+                    driver.kill_all();
+                }
+            }
+            Notice::Due | Notice::Exited(..) => {}
+        }
+        driver.notice(notice);
+    }
+}
+
+fn end(run: &Run, progress: &mut Progress, as_json: bool) -> Result<(), Failure> {
+    progress.end(run, clock::now().monotonic);
+    if as_json {
+        let mut answer = api::dag_run(run);
+        if let Value::Object(members) = &mut answer {
+            let tasks = run
+                .dag
+                .indices()
+                .map(|index| api::task_instance(run, index))
+                .collect();
+            members.insert("task_instances".to_owned(), Value::Array(tasks));
+            members.insert(
+                "logs".to_owned(),
+                Value::String(progress.logs().display().to_string()),
+            );
+        }
+        terminal::print(&format!("{answer}\n"))?;
+    }
+    if run.state == RunState::Success {
+        Ok(())
+    } else {
+        Err(Failure::Silent)
+    }
+}
+
+fn example(context: &Context) -> Result<Arc<Dag>, Failure> {
+    let Some((name, text)) = &context.example else {
+        let diagnostic = Diagnostic::new("no DAG is named, and this program has no example");
+        return Err(Failure::Usage(diagnostic.into()));
+    };
+    context
+        .library
+        .parse(name, text)
+        .map(Arc::new)
+        .map_err(Failure::Diagnostics)
+}
+
+fn date(text: &str) -> Result<Timestamp, Failure> {
+    Timestamp::parse(text).map_err(|error| {
+        let message = format!("`{}` is {error}", printable(text));
+        Failure::Usage(Diagnostic::new(message).into())
+    })
+}
+
+/// The `--param`s over the DAG's own. A value is of the kind that the DAG's own has.
+fn params(dag: &Dag, matches: &ArgMatches) -> Result<BTreeMap<String, Value>, Failure> {
+    let mut params = BTreeMap::new();
+    for param in matches.get_many::<String>("param").into_iter().flatten() {
+        let Some((name, text)) = param.split_once('=') else {
+            let message = format!("`{}` is not a parameter", printable(param));
+            let help = "write --param NAME=VALUE".to_owned();
+            return Err(Failure::Usage(Diagnostic::new(message).help(help).into()));
+        };
+        let Some(default) = dag.params.get(name) else {
+            let names = dag.params.keys().map(String::as_str);
+            let help = suggest::help(name, names).unwrap_or_else(|| {
+                let names: Vec<_> = dag.params.keys().map(String::as_str).collect();
+                if names.is_empty() {
+                    "it has none".into()
+                } else {
+                    format!("it has {}", names.join(", "))
+                }
+            });
+            let message = format!(
+                "DAG `{}` has no parameter `{}`",
+                dag.dag_id,
+                printable(name)
+            );
+            return Err(Diagnostic::new(message).help(help).into());
+        };
+        let value = match default {
+            Value::String(_) => Value::String(text.to_owned()),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => Value::parse(text).map_err(|_| {
+                let message = format!("parameter `{name}` cannot be `{}`", printable(text));
+                let help = format!("it is JSON, such as its default {default}");
+                Diagnostic::new(message).help(help)
+            })?,
+        };
+        params.insert(name.to_owned(), value);
+    }
+    Ok(params)
+}
+
+/// A run id that no other foreground run has: its directory is made here, and older runs make room.
+fn claim_run_id(root: &Path, dag: &Dag, logical_date: Timestamp) -> Result<String, Failure> {
+    let runs = layout::run_logs(root, &dag.dag_id, "");
+    let runs = runs.parent().unwrap_or(root);
+    let cannot = |path: &Path, error: &std::io::Error| {
+        let message = format!("cannot create `{}`: {error}", path.display());
+        Diagnostic::new(message).help("name another state directory with --state".to_owned())
+    };
+    make_private(runs).map_err(|error| cannot(runs, &error))?;
+    forget_old_runs(runs);
+    let name = format!("manual__{logical_date}");
+    for n in 1_u32.. {
+        let run_id = if n == 1 {
+            name.clone()
+        } else {
+            format!("{name}_{n}")
+        };
+        let path = layout::run_logs(root, &dag.dag_id, &run_id);
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(run_id),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(cannot(&path, &error).into()),
+        }
+    }
+    unreachable!("a directory holds fewer runs than there are numbers")
+}
+
+/// Task output may hold what only its owner should read.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+}
+
+/// Keeps the latest runs' logs. What cannot be removed stays, and is tried again at the next run.
+fn forget_old_runs(runs: &Path) {
+    let Ok(entries) = fs::read_dir(runs) else {
+        return;
+    };
+    let mut kept: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"run_id="))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    kept.sort();
+    let surplus = (kept.len() + 1).saturating_sub(RUNS_KEPT_MAX);
+    for (_, path) in &kept[..surplus] {
+        let _ = fs::remove_dir_all(path);
+    }
+}

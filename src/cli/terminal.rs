@@ -1,0 +1,104 @@
+//! What is written to whom: colour only for a terminal, and a reader that went away is no error.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::dag::Diagnostic;
+use crate::dag::diagnostic::render;
+
+use super::Failure;
+
+/// Whether `stream` shows colours: it is a terminal, and `NO_COLOR` is not set.
+pub(super) fn has_colour(stream: &impl IsTerminal) -> bool {
+    let wants_none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    stream.is_terminal() && !wants_none && !is_dumb
+}
+
+/// The answer of a command, all at once.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Diagnostic::new(format!("cannot write to stdout: {error}")).into()),
+    }
+}
+
+/// What went wrong, to stderr.
+pub(super) fn complain(diagnostics: &[Diagnostic]) {
+    let text = render(diagnostics, has_colour(&io::stderr()));
+    // There is nobody left to tell.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Where progress goes: lines that follow each other, or, on a terminal, a picture that is drawn again.
+pub(super) struct Screen {
+    to_stderr: bool,
+    has_colour: bool,
+    /// It is a terminal that can move its cursor.
+    pub(super) is_live: bool,
+    rows_drawn: usize,
+}
+
+impl Screen {
+    pub(super) fn new(to_stderr: bool) -> Self {
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let (is_terminal, has_colour) = if to_stderr {
+            (io::stderr().is_terminal(), has_colour(&io::stderr()))
+        } else {
+            (io::stdout().is_terminal(), has_colour(&io::stdout()))
+        };
+        Self {
+            to_stderr,
+            has_colour,
+            is_live: is_terminal && !is_dumb,
+            rows_drawn: 0,
+        }
+    }
+
+    /// A reader that went away does not stop the run.
+    pub(super) fn write(&self, text: &str) {
+        let _ = if self.to_stderr {
+            io::stderr().lock().write_all(text.as_bytes())
+        } else {
+            let mut stdout = io::stdout().lock();
+            stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| stdout.flush())
+        };
+    }
+
+    /// A picture of so many rows, each narrower than the terminal.
+    pub(super) fn draw(&mut self, text: &str, rows: usize) {
+        self.write(text);
+        self.rows_drawn = rows;
+    }
+
+    pub(super) fn erase(&mut self) {
+        if self.rows_drawn > 0 {
+            self.write(&format!("\x1b[{}A\x1b[J", self.rows_drawn));
+            self.rows_drawn = 0;
+        }
+    }
+
+    pub(super) fn coloured(&self, colour: &str, text: &str) -> String {
+        if self.has_colour {
+            format!("\x1b[{colour}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Columns and rows of the terminal.
+pub(super) fn size() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(io::stderr())
+        .or_else(|_| rustix::termios::tcgetwinsize(io::stdout()));
+    match size {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
+        _ => (80, 24),
+    }
+}

@@ -1,0 +1,160 @@
+//! From a decision to a process: renders a task's templates and puts its environment together.
+//!
+//! A task gets, the later over the earlier: the clean base environment, the DAG's `env`, the task's
+//! `env`, and the `MINI_DAG_*` variables. Without a `cwd` it works in the home directory, as under cron.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::layout;
+use crate::dag::{Context, Http, HttpBody, Operator, RunFacts, Task, Value};
+use crate::exec::worker::{self, Body, Call, HttpRequest, Work};
+use crate::exec::{Launch, Stdin, base_env};
+use crate::scheduler::Spawn;
+use crate::timetable::Zone;
+
+/// What all launches have in common.
+#[derive(Debug)]
+pub struct Launcher {
+    root: PathBuf,
+    local: Zone,
+    base_env: Vec<(OsString, OsString)>,
+    home: PathBuf,
+    shell: &'static str,
+}
+
+impl Launcher {
+    /// Logs go below `root`; `local` is the zone of DAGs that name none.
+    pub fn new(root: PathBuf, local: Zone) -> io::Result<Self> {
+        let root = std::path::absolute(root)?;
+        let base_env = base_env();
+        let home = base_env.iter().find(|(name, _)| name == "HOME");
+        let home = home.map_or("/".into(), |(_, home)| PathBuf::from(home));
+        let has_bash = Path::new("/bin/bash").exists();
+        let shell = if has_bash { "/bin/bash" } else { "/bin/sh" };
+        Ok(Self {
+            root,
+            local,
+            base_env,
+            home,
+            shell,
+        })
+    }
+
+    /// What to start for an attempt. Errors say why it cannot be started.
+    pub fn launch(&self, spawn: &Spawn) -> Result<Launch, String> {
+        let (dag, run) = (&spawn.dag, &spawn.run);
+        let task = dag.task(spawn.attempt.task);
+        let mut params = dag.params.clone();
+        params.extend(
+            run.params
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
+        let facts = RunFacts {
+            dag_id: &dag.dag_id,
+            run_id: &run.run_id,
+            task_id: &task.task_id,
+            try_number: spawn.attempt.try_number,
+            logical_date: run.logical_date,
+            data_interval: run.data_interval,
+            prev_data_interval_end_success: None,
+            params: &params,
+            zone: dag.timezone.as_ref().unwrap_or(&self.local),
+        };
+        let (argv, stdin) = self.command(task, &facts);
+        let cwd = task.cwd.as_ref().or(dag.cwd.as_ref());
+        let cwd = cwd.map_or_else(
+            || self.home.clone(),
+            |cwd| self.home.join(cwd.render(&facts)),
+        );
+        let log = layout::attempt_log(
+            &self.root,
+            &dag.dag_id,
+            &run.run_id,
+            &task.task_id,
+            spawn.attempt.try_number,
+        );
+        let mut env: BTreeMap<OsString, OsString> = self.base_env.iter().cloned().collect();
+        for (name, value) in dag.env.iter().chain(&task.env) {
+            env.insert(name.into(), value.render(&facts).into());
+        }
+        for (name, value) in facts.environment() {
+            env.insert(name.into(), value.into());
+        }
+        Ok(Launch {
+            argv,
+            env: env.into_iter().collect(),
+            cwd: Some(cwd),
+            stdin,
+            log,
+            output_bytes_max: task.output_bytes_max,
+        })
+    }
+
+    fn command(&self, task: &Task, facts: &RunFacts<'_>) -> (Vec<OsString>, Stdin) {
+        let work = match &task.operator {
+            Operator::Bash(script) => {
+                let argv = [self.shell.into(), "-c".into(), script.render(facts).into()];
+                return (argv.into(), Stdin::Null);
+            }
+            Operator::Argv(words) => {
+                return (
+                    words.iter().map(|word| word.render(facts).into()).collect(),
+                    Stdin::Null,
+                );
+            }
+            Operator::Empty => return (vec!["/bin/true".into()], Stdin::Null),
+            Operator::Http(http) => Work::Http(request(http, facts)),
+            Operator::Call { function, args } => Work::Call(Call {
+                function: function.clone(),
+                context: context(task, facts, args.render(facts)),
+            }),
+        };
+        let title = format!("{}.{}", facts.dag_id, facts.task_id);
+        (worker::argv(&title), work.to_stdin())
+    }
+}
+
+fn request(http: &Http, facts: &RunFacts<'_>) -> HttpRequest {
+    let headers = http.headers.iter();
+    HttpRequest {
+        url: http.url.render(facts),
+        method: http.method.clone(),
+        headers: headers
+            .map(|(name, value)| (name.clone(), value.render(facts)))
+            .collect(),
+        body: match &http.body {
+            HttpBody::None => Body::None,
+            HttpBody::Text(text) => Body::Text(text.render(facts)),
+            HttpBody::Json(value) => Body::Json(value.render(facts)),
+        },
+        save_to: http.save_to.as_ref().map(|path| path.render(facts)),
+        expect_status: http.expect_status.clone(),
+        timeout: http.timeout,
+        bytes_max: http.bytes_max,
+    }
+}
+
+fn context(task: &Task, facts: &RunFacts<'_>, args: Value) -> Context {
+    Context {
+        dag_id: facts.dag_id.to_owned(),
+        run_id: facts.run_id.to_owned(),
+        task_id: facts.task_id.to_owned(),
+        try_number: facts.try_number,
+        logical_date: facts.logical_date,
+        data_interval: facts.data_interval,
+        params: facts.params.clone(),
+        args: match args {
+            Value::Object(args) => args,
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => BTreeMap::new(),
+        },
+        timeout: task.timeout,
+    }
+}

@@ -1,0 +1,63 @@
+//! Where things are kept.
+//!
+//! ```text
+//! <state>/logs/dag_id=D/run_id=R/task_id=T/attempt=N.log      of the daemon
+//! <state>/foreground/logs/…                                   of `mini-dag run`
+//! ```
+//!
+//! Ids are checked before they come here: none of them can leave its directory.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The state directory unless one is named: `$MINI_DAG_STATE`, `$STATE_DIRECTORY` (systemd),
+/// `$XDG_STATE_HOME/mini-dag`, `~/.local/state/mini-dag`. `None` without any of them.
+pub fn default_state() -> Option<PathBuf> {
+    let set = |name| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    set("MINI_DAG_STATE")
+        .or_else(|| set("STATE_DIRECTORY").map(first_of_list))
+        .or_else(|| set("XDG_STATE_HOME").map(|home| home.join("mini-dag")))
+        .or_else(|| set("HOME").map(|home| home.join(".local/state/mini-dag")))
+}
+
+/// systemd separates several directories with colons.
+fn first_of_list(list: PathBuf) -> PathBuf {
+    let first = list
+        .to_str()
+        .and_then(|text| text.split(':').next())
+        .map(PathBuf::from);
+    first.unwrap_or(list)
+}
+
+/// Where the DAG files are unless directories are named: `$MINI_DAG_DAGS`, `/etc/mini-dag/dags` under
+/// systemd, else `./dags`.
+pub fn default_dags() -> PathBuf {
+    if let Some(dags) = env::var_os("MINI_DAG_DAGS").filter(|value| !value.is_empty()) {
+        return dags.into();
+    }
+    let is_unit =
+        env::var_os("INVOCATION_ID").is_some() && env::var_os("STATE_DIRECTORY").is_some();
+    if is_unit {
+        "/etc/mini-dag/dags".into()
+    } else {
+        "dags".into()
+    }
+}
+
+/// The logs of one run.
+pub fn run_logs(root: &Path, dag_id: &str, run_id: &str) -> PathBuf {
+    root.join("logs")
+        .join(format!("dag_id={dag_id}"))
+        .join(format!("run_id={run_id}"))
+}
+
+/// The log of one attempt.
+pub fn attempt_log(root: &Path, dag_id: &str, run_id: &str, task_id: &str, number: u32) -> PathBuf {
+    run_logs(root, dag_id, run_id)
+        .join(format!("task_id={task_id}"))
+        .join(format!("attempt={number}.log"))
+}

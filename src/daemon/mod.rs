@@ -1,0 +1,9 @@
+//! What surrounds the scheduler: clocks, files, signals, processes, and the loop that joins them.
+
+pub mod catalog;
+pub mod clock;
+pub mod driver;
+pub mod launch;
+pub mod layout;
+pub mod signals;
+pub mod zones;

@@ -1,0 +1,21 @@
+//! The signals that this program hears.
+
+use std::io;
+
+use async_signal::{Signal, Signals};
+use smol::channel::Sender;
+use smol::stream::StreamExt;
+
+use super::driver::Notice;
+
+/// From now on SIGINT and SIGTERM are notices, and no longer end the program.
+pub async fn listen(sender: Sender<Notice>) -> io::Result<()> {
+    let mut signals = Signals::new([Signal::Int, Signal::Term])?;
+    while let Some(signal) = signals.next().await {
+        signal?;
+        if sender.send(Notice::Stop).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

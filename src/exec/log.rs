@@ -1,0 +1,104 @@
+//! The file that keeps what one attempt printed.
+//!
+//! The file appears with its first byte and never holds more than its limit, one closing line apart. A disk
+//! that fails does not fail the task: the error is kept for the report, and the bytes count as dropped.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The log of one attempt.
+#[derive(Debug)]
+pub struct TaskLog {
+    path: PathBuf,
+    bytes_max: u64,
+    file: Option<File>,
+    kept: u64,
+    dropped: u64,
+    ends_line: bool,
+    error: Option<io::Error>,
+}
+
+impl TaskLog {
+    /// A log that will be at `path` and keep at most `bytes_max` bytes. Touches no file yet.
+    pub fn new(path: &Path, bytes_max: u64) -> Self {
+        Self {
+            path: path.to_owned(),
+            bytes_max,
+            file: None,
+            kept: 0,
+            dropped: 0,
+            ends_line: true,
+            error: None,
+        }
+    }
+
+    /// Appends the bytes as they are, or counts what does not fit.
+    pub fn write(&mut self, bytes: &[u8]) {
+        let room = usize::try_from(self.bytes_max - self.kept).unwrap_or(usize::MAX);
+        let (fits, excess) = bytes.split_at(bytes.len().min(room));
+        self.dropped += excess.len() as u64;
+        if fits.is_empty() {
+            return;
+        }
+        if self.error.is_some() {
+            self.dropped += fits.len() as u64;
+            return;
+        }
+        match self.append(fits) {
+            Ok(()) => self.kept += fits.len() as u64,
+            Err(error) => {
+                self.dropped += fits.len() as u64;
+                self.error = Some(error);
+            }
+        }
+    }
+
+    /// Says in a last line how much was dropped, if anything was. Returns the number of dropped bytes, and why
+    /// the disk refused some of them, if it did.
+    pub fn finish(mut self) -> (u64, Option<io::Error>) {
+        if self.dropped > 0 && self.error.is_none() {
+            let note = format!(
+                "{}mini-dag: the output limit is {} bytes; {} more were dropped\n",
+                if self.ends_line { "" } else { "\n" },
+                self.bytes_max,
+                self.dropped
+            );
+            self.error = self.append(note.as_bytes()).err();
+        }
+        (self.dropped, self.error)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(create(&self.path)?),
+        };
+        file.write_all(bytes)?;
+        self.ends_line = bytes.ends_with(b"\n");
+        Ok(())
+    }
+}
+
+/// An attempt that is repeated after a crash of the daemon has the same name: the log goes on.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(directory) = path.parent() {
+                DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(directory)?;
+            }
+            options.open(path)
+        }
+        opened => opened,
+    }
+}

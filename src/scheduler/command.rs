@@ -1,0 +1,180 @@
+//! Commands: what people and other programs may ask for.
+//!
+//! A command that is refused has changed nothing.
+
+use std::sync::Arc;
+
+use super::event::{Answer, Command, Refusal, Selection, Trigger};
+use super::record::{Fact, RunFacts, StopCause, StopReason};
+use super::run::{Run, TaskState};
+use super::state::RunNumber;
+use super::{RUN_ID_BYTES_MAX, RUNS_QUEUED_MAX, Scheduler, Turn};
+use crate::dag::TaskIndex;
+
+impl Scheduler {
+    pub(super) fn command(&mut self, turn: &mut Turn, command: Command) -> Result<Answer, Refusal> {
+        match command {
+            Command::Trigger(trigger) => self.trigger(turn, trigger),
+            Command::Cancel { dag_id, run_id } => self.cancel(turn, &dag_id, &run_id),
+            Command::Clear {
+                dag_id,
+                run_id,
+                selection,
+            } => self.clear(turn, &dag_id, &run_id, &selection),
+            Command::Pause { dag_id, is_paused } => self.pause(turn, &dag_id, is_paused),
+        }
+    }
+
+    fn trigger(&mut self, turn: &mut Turn, trigger: Trigger) -> Result<Answer, Refusal> {
+        if self.is_shutting_down {
+            return Err(Refusal::ShuttingDown);
+        }
+        let known = self
+            .state
+            .dag(&trigger.dag_id)
+            .ok_or_else(|| Refusal::NoDag(trigger.dag_id.clone()))?;
+        let dag_id = known.dag.dag_id.clone();
+        let logical_date = trigger
+            .logical_date
+            .unwrap_or(turn.now.wall)
+            .truncated_to_secs();
+        let run_id = trigger
+            .run_id
+            .unwrap_or_else(|| format!("{}__{logical_date}", trigger.run_type.name()));
+        if !is_run_id(&run_id) {
+            return Err(Refusal::BadRunId(run_id));
+        }
+        if let Some((existing, _)) = known.runs.get_key_value(run_id.as_str()) {
+            return Err(Refusal::RunExists(existing.clone()));
+        }
+        if known.queued.len() >= RUNS_QUEUED_MAX {
+            return Err(Refusal::TooManyQueued(trigger.dag_id));
+        }
+        let run_id: Arc<str> = run_id.into();
+        let facts = RunFacts {
+            run_id: run_id.clone(),
+            run_type: trigger.run_type,
+            logical_date,
+            data_interval: None,
+            params: trigger.params,
+        };
+        self.record(turn, &dag_id, Fact::RunCreated(Arc::new(facts)));
+        self.waking.push_back(dag_id);
+        Ok(Answer::Triggered(run_id))
+    }
+
+    fn cancel(&mut self, turn: &mut Turn, dag_id: &str, run_id: &str) -> Result<Answer, Refusal> {
+        let (number, run) = self.find(dag_id, run_id)?;
+        if run.state.is_finished() {
+            return Err(Refusal::RunFinished(run_id.to_owned()));
+        }
+        self.stop_run(turn, number, StopReason::Cancelled);
+        Ok(Answer::Cancelled)
+    }
+
+    fn clear(
+        &mut self,
+        turn: &mut Turn,
+        dag_id: &str,
+        run_id: &str,
+        selection: &Selection,
+    ) -> Result<Answer, Refusal> {
+        let (number, run) = self.find(dag_id, run_id)?;
+        if run.stopped.is_some() {
+            return Err(Refusal::RunStopping(run_id.to_owned()));
+        }
+        let selected = select(run, selection)?;
+        let dag = run.dag.clone();
+        let tasks: Vec<_> = selected
+            .iter()
+            .map(|i| dag.task(*i).task_id.clone())
+            .collect();
+        if tasks.is_empty() {
+            return Ok(Answer::Cleared(tasks));
+        }
+        let run_id = run.facts.run_id.clone();
+        for index in &selected {
+            self.withdraw(number, *index);
+            self.stop_attempt(turn, number, *index, StopCause::Cleared);
+        }
+        self.record(
+            turn,
+            &dag.dag_id,
+            Fact::RunCleared {
+                run_id,
+                tasks: tasks.clone(),
+            },
+        );
+        for index in &selected {
+            self.touched.push_back((number, *index));
+            let downstream = &dag.task(*index).downstream;
+            self.touched
+                .extend(downstream.iter().map(|index| (number, *index)));
+        }
+        self.waking.push_back(dag.dag_id.clone());
+        Ok(Answer::Cleared(tasks))
+    }
+
+    fn pause(&mut self, turn: &mut Turn, dag_id: &str, paused: bool) -> Result<Answer, Refusal> {
+        let known = self
+            .state
+            .dag(dag_id)
+            .ok_or_else(|| Refusal::NoDag(dag_id.to_owned()))?;
+        let dag_id = known.dag.dag_id.clone();
+        if known.is_paused != paused {
+            self.record(turn, &dag_id, Fact::Paused(paused));
+            self.open_or_shut(&dag_id);
+            self.waking.push_back(dag_id);
+        }
+        Ok(Answer::Paused)
+    }
+
+    fn find(&self, dag_id: &str, run_id: &str) -> Result<(RunNumber, &Run), Refusal> {
+        if self.state.dag(dag_id).is_none() {
+            return Err(Refusal::NoDag(dag_id.to_owned()));
+        }
+        self.state
+            .find_run(dag_id, run_id)
+            .ok_or_else(|| Refusal::NoRun(run_id.to_owned()))
+    }
+}
+
+/// The task instances that a clear is about, in the DAG's order. O(tasks + dependencies).
+fn select(run: &Run, selection: &Selection) -> Result<Vec<TaskIndex>, Refusal> {
+    let mut is_selected = vec![selection.tasks.is_empty(); run.tasks().len()];
+    let mut fresh = Vec::new();
+    for task_id in &selection.tasks {
+        let index = run
+            .dag
+            .find(task_id)
+            .ok_or_else(|| Refusal::NoTask(task_id.clone()))?;
+        is_selected[index.get()] = true;
+        fresh.push(index);
+    }
+    while let Some(index) = fresh.pop().filter(|_| selection.downstream) {
+        for next in &run.dag.task(index).downstream {
+            if !std::mem::replace(&mut is_selected[next.get()], true) {
+                fresh.push(*next);
+            }
+        }
+    }
+    let has_failed = |index: TaskIndex| {
+        matches!(
+            run.task(index).state,
+            TaskState::Failed | TaskState::UpstreamFailed
+        )
+    };
+    let is_wanted = |index: &TaskIndex| {
+        is_selected[index.get()] && (!selection.only_failed || has_failed(*index))
+    };
+    Ok(run.dag.indices().filter(is_wanted).collect())
+}
+
+/// Names a folder of logs, so: no separator, and no leading dot.
+fn is_run_id(text: &str) -> bool {
+    (1..=RUN_ID_BYTES_MAX).contains(&text.len())
+        && !text.starts_with('.')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.:+-~".contains(&b))
+}

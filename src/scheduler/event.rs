@@ -1,0 +1,219 @@
+//! What the scheduler is told and what it decides: all of both, on one screen.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::record::{Attempt, Record, RunFacts, RunType};
+use super::state::RunNumber;
+use crate::dag::{Dag, TaskIndex, Value};
+use crate::timetable::Timestamp;
+
+/// Time since some fixed moment on a clock that nobody sets, in milliseconds. Durations run on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Monotonic(pub u64);
+
+impl Monotonic {
+    /// This much later.
+    pub fn after(self, duration: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
+        )
+    }
+
+    /// How long ago `earlier` was; zero if it lies ahead.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// The moment of an event, on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// What the wall clock shows: for names and for people.
+    pub wall: Timestamp,
+    /// For durations.
+    pub monotonic: Monotonic,
+}
+
+/// One attempt at one task of one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptId {
+    /// The run.
+    pub run: RunNumber,
+    /// The task.
+    pub task: TaskIndex,
+    /// From 1.
+    pub try_number: u32,
+}
+
+/// What can happen.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A deadline has passed, or nothing has: see what is due.
+    Tick,
+    /// A DAG, or a new version of one, is there.
+    DagLoaded(Arc<Dag>),
+    /// The process of an attempt ended, or was never started.
+    Exited(AttemptId, Attempt),
+    /// Somebody asks for something; the answer carries the number.
+    Command(u64, Command),
+    /// Start nothing more, and stop what runs.
+    Shutdown,
+}
+
+/// What somebody can ask for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Create a run.
+    Trigger(Trigger),
+    /// Stop a run; it fails.
+    Cancel {
+        /// The DAG.
+        dag_id: String,
+        /// The run.
+        run_id: String,
+    },
+    /// Run tasks again.
+    Clear {
+        /// The DAG.
+        dag_id: String,
+        /// The run.
+        run_id: String,
+        /// Which tasks.
+        selection: Selection,
+    },
+    /// Pause or unpause a DAG.
+    Pause {
+        /// The DAG.
+        dag_id: String,
+        /// Which of both.
+        is_paused: bool,
+    },
+}
+
+/// A run to create.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    /// The DAG.
+    pub dag_id: String,
+    /// `manual__<logical date>` unless given.
+    pub run_id: Option<String>,
+    /// Who asks.
+    pub run_type: RunType,
+    /// Now, without the fraction of a second, unless given.
+    pub logical_date: Option<Timestamp>,
+    /// Over the DAG's own.
+    pub params: BTreeMap<String, Value>,
+}
+
+/// The tasks of a run that a clear is about.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// These; all if there are none.
+    pub tasks: Vec<String>,
+    /// And everything after them.
+    pub downstream: bool,
+    /// But of these only what failed or was not run because of that.
+    pub only_failed: bool,
+}
+
+/// What to do, in this order: all records first, then the rest.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Write this down, before anything else of this turn is done.
+    Record(Record),
+    /// Start a process.
+    Spawn(Spawn),
+    /// Send a signal to an attempt's whole process tree.
+    Signal(AttemptId, Signal),
+    /// Answer a command.
+    Reply(u64, Result<Answer, Refusal>),
+}
+
+/// A process to start.
+#[derive(Clone, Debug)]
+pub struct Spawn {
+    /// Which.
+    pub attempt: AttemptId,
+    /// The DAG that the run began with.
+    pub dag: Arc<Dag>,
+    /// The run.
+    pub run: Arc<RunFacts>,
+}
+
+/// How to end a process tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM: please.
+    Term,
+    /// SIGKILL.
+    Kill,
+}
+
+/// A command was carried out, and is on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The run that was created.
+    Triggered(Arc<str>),
+    /// The run is ending.
+    Cancelled,
+    /// These task instances will run again.
+    Cleared(Vec<Arc<str>>),
+    /// Done, or so already.
+    Paused,
+}
+
+/// A command was not carried out, and nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No DAG has this id.
+    NoDag(String),
+    /// The DAG has no such run, or it is history.
+    NoRun(String),
+    /// The DAG has no such task.
+    NoTask(String),
+    /// The DAG has a run of this name.
+    RunExists(Arc<str>),
+    /// Not a run id.
+    BadRunId(String),
+    /// The run is over.
+    RunFinished(String),
+    /// The run is being stopped.
+    RunStopping(String),
+    /// The DAG has [`super::RUNS_QUEUED_MAX`] runs waiting.
+    TooManyQueued(String),
+    /// The daemon is going down.
+    ShuttingDown,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDag(id) => write!(f, "there is no DAG `{id}`"),
+            Self::NoRun(id) => write!(f, "there is no run `{id}`"),
+            Self::NoTask(id) => write!(f, "there is no task `{id}`"),
+            Self::RunExists(id) => write!(f, "there is a run `{id}` already"),
+            Self::BadRunId(id) => write!(
+                f,
+                "`{}` is not a run id: 1 to {} of A-Z a-z 0-9 _ . : + - ~, not beginning with a dot",
+                id.escape_debug(),
+                super::RUN_ID_BYTES_MAX
+            ),
+            Self::RunFinished(id) => write!(f, "run `{id}` is over"),
+            Self::RunStopping(id) => write!(f, "run `{id}` is being stopped"),
+            Self::TooManyQueued(id) => {
+                write!(
+                    f,
+                    "DAG `{id}` has {} runs waiting already",
+                    super::RUNS_QUEUED_MAX
+                )
+            }
+            Self::ShuttingDown => f.write_str("mini-dag is shutting down"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}

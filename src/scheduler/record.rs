@@ -1,0 +1,206 @@
+//! What happened: the facts that change state, one record each.
+//!
+//! A record says everything that [`super::State::apply`] needs; replaying a journal's records in
+//! order rebuilds the state that wrote them. Ids are spelt out, so that a record means the same
+//! to another process, to another version of a DAG, and to `grep`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dag::Value;
+use crate::timetable::Timestamp;
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When it happened, by the wall clock; order goes by the sequence of records, never by this.
+    pub at: Timestamp,
+    /// The DAG it happened to.
+    pub dag_id: Arc<str>,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// What happened to a DAG, one of its runs, or one of their task instances.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// The DAG was paused, or unpaused.
+    Paused(bool),
+    /// A run was created; it is `queued`.
+    RunCreated(Arc<RunFacts>),
+    /// The run became `running`.
+    RunStarted {
+        /// The run.
+        run_id: Arc<str>,
+    },
+    /// The run was told to stop: what had not started is `skipped`, what runs is being stopped.
+    RunStopped {
+        /// The run.
+        run_id: Arc<str>,
+        /// Why.
+        reason: StopReason,
+    },
+    /// The run ended.
+    RunEnded {
+        /// The run.
+        run_id: Arc<str>,
+        /// Success or failure.
+        success: bool,
+    },
+    /// These task instances begin anew, and the run with them.
+    RunCleared {
+        /// The run.
+        run_id: Arc<str>,
+        /// Their ids, in the DAG's order.
+        tasks: Vec<Arc<str>>,
+    },
+    /// An attempt began: the task instance is `running`.
+    TaskStarted {
+        /// The run.
+        run_id: Arc<str>,
+        /// The task.
+        task_id: Arc<str>,
+        /// From 1.
+        try_number: u32,
+    },
+    /// An attempt ended.
+    TaskEnded {
+        /// The run.
+        run_id: Arc<str>,
+        /// The task.
+        task_id: Arc<str>,
+        /// The attempt.
+        try_number: u32,
+        /// What the task instance is now.
+        state: Ended,
+        /// How the attempt ended.
+        attempt: Attempt,
+    },
+    /// The task instance ended without an attempt.
+    TaskSettled {
+        /// The run.
+        run_id: Arc<str>,
+        /// The task.
+        task_id: Arc<str>,
+        /// How.
+        state: Settled,
+    },
+}
+
+/// What a run is, from its creation on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFacts {
+    /// Unique in its DAG.
+    pub run_id: Arc<str>,
+    /// Who asked for it.
+    pub run_type: RunType,
+    /// What it is named after: the moment it was due or triggered.
+    pub logical_date: Timestamp,
+    /// The time that it is about: from, until.
+    pub data_interval: Option<(Timestamp, Timestamp)>,
+    /// Given with the trigger; over the DAG's own.
+    pub params: BTreeMap<String, Value>,
+}
+
+/// Who asked for a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RunType {
+    /// The schedule.
+    Scheduled,
+    /// A person or another program.
+    Manual,
+    /// A request to make up for a span of time.
+    Backfill,
+}
+
+impl RunType {
+    /// As in run ids and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Manual => "manual",
+            Self::Backfill => "backfill",
+        }
+    }
+}
+
+/// Why a run was told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// Somebody cancelled it.
+    Cancelled,
+    /// It took longer than its `run_timeout`.
+    TimedOut,
+}
+
+/// What a task instance is after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// `success`
+    Success,
+    /// `failed`
+    Failed,
+    /// `skipped`
+    Skipped,
+    /// `up_for_retry`: not before this long from now.
+    UpForRetry(Duration),
+    /// `none`: the attempt was interrupted, by a clear or by the end of the daemon, and does not count.
+    Interrupted,
+}
+
+/// What a task instance without an attempt ended as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// `success`: there was nothing to do.
+    Success,
+    /// `skipped`
+    Skipped,
+    /// `upstream_failed`
+    UpstreamFailed,
+}
+
+/// How one attempt ended, as it is told to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// How its process ended.
+    pub exit: Exit,
+    /// Why it was stopped, if it was.
+    pub stopped: Option<StopCause>,
+    /// From start to end.
+    pub duration: Duration,
+    /// CPU time of the process and of its children that it waited for.
+    pub cpu: Duration,
+    /// The largest resident set of one of its processes.
+    pub memory_peak_bytes: u64,
+    /// What it printed, and what of that was dropped past the cap.
+    pub output_bytes: u64,
+    /// Bytes of output that were not kept.
+    pub output_dropped_bytes: u64,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this code, 0 to 255.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// It was never started, and why.
+    NotStarted(String),
+    /// Nobody saw how: it could not be killed, or the daemon ended before it did.
+    Unknown,
+}
+
+/// Why an attempt was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopCause {
+    /// It took longer than its `timeout`.
+    TimedOut,
+    /// Its run was cancelled or took too long.
+    RunStopped,
+    /// It was cleared.
+    Cleared,
+    /// The daemon is going down.
+    Shutdown,
+}

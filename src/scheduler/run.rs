@@ -1,0 +1,406 @@
+//! One run of a DAG and its task instances.
+//!
+//! ```text
+//! run    queued ──▶ running ──▶ success | failed          cleared: back to queued
+//! task   none ──▶ running ──▶ success | failed | skipped  cleared: back to none
+//!         ▲ │        └──▶ up_for_retry ──▶ running        interrupted: back to none
+//!         │ └──▶ success | skipped | upstream_failed      without an attempt
+//! ```
+//!
+//! `scheduled` is not stored: it is a task instance that may start and waits for a slot, and follows
+//! from the rest. How the upstreams of each task instance ended, how many are left, and how many
+//! leaves failed is counted as they change, so that no question about a run looks at all of it.
+
+use std::sync::Arc;
+
+use super::record::{Ended, Fact, Record, RunFacts, Settled, StopReason};
+use super::rule::{Decision, UpstreamCounts, decide};
+use super::state::ApplyError;
+use crate::dag::{Dag, TaskIndex};
+use crate::timetable::Timestamp;
+
+/// The state of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RunState {
+    /// Waits for its turn.
+    Queued,
+    /// Its tasks run.
+    Running,
+    /// Every leaf ended well.
+    Success,
+    /// A leaf failed, or the run was stopped.
+    Failed,
+}
+
+impl RunState {
+    /// As in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Success => "success",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether it is over.
+    pub fn is_finished(self) -> bool {
+        match self {
+            Self::Queued | Self::Running => false,
+            Self::Success | Self::Failed => true,
+        }
+    }
+}
+
+/// The state of a task instance, as it is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TaskState {
+    /// Not begun.
+    #[default]
+    None,
+    /// An attempt runs.
+    Running,
+    /// Ended well.
+    Success,
+    /// Ended badly.
+    Failed,
+    /// An attempt failed; another follows.
+    UpForRetry,
+    /// Not run, because what it needs failed.
+    UpstreamFailed,
+    /// Not run, because there was nothing to do.
+    Skipped,
+}
+
+impl TaskState {
+    /// As in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Running => "running",
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::UpForRetry => "up_for_retry",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// Whether it is over.
+    pub fn is_finished(self) -> bool {
+        match self {
+            Self::None | Self::Running | Self::UpForRetry => false,
+            Self::Success | Self::Failed | Self::UpstreamFailed | Self::Skipped => true,
+        }
+    }
+}
+
+/// One task of one run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskInstance {
+    /// Where it stands.
+    pub state: TaskState,
+    /// The latest attempt; 0 before the first.
+    pub try_number: u32,
+    /// A failed attempt is repeated while `try_number` is at most this.
+    pub max_tries: u32,
+    /// When the latest attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it came to the state it is in, unless it has not begun.
+    pub ended_at: Option<Timestamp>,
+    /// How its upstreams ended.
+    pub(super) upstream: UpstreamCounts,
+}
+
+/// One run of a DAG.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// The DAG as it was when the run was created.
+    pub dag: Arc<Dag>,
+    /// What it was created as.
+    pub facts: Arc<RunFacts>,
+    /// Where it stands.
+    pub state: RunState,
+    /// When it was created or cleared.
+    pub queued_at: Timestamp,
+    /// When it became `running`.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// It was told to stop, and will fail when what runs has ended.
+    pub stopped: Option<StopReason>,
+    pub(super) tasks: Vec<TaskInstance>,
+    pub(super) unfinished: u32,
+    pub(super) failed_leaves: u32,
+}
+
+impl Run {
+    pub(super) fn new(dag: Arc<Dag>, facts: Arc<RunFacts>, queued_at: Timestamp) -> Self {
+        let instance = |retries| TaskInstance {
+            max_tries: retries,
+            ..TaskInstance::default()
+        };
+        let tasks: Vec<_> = dag
+            .tasks()
+            .iter()
+            .map(|task| instance(task.retries))
+            .collect();
+        Self {
+            facts,
+            state: RunState::Queued,
+            queued_at,
+            started_at: None,
+            ended_at: None,
+            stopped: None,
+            unfinished: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
+            failed_leaves: 0,
+            tasks,
+            dag,
+        }
+    }
+
+    /// The task instance of a task.
+    pub fn task(&self, index: TaskIndex) -> &TaskInstance {
+        &self.tasks[index.get()]
+    }
+
+    /// The task instances, in the order of the DAG's tasks.
+    pub fn tasks(&self) -> &[TaskInstance] {
+        &self.tasks
+    }
+
+    /// Whether every task instance has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.unfinished == 0
+    }
+
+    pub(super) fn decide(&self, index: TaskIndex) -> Decision {
+        let task = self.dag.task(index);
+        let upstreams = u32::try_from(task.upstream.len()).unwrap_or(u32::MAX);
+        decide(
+            task.trigger_rule,
+            self.tasks[index.get()].upstream,
+            upstreams,
+        )
+    }
+
+    /// Moves a task instance to `state` and tells its downstreams.
+    fn set(&mut self, index: TaskIndex, state: TaskState) {
+        let old = std::mem::replace(&mut self.tasks[index.get()].state, state);
+        if old == state {
+            return;
+        }
+        self.unfinished += u32::from(old.is_finished());
+        self.unfinished -= u32::from(state.is_finished());
+        let task = self.dag.task(index);
+        if task.downstream.is_empty() {
+            let is_failed = |state| matches!(state, TaskState::Failed | TaskState::UpstreamFailed);
+            self.failed_leaves -= u32::from(is_failed(old));
+            self.failed_leaves += u32::from(is_failed(state));
+        }
+        for downstream in &task.downstream {
+            let counts = &mut self.tasks[downstream.get()].upstream;
+            if let Some(count) = count_of(counts, old) {
+                *count -= 1;
+            }
+            if let Some(count) = count_of(counts, state) {
+                *count += 1;
+            }
+        }
+    }
+
+    /// Changes the run as `record` says, or changes nothing. Returns by how much the number of
+    /// running task instances changed.
+    pub(super) fn apply(&mut self, record: &Record) -> Result<i32, ApplyError> {
+        match &record.fact {
+            Fact::TaskStarted {
+                task_id,
+                try_number,
+                ..
+            } => {
+                self.start_task(record, task_id, *try_number)?;
+                return Ok(1);
+            }
+            Fact::TaskEnded {
+                task_id,
+                try_number,
+                state,
+                ..
+            } => {
+                self.end_task(record, task_id, *try_number, *state)?;
+                return Ok(-1);
+            }
+            Fact::TaskSettled { task_id, state, .. } => {
+                self.settle_task(record, task_id, *state)?;
+            }
+            Fact::RunStarted { .. } => {
+                if self.state != RunState::Queued || self.stopped.is_some() {
+                    return Err(self.refuse("starts, but is not queued"));
+                }
+                self.state = RunState::Running;
+                self.started_at = Some(record.at);
+            }
+            Fact::RunStopped { reason, .. } => {
+                if self.state.is_finished() {
+                    return Err(self.refuse("is stopped, but is over"));
+                }
+                self.stop(record.at, *reason);
+            }
+            Fact::RunEnded { success, .. } => {
+                if self.state.is_finished() || !self.is_over() {
+                    return Err(self.refuse("ends, but is over or has tasks to go"));
+                }
+                self.state = if *success {
+                    RunState::Success
+                } else {
+                    RunState::Failed
+                };
+                self.ended_at = Some(record.at);
+                self.stopped = None;
+            }
+            Fact::RunCleared { tasks, .. } => {
+                if self.stopped.is_some() {
+                    return Err(self.refuse("is cleared while it is being stopped"));
+                }
+                let indices = tasks.iter().map(|task_id| self.find(task_id));
+                for index in indices.collect::<Result<Vec<_>, _>>()? {
+                    self.clear(index);
+                }
+                if self.state.is_finished() {
+                    self.state = RunState::Queued;
+                    self.queued_at = record.at;
+                    self.started_at = None;
+                    self.ended_at = None;
+                }
+            }
+            Fact::Paused(_) | Fact::RunCreated(_) => {}
+        }
+        Ok(0)
+    }
+
+    fn start_task(
+        &mut self,
+        record: &Record,
+        task_id: &str,
+        number: u32,
+    ) -> Result<(), ApplyError> {
+        let index = self.find(task_id)?;
+        let task = &mut self.tasks[index.get()];
+        let may_start = matches!(task.state, TaskState::None | TaskState::UpForRetry);
+        if self.state != RunState::Running || !may_start || number != task.try_number + 1 {
+            return Err(self.refuse_task(index, "starts an attempt"));
+        }
+        task.try_number = number;
+        task.started_at = Some(record.at);
+        task.ended_at = None;
+        self.set(index, TaskState::Running);
+        Ok(())
+    }
+
+    fn end_task(
+        &mut self,
+        record: &Record,
+        task_id: &str,
+        try_number: u32,
+        ended: Ended,
+    ) -> Result<(), ApplyError> {
+        let index = self.find(task_id)?;
+        let task = &mut self.tasks[index.get()];
+        if task.state != TaskState::Running || try_number != task.try_number {
+            return Err(self.refuse_task(index, "ends an attempt"));
+        }
+        task.ended_at = Some(record.at);
+        let state = match ended {
+            Ended::Success => TaskState::Success,
+            Ended::Failed => TaskState::Failed,
+            Ended::Skipped => TaskState::Skipped,
+            Ended::UpForRetry(_) => TaskState::UpForRetry,
+            Ended::Interrupted => {
+                task.max_tries += 1;
+                TaskState::None
+            }
+        };
+        self.set(index, state);
+        Ok(())
+    }
+
+    fn settle_task(
+        &mut self,
+        record: &Record,
+        task_id: &str,
+        settled: Settled,
+    ) -> Result<(), ApplyError> {
+        let index = self.find(task_id)?;
+        let task = &mut self.tasks[index.get()];
+        if !matches!(task.state, TaskState::None | TaskState::UpForRetry) {
+            return Err(self.refuse_task(index, "is settled"));
+        }
+        task.started_at = Some(record.at);
+        task.ended_at = Some(record.at);
+        let state = match settled {
+            Settled::Success => TaskState::Success,
+            Settled::Skipped => TaskState::Skipped,
+            Settled::UpstreamFailed => TaskState::UpstreamFailed,
+        };
+        self.set(index, state);
+        Ok(())
+    }
+
+    fn stop(&mut self, at: Timestamp, reason: StopReason) {
+        self.stopped = Some(reason);
+        for index in self.dag.indices() {
+            let state = self.tasks[index.get()].state;
+            if !state.is_finished() && state != TaskState::Running {
+                self.tasks[index.get()].ended_at = Some(at);
+                self.set(index, TaskState::Skipped);
+            }
+        }
+    }
+
+    fn find(&self, task_id: &str) -> Result<TaskIndex, ApplyError> {
+        self.dag
+            .find(task_id)
+            .ok_or_else(|| self.refuse(&format!("has no task `{task_id}`")))
+    }
+
+    fn refuse(&self, what: &str) -> ApplyError {
+        ApplyError(format!(
+            "run `{}/{}` {what}",
+            self.dag.dag_id, self.facts.run_id
+        ))
+    }
+
+    fn refuse_task(&self, index: TaskIndex, what: &str) -> ApplyError {
+        let (task, instance) = (self.dag.task(index), self.task(index));
+        let (state, number) = (instance.state.name(), instance.try_number);
+        self.refuse(&format!(
+            "has `{}` in {state}, try {number}, but it {what}",
+            task.task_id
+        ))
+    }
+
+    /// Gives a task instance all its retries again. One that runs stays as it is: its attempt is
+    /// stopped, ends as `Interrupted`, and does not count.
+    fn clear(&mut self, index: TaskIndex) {
+        let retries = self.dag.task(index).retries;
+        let task = &mut self.tasks[index.get()];
+        if task.state == TaskState::Running {
+            task.max_tries = task.try_number - 1 + retries;
+        } else {
+            task.max_tries = task.try_number + retries;
+            task.started_at = None;
+            task.ended_at = None;
+            self.set(index, TaskState::None);
+        }
+    }
+}
+
+fn count_of(counts: &mut UpstreamCounts, state: TaskState) -> Option<&mut u32> {
+    match state {
+        TaskState::Success => Some(&mut counts.success),
+        TaskState::Failed => Some(&mut counts.failed),
+        TaskState::UpstreamFailed => Some(&mut counts.upstream_failed),
+        TaskState::Skipped => Some(&mut counts.skipped),
+        TaskState::None | TaskState::Running | TaskState::UpForRetry => None,
+    }
+}

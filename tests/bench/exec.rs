@@ -1,0 +1,98 @@
+//! What supervision costs: `cargo bench --bench exec`.
+//!
+//! 1,000 runs of `/bin/true`, two at a time, through `mini_dag::exec`, against a bare loop of std's spawn and
+//! wait in the same program; best and median of five rounds each, taken in turns. `RUNS=n` changes the number.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "a benchmark reads the clock, starts processes by hand and prints"
+)]
+
+use std::collections::VecDeque;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mini_dag::exec::{Exit, Launch, Stdin, base_env, prepare, spawn};
+use smol::LocalExecutor;
+
+const PARALLEL: usize = 2;
+const ROUNDS: usize = 5;
+
+fn bare(runs: usize) {
+    let mut running = VecDeque::new();
+    for _ in 0..runs {
+        if running.len() == PARALLEL {
+            let mut oldest: std::process::Child = running.pop_front().unwrap();
+            assert!(oldest.wait().unwrap().success());
+        }
+        let mut command = Command::new("/bin/true");
+        command.env_clear().envs(base_env()).process_group(0);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        running.push_back(command.spawn().unwrap());
+    }
+    for mut child in running {
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+fn supervised(runs: usize) {
+    let launch = Launch {
+        argv: vec!["/bin/true".into()],
+        env: base_env(),
+        cwd: None,
+        stdin: Stdin::Null,
+        log: PathBuf::from("/nonexistent/never-printed.log"),
+        output_bytes_max: 1024,
+    };
+    let executor = LocalExecutor::new();
+    smol::block_on(executor.run(async {
+        let lane = async |runs: usize| {
+            for _ in 0..runs {
+                let ending = spawn(&launch).unwrap().wait(|_| ()).await;
+                assert_eq!(ending.exit, Exit::Code(0));
+            }
+        };
+        smol::future::zip(lane(runs / 2), lane(runs - runs / 2)).await;
+    }));
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+fn main() {
+    prepare().unwrap();
+    let runs = std::env::var("RUNS").map_or(1000, |runs| runs.parse().unwrap());
+    let (mut bare_times, mut supervised_times) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        bare_times.push(timed(|| bare(runs)));
+        supervised_times.push(timed(|| supervised(runs)));
+    }
+    bare_times.sort_unstable();
+    supervised_times.sort_unstable();
+    let rate = |time: Duration| runs as f64 / time.as_secs_f64();
+    for (what, times) in [
+        ("std spawn and wait", &bare_times),
+        ("mini_dag::exec", &supervised_times),
+    ] {
+        println!(
+            "{what:20} best {:6.0}/s  median {:6.0}/s",
+            rate(times[0]),
+            rate(times[ROUNDS / 2])
+        );
+    }
+    println!(
+        "ratio of the medians {:.2}",
+        rate(supervised_times[ROUNDS / 2]) / rate(bare_times[ROUNDS / 2])
+    );
+}

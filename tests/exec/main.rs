@@ -1,0 +1,14 @@
+//! Real processes: what `mini_dag::exec` promises, shown with `/bin/sh` and its friends.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests measure how long things take, and fail by panicking"
+)]
+
+mod attempt;
+mod http;
+mod launch;
+mod output;
+mod tree;
+mod worker;
