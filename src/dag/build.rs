@@ -26,7 +26,7 @@ use std::ops::Shr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::check::{check, too_many_dependencies};
+use super::check::{check, no_tasks, too_many_dependencies};
 use super::draft::{Action, Dependency, Draft, DraftHttp, DraftTask, DraftValue, Text};
 use super::report::{At, Report};
 use super::{
@@ -258,7 +258,11 @@ impl DagBuilder {
         for fault in self.faults.into_inner() {
             report.error(At::default(), "", || fault);
         }
-        let dag = check(self.draft.into_inner(), &Functions::new(), &mut report);
+        let draft = self.draft.into_inner();
+        if draft.tasks.is_empty() {
+            report.error(At::default(), "", no_tasks);
+        }
+        let dag = check(draft, &Functions::new(), &mut report);
         report.finish().map(|()| dag)
     }
 }

@@ -33,11 +33,6 @@ pub(super) fn check(draft: Draft, known: &Functions, report: &mut Report<'_>) ->
     } = draft;
     id(&dag_id, "DAG", report);
     dag.dag_id = dag_id.text.as_str().into();
-    if tasks.is_empty() {
-        report.error(None, "", || {
-            Diagnostic::new(format!("DAG `{}` has no task", quote(&dag_id.text)))
-        });
-    }
     if dag.max_active_runs == 0 || dag.max_active_tasks == Some(0) {
         report.error(dag_id.span, "", || {
             Diagnostic::new("`max_active_runs` and `max_active_tasks` are at least 1")
@@ -70,6 +65,11 @@ pub(super) fn check(draft: Draft, known: &Functions, report: &mut Report<'_>) ->
     dag.by_id = by_id(&task_ids, report);
     connect(&mut dag, dependencies, report);
     dag
+}
+
+/// What is said of a DAG without tasks.
+pub(super) fn no_tasks() -> Diagnostic {
+    Diagnostic::new("a DAG has at least one task")
 }
 
 /// Dependencies are counted before they are made; this is said when there are more than [`DEPENDENCIES_MAX`].
@@ -191,11 +191,10 @@ pub(super) fn id(id: &Text, what: &str, report: &mut Report<'_>) {
         return;
     };
     report.error(id.part(part), label, || {
-        let help = "`description` and `doc` may hold any text";
-        let help = match (what, id.span) {
-            ("DAG", None) => "rename the file, or give it a `dag_id`",
-            ("DAG", Some(_)) => help,
-            _ => "`doc` may hold any text",
+        let help = if what == "DAG" {
+            "without `dag_id`, the file's name is the id; `description` may hold any text"
+        } else {
+            "`doc` may hold any text"
         };
         Diagnostic::new(format!("`{}` is not a {what} id", quote(text))).help(help.to_owned())
     });

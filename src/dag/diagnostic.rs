@@ -21,11 +21,11 @@ use super::width::{cells, is_unprintable};
 
 /// The widest piece of a source line that is shown, in terminal cells; a longer line is clipped around
 /// the place.
-const EXCERPT_CELLS_MAX: usize = 100;
+const EXCERPT_CELLS_MAX: usize = 120;
 /// Characters without a width of their own do not count as cells; there is an end to them, too.
 const EXCERPT_CHARS_MAX: usize = 2 * EXCERPT_CELLS_MAX;
 /// How much of a clipped line is shown before the place.
-const EXCERPT_LEAD_CELLS: usize = 40;
+const EXCERPT_LEAD_CELLS: usize = 60;
 /// The longest text taken over from the input into a sentence, in characters.
 const QUOTE_CHARS_MAX: usize = 80;
 const TAB_CELLS: usize = 4;

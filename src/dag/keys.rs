@@ -43,6 +43,8 @@ pub enum Shape {
     Moment,
     /// `"90s"`, `"1h30m"`, or a number of seconds.
     Duration,
+    /// A duration that is not zero.
+    Timeout,
     /// `"64KiB"`, `"10M"`, or a number of bytes.
     Size,
     /// A cron line or a preset.
@@ -76,7 +78,7 @@ impl Shape {
             Self::Text | Self::Template | Self::Script | Self::Id => "a string".to_owned(),
             Self::Zone => "the name of a time zone".to_owned(),
             Self::Moment => "a date such as \"2026-05-01\"".to_owned(),
-            Self::Duration => "a duration such as \"90s\"".to_owned(),
+            Self::Duration | Self::Timeout => "a duration such as \"90s\"".to_owned(),
             Self::Size => "a size such as \"10MiB\"".to_owned(),
             Self::Schedule => "a schedule such as \"@daily\"".to_owned(),
             Self::Order => "an order such as \"a >> b\"".to_owned(),
@@ -223,7 +225,7 @@ pub static DAG_KEYS: &[Key] = &[
     ),
     key(
         "run_timeout",
-        Shape::Duration,
+        Shape::Timeout,
         "none",
         "a run that is active for longer fails",
     ),
@@ -372,7 +374,7 @@ pub static TASK_KEYS: &[Key] = &[
     .inherited(),
     key(
         "timeout",
-        Shape::Duration,
+        Shape::Timeout,
         "none",
         "an attempt that runs for longer is stopped and has failed",
     )
@@ -522,7 +524,7 @@ pub static HTTP_KEYS: &[Key] = &[
     ),
     key(
         "timeout",
-        Shape::Duration,
+        Shape::Timeout,
         "\"1m\"",
         "for the whole exchange",
     ),
@@ -553,11 +555,11 @@ static TRIGGER_KEYS: &[Key] = &[
 static POKE_KEYS: &[Key] = &[
     key(
         "every",
-        Shape::Duration,
+        Shape::Timeout,
         "\"1m\"",
         "the pause between two attempts",
     ),
-    key("timeout", Shape::Duration, "\"7d\"", "when to give up"),
+    key("timeout", Shape::Timeout, "\"7d\"", "when to give up"),
     key(
         "soft_fail",
         Shape::Boolean,
@@ -593,7 +595,7 @@ static HOOK_KEYS: &[Key] = &[
         "a program and its arguments",
     ),
     key("http", Shape::Object(HTTP_KEYS), "", "one HTTP request"),
-    key("timeout", Shape::Duration, "\"1m\"", "when it is stopped"),
+    key("timeout", Shape::Timeout, "\"1m\"", "when it is stopped"),
 ];
 
 static SCHEDULE_KEYS: &[Key] = &[

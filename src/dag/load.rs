@@ -9,9 +9,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::check::{check, id, too_many_dependencies};
+use super::check::{check, id, no_tasks, too_many_dependencies};
 use super::date::{Moment, StartDate};
-use super::diagnostic::{Diagnostic, Source, quote};
+use super::diagnostic::{Diagnostic, Source, Span, quote};
 use super::draft::{Action, Dependency, Draft, DraftHttp, DraftTask, DraftValue, Text, plain_task};
 use super::json::{Document, Item, Kind};
 use super::keys::{TAG_CHARS_MAX, TAGS_MAX};
@@ -105,6 +105,14 @@ fn number_of<T: TryFrom<i64>>(item: Item<'_>) -> Option<T> {
     shape::integer(item).and_then(|number| number.try_into().ok())
 }
 
+fn count_of(item: Item<'_>) -> Option<u32> {
+    number_of(item).filter(|&count| count > 0)
+}
+
+fn timeout_of(item: Item<'_>) -> Option<Duration> {
+    duration_of(item).filter(|timeout| !timeout.is_zero())
+}
+
 fn duration_of(item: Item<'_>) -> Option<Duration> {
     let written = matches!(item.kind(), Kind::String | Kind::Number);
     written.then(|| shape::duration(item).ok()).flatten()
@@ -148,7 +156,12 @@ fn draft_value(item: Item<'_>) -> DraftValue {
 
 impl Reader<'_, '_> {
     fn dag(&mut self, root: Item<'_>, stem: &str) -> Draft {
-        let mut draft = Draft::new(stem.into());
+        // Without an id in the file, what is said of the id is said at its first bracket.
+        let start = root.span().start();
+        let mut draft = Draft::new(Text {
+            text: stem.to_owned(),
+            span: Some(Span::new(start, start + 1)),
+        });
         let dag = &mut draft.dag;
         let mut order = None;
         let mut tasks = None;
@@ -169,9 +182,9 @@ impl Reader<'_, '_> {
                 "end_date" => dag.end_date = Moment::parse(&value.text()),
                 "catchup" => dag.catchup = catchup(value),
                 "overlap" => dag.overlap = overlap(&value.text()),
-                "max_active_runs" => dag.max_active_runs = number_of(value).unwrap_or(1),
-                "max_active_tasks" => dag.max_active_tasks = number_of(value),
-                "run_timeout" => dag.run_timeout = duration_of(value),
+                "max_active_runs" => dag.max_active_runs = count_of(value).unwrap_or(1),
+                "max_active_tasks" => dag.max_active_tasks = count_of(value),
+                "run_timeout" => dag.run_timeout = timeout_of(value),
                 "params" => dag.params = self.params(value),
                 "defaults" => self.settings(value, &mut defaults),
                 "env" => draft.env = pairs_of(value),
@@ -189,6 +202,9 @@ impl Reader<'_, '_> {
         draft.env.append(&mut defaults.env);
         draft.cwd = defaults.cwd.take().or(draft.cwd);
         if let Some(tasks) = tasks {
+            if tasks.kind() == Kind::Array && tasks.elements().next().is_none() {
+                self.report.error(tasks.span(), "", no_tasks);
+            }
             for item in tasks.elements().take(TASKS_MAX + 1) {
                 draft.tasks.push(self.task(item, &defaults));
             }
@@ -461,7 +477,7 @@ impl Reader<'_, '_> {
                 }
                 "max_retry_delay" => task.max_retry_delay = duration_of(value).unwrap_or_default(),
                 "timeout" => {
-                    task.timeout = duration_of(value);
+                    task.timeout = timeout_of(value);
                 }
                 "env" => settings.env = pairs_of(value),
                 "cwd" => settings.cwd = text_of(value),
@@ -638,7 +654,7 @@ fn http(value: Item<'_>) -> Option<DraftHttp> {
                     .chain((value.kind() == Kind::Number).then_some(value));
                 draft.http.expect_status = list.filter_map(number_of).collect();
             }
-            "timeout" => draft.http.timeout = duration_of(value).unwrap_or_default(),
+            "timeout" => draft.http.timeout = timeout_of(value).unwrap_or_default(),
             "max_bytes" => draft.http.bytes_max = shape::size_bytes(value).unwrap_or_default(),
             _ => {}
         }

@@ -19,6 +19,8 @@ pub(super) enum Scope<'s> {
     Task(usize, Option<&'s str>),
     /// What stands under a key.
     Key(&'s Scope<'s>, &'s str),
+    /// An element of an array.
+    Element(&'s Scope<'s>),
 }
 
 impl fmt::Display for Scope<'_> {
@@ -28,6 +30,7 @@ impl fmt::Display for Scope<'_> {
             Self::Task(_, Some(id)) => write!(f, "task `{}`", quote(id)),
             Self::Task(number, None) => write!(f, "task number {number}"),
             Self::Key(Scope::Dag, key) => write!(f, "`{}`", quote(key)),
+            Self::Element(array) => write!(f, "an element of {array}"),
             Self::Key(holder, key) => write!(f, "`{}` of {holder}", quote(key)),
         }
     }
@@ -108,10 +111,10 @@ fn unknown_key(
                 }
                 Scope::Task(..) if elsewhere(DAG_KEYS) => Some("it is a key of the DAG".to_owned()),
                 Scope::Dag | Scope::Task(..) => None,
-                Scope::Key(..) => {
+                Scope::Key(..) | Scope::Element(_) => {
                     let names: Vec<String> =
                         keys.iter().map(|key| format!("`{}`", key.name)).collect();
-                    Some(format!("there are {}", names.join(", ")))
+                    Some(format!("the keys here are {}", names.join(", ")))
                 }
             }
         }))
@@ -164,7 +167,9 @@ fn admits(shape: &Shape, kind: Kind) -> bool {
         | Shape::Schedule
         | Shape::Order
         | Shape::Word(_) => kind == Kind::String,
-        Shape::Duration | Shape::Size => matches!(kind, Kind::String | Kind::Number),
+        Shape::Duration | Shape::Timeout | Shape::Size => {
+            matches!(kind, Kind::String | Kind::Number)
+        }
         Shape::Integer(..) => kind == Kind::Number,
         Shape::Any | Shape::AnyTemplate => true,
         Shape::List(_) => kind == Kind::Array,
@@ -205,17 +210,21 @@ fn check(item: Item<'_>, shape: &'static Shape, scope: Scope<'_>, report: &mut R
                 });
             }
         }
-        Shape::Duration => {
-            if let Err(fault) = duration(item) {
+        Shape::Duration | Shape::Timeout => match duration(item) {
+            Err(fault) => {
                 let at = At::part(Some(item.span()), fault.span);
                 report.error(at, fault.label, || {
-                    Diagnostic::new(fault.message).help(
-                        "write \"90s\", \"10m\", \"1h30m\", \"1d\", or a number of seconds"
-                            .to_owned(),
-                    )
+                    Diagnostic::new(fault.message).help(DURATION_HELP.to_owned())
                 });
             }
-        }
+            Ok(duration) if duration.is_zero() && matches!(shape, Shape::Timeout) => {
+                report.error(item.span(), "", || {
+                    Diagnostic::new(format!("{scope} leaves no time"))
+                        .help("leave it out for no limit".to_owned())
+                });
+            }
+            Ok(_) => {}
+        },
         Shape::Size => {
             if size_bytes(item).is_none() {
                 report.error(item.span(), "", || {
@@ -256,7 +265,7 @@ fn check(item: Item<'_>, shape: &'static Shape, scope: Scope<'_>, report: &mut R
                         check(element, inner, scope, report);
                     }
                 } else {
-                    check(element, inner, Scope::Key(&scope, "element"), report);
+                    check(element, inner, Scope::Element(&scope), report);
                 }
             }
         }
@@ -273,6 +282,8 @@ fn check(item: Item<'_>, shape: &'static Shape, scope: Scope<'_>, report: &mut R
         }
     }
 }
+
+const DURATION_HELP: &str = "write \"90s\", \"10m\", \"1h30m\", \"1d\", or a number of seconds";
 
 /// A task does exactly one thing.
 fn actions(task: Item<'_>, scope: Scope<'_>, report: &mut Report<'_>) {

@@ -13,7 +13,7 @@ use super::facts::RunFacts;
 use super::{Value, suggest};
 
 /// A text with `{{ … }}` in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Template {
     parts: Box<[Part]>,
     /// Whether it is code for a shell.
@@ -194,6 +194,12 @@ impl fmt::Display for Template {
     }
 }
 
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Template").field(&self.to_string()).finish()
+    }
+}
+
 /// What stands between the `{{` at `open` and its `}}`. A quoted `}}` or `{{` does not count.
 fn inside_braces(text: &str, open: usize) -> Option<Range<usize>> {
     let start = open + 2;
@@ -267,17 +273,22 @@ fn variable(
         return Err(error(message, "", None));
     }
     let names = NAMES.iter().map(|(name, _)| *name);
-    let help = suggest::help(name, names).or_else(|| {
-        if name.contains('|') {
-            return Some("there are no filters: `ds`, `ts`, `ds_nodash`, `ts_nodash` are dates in their forms".to_owned());
-        }
+    let word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let help = if name.contains('|') {
+        "there are no filters: `ds`, `ts`, `ds_nodash` and `ts_nodash` are the forms of a date"
+            .to_owned()
+    } else if name.starts_with('.') || !name.chars().all(word) {
+        format!("a literal `{{{{` is written `{LITERAL}`")
+    } else if let Some(help) = suggest::help(name, names) {
+        help
+    } else {
         let names = NAMES.map(|(name, _)| name).join(", ");
-        Some(format!("there are {names}, params.<name>; a literal `{{{{` is written `{LITERAL}`"))
-    });
+        format!("the variables are {names}, params.<name>")
+    };
     Err(error(
         format!("unknown template variable `{quoted}`"),
         "there is no such variable",
-        help,
+        Some(help),
     ))
 }
 
