@@ -1,0 +1,122 @@
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::place::{Ended, Place, files, names};
+
+/// A directory whose names a careless script would trip over.
+fn source(place: &Place) -> String {
+    let source = place.path("a source");
+    fs::create_dir_all(source.join("-rf/deeper dir")).unwrap();
+    for name in [
+        "plain",
+        "two  blanks",
+        "new\nline",
+        "-rf/deeper dir/*",
+        "누리호",
+        "$(touch pwned)",
+    ] {
+        fs::write(source.join(name), format!("what is in {name}")).unwrap();
+    }
+    source.display().to_string()
+}
+
+fn backup(place: &Place, source: &str, keep: &str) -> Ended {
+    let dir = place.text("the backups");
+    place.run(
+        "nightly_backup.json",
+        &[("source", source), ("dir", &dir), ("keep", keep)],
+    )
+}
+
+fn backups(place: &Place) -> Vec<String> {
+    names(&place.path("the backups"))
+}
+
+#[test]
+fn a_backup_holds_what_the_source_holds_and_only_the_newest_are_kept() {
+    let place = Place::new("backup");
+    let source = source(&place);
+    let dir = place.path("the backups");
+    fs::create_dir_all(&dir).unwrap();
+    // Left by an interrupted backup, and by somebody else.
+    fs::write(dir.join(".partial.tar.gz"), "half").unwrap();
+    fs::write(dir.join("backup_of_mine.txt"), "mine").unwrap();
+    fs::write(dir.join("backup_20000101T000000Z.tar.gz"), "old").unwrap();
+    fs::write(dir.join("backup_20000102T000000Z.tar.gz"), "newer").unwrap();
+
+    backup(&place, &source, "3").succeeded();
+    let kept = backups(&place);
+    assert_eq!(kept.len(), 4, "{kept:?}");
+    assert_eq!(kept[0], "backup_20000101T000000Z.tar.gz");
+    let ended = backup(&place, &source, "2").succeeded();
+    let kept = backups(&place);
+    assert_eq!(
+        (kept.len(), &*kept[2]),
+        (3, "backup_of_mine.txt"),
+        "{kept:?}"
+    );
+    assert!(ended.log("prune").unwrap().ends_with("\n2 kept\n"));
+    let newest = ended.log("verify").unwrap();
+    assert_eq!(newest.trim_end(), dir.join(&kept[1]).display().to_string());
+
+    let restored = place.path("restored");
+    fs::create_dir_all(&restored).unwrap();
+    let mut tar = Command::new("tar");
+    tar.arg("-xzf")
+        .arg(dir.join(&kept[1]))
+        .arg("-C")
+        .arg(&restored);
+    assert!(tar.status().unwrap().success());
+    assert_eq!(files(&restored), files(Path::new(&source)));
+}
+
+#[test]
+fn what_cannot_be_read_back_is_no_backup() {
+    let place = Place::new("torn");
+    let source = source(&place);
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/dags/nightly_backup.json");
+    let sample = fs::read_to_string(sample).unwrap();
+    // Half of what tar makes, as if its process had been killed there.
+    let tar = r#"tar -czf \"$to/.partial.tar.gz\" -C \"$from\" ."#;
+    let half = r#"tar -czf - -C \"$from\" . | head -c 100 > \"$to/.partial.tar.gz\""#;
+    let torn = sample.replace(tar, half);
+    assert_ne!(torn, sample);
+    fs::write(place.path("nightly_backup.json"), torn).unwrap();
+    let dir = place.text("the backups");
+    let ended = place.run(
+        &place.text("nightly_backup.json"),
+        &[("source", &source), ("dir", &dir), ("keep", "1")],
+    );
+    let ended = ended.failed();
+    assert_eq!(backups(&place), [".partial.tar.gz"]);
+    assert_eq!(ended.log("prune"), None);
+    // The next one takes its place.
+    backup(&place, &source, "1").succeeded();
+    assert_eq!(backups(&place).len(), 1);
+    assert!(backups(&place)[0].starts_with("backup_2"));
+}
+
+#[test]
+fn no_value_of_keep_is_code_or_removes_everything() {
+    let place = Place::new("keep");
+    let source = source(&place);
+    backup(&place, &source, "5").succeeded();
+    for keep in [
+        "0",
+        "-1",
+        "\"\"",
+        "\" 1\"",
+        "1.5",
+        "\"a[$(touch pwned)]\"",
+        "99999999999999999999",
+    ] {
+        let ended = backup(&place, &source, keep).failed();
+        let log = ended.log("prune").unwrap();
+        assert!(
+            log.starts_with("keep must be a whole number"),
+            "{keep}: {log}"
+        );
+    }
+    assert_eq!(backups(&place).len(), 8);
+}
