@@ -29,7 +29,7 @@ const IMPURE: [&str; 14] = [
     "std::thread",
     "std::env",
     "std::os",
-    "Instant",
+    "time::Instant",
     "SystemTime",
     "smol",
     "rustix",

@@ -133,22 +133,19 @@ impl Progress {
         }
         self.is_dirty = true;
         if !self.screen.is_live {
-            let took = self.lines[index.get()].took.map(tenths).unwrap_or_default();
+            let line = &self.lines[index.get()];
+            let took = line.took.map(tenths).unwrap_or_default();
             let clock = self.clock(record.at);
-            let text = format!(
-                "{clock}  {task_id}  {}  {took}  {text}",
-                self.state_text(state, 0)
-            );
+            let state = self.state_text(state, 0);
+            let text = format!("{clock}  {task_id}  {state}  {took}  {}", line.text);
             self.screen.write(&format!("{}\n", text.trim_end()));
         }
     }
 
     /// A task printed.
     pub(super) fn printed(&mut self, task: TaskIndex, text: &str) {
-        if self.screen.is_live {
-            self.lines[task.get()].text = printable(text.trim_end());
-            self.is_dirty = true;
-        }
+        self.lines[task.get()].text = printable(text.trim_end());
+        self.is_dirty = true;
     }
 
     /// Somebody pressed Ctrl-C.

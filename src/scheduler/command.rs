@@ -162,10 +162,11 @@ fn select(run: &Run, selection: &Selection) -> Result<Vec<TaskIndex>, Refusal> {
     Ok(run.dag.indices().filter(is_wanted).collect())
 }
 
-/// Names a folder of logs, so: no separator, and no leading dot.
+/// Names a folder of logs, so: no separator, and no leading dot. May stand as an argument of a command, so: no
+/// leading dash.
 fn is_run_id(text: &str) -> bool {
     (1..=RUN_ID_BYTES_MAX).contains(&text.len())
-        && !text.starts_with('.')
+        && !text.starts_with(['.', '-'])
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"_.:+-~".contains(&b))

@@ -382,6 +382,7 @@ fn what_cannot_be_done_is_refused_and_changes_nothing() {
     tale.refuses_trigger("r", "there is a run `r` already")
         .refuses_trigger("../etc", "is not a run id")
         .refuses_trigger(".r", "is not a run id")
+        .refuses_trigger("-r", "is not a run id")
         .refuses_trigger("", "is not a run id")
         .refuses_cancel("nope", "there is no run `nope`")
         .refuses_clear("r", "nope", "there is no task `nope`")
