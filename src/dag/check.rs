@@ -246,9 +246,14 @@ impl Checker<'_, '_> {
         // What stands before the first variable can be told now; the rest when the request is made.
         let url = draft.url.text.to_ascii_lowercase();
         let begin = url.split("{{").next().unwrap_or_default();
-        let begins = |scheme: &str| begin.starts_with(scheme) || scheme.starts_with(begin);
-        let complete = url.contains("{{") || begin.len() > "https://".len();
-        if !complete || !(begins("http://") || begins("https://")) {
+        let schemes = ["http://", "https://"];
+        let host = schemes.iter().find_map(|scheme| begin.strip_prefix(scheme));
+        let absolute = if url.contains("{{") {
+            host.is_some() || schemes.iter().any(|scheme| scheme.starts_with(begin))
+        } else {
+            host.is_some_and(|host| !host.is_empty())
+        };
+        if !absolute {
             self.report.error(draft.url.span, "", || {
                 Diagnostic::new(format!(
                     "`{}` is not an absolute URL",
