@@ -220,7 +220,7 @@ impl Reader<'_, '_> {
             (Some(StartDate::Moment(Moment::Local(start))), Some(Moment::Local(end))) => {
                 end < start
             }
-            (Some(StartDate::Moment(Moment::Instant(start))), Some(Moment::Instant(end))) => {
+            (Some(StartDate::Moment(Moment::Zoned(start))), Some(Moment::Zoned(end))) => {
                 end < start
             }
             (_, _) => false,

@@ -164,14 +164,6 @@ impl Template {
         }
     }
 
-    /// The text before the first variable.
-    pub(super) fn literal_prefix(&self) -> &str {
-        match self.parts.first() {
-            Some(Part::Text(text)) => text,
-            Some(Part::Variable(_)) | None => "",
-        }
-    }
-
     /// The params that it names.
     pub fn params(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {

@@ -65,11 +65,11 @@ impl Reader<'_, '_> {
                     continue;
                 }
             };
-            let product: usize = groups
-                .windows(2)
-                .map(|pair| pair[0].len() * pair[1].len())
-                .sum();
-            if found.len() + product > DEPENDENCIES_MAX {
+            // Saturating: on a 32-bit host, one line can name more pairs than `usize` counts.
+            let count = groups.windows(2).fold(found.len(), |count, pair| {
+                count.saturating_add(pair[0].len().saturating_mul(pair[1].len()))
+            });
+            if count > DEPENDENCIES_MAX {
                 self.report.error(line.span, "", too_many_dependencies);
                 return;
             }
