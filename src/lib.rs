@@ -89,3 +89,8 @@ impl Program {
         cli::main(self)
     }
 }
+
+/// README's Rust compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
