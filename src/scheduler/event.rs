@@ -58,6 +58,11 @@ pub enum Event {
     DagLoaded(Arc<Dag>),
     /// The process of an attempt ended, or was never started.
     Exited(AttemptId, Attempt),
+    /// The process of an attempt is gone, or was never begun, and nobody can say how it ended: the
+    /// attempt is interrupted, and does not count.
+    Lost(AttemptId),
+    /// Whether records can be written; while they cannot, nothing is started.
+    Recording(bool),
     /// Somebody asks for something; the answer carries the number.
     Command(u64, Command),
     /// Start nothing more, and stop what runs.

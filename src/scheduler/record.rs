@@ -213,6 +213,21 @@ pub struct Attempt {
     pub output_dropped_bytes: u64,
 }
 
+impl Attempt {
+    /// One whose process nobody could ask what it took.
+    pub fn unseen(exit: Exit, duration: Duration) -> Self {
+        Self {
+            exit,
+            stopped: None,
+            duration,
+            cpu: Duration::ZERO,
+            memory_peak_bytes: 0,
+            output_bytes: 0,
+            output_dropped_bytes: 0,
+        }
+    }
+}
+
 /// How a process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {

@@ -137,7 +137,7 @@ impl World {
             }
         }
         self.model.check_all_runs_ended();
-        assert_eq!(self.scheduler.live_attempts(), 0);
+        assert_eq!(self.scheduler.live_attempts().len(), 0);
         assert_eq!(
             self.answered.len() as u64,
             self.commands,
@@ -359,15 +359,7 @@ impl World {
 }
 
 fn attempt(exit: Exit) -> Attempt {
-    Attempt {
-        exit,
-        stopped: None,
-        duration: Duration::ZERO,
-        cpu: Duration::ZERO,
-        memory_peak_bytes: 0,
-        output_bytes: 0,
-        output_dropped_bytes: 0,
-    }
+    Attempt::unseen(exit, Duration::ZERO)
 }
 
 fn random_dag(rng: &mut Rng, number: u64) -> Dag {

@@ -102,7 +102,7 @@ fn an_exponential_delay_doubles_up_to_its_maximum() {
 fn a_task_that_takes_too_long_gets_term_then_kill_and_has_failed() {
     Tale::new(CHAIN)
         .hangs("push")
-        .is_deaf("push")
+        .deaf("push")
         .trigger("r")
         .until(200)
         .tells(
@@ -126,8 +126,8 @@ fn a_process_that_cannot_be_killed_gives_its_slot_back() {
     Tale::new(dag)
         .slots(1)
         .hangs("stuck")
-        .is_deaf("stuck")
-        .is_undead("stuck")
+        .deaf("stuck")
+        .undead("stuck")
         .trigger("r")
         .until(200)
         .tells(

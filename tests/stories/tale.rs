@@ -85,18 +85,18 @@ impl Tale {
     }
 
     /// It ignores SIGTERM.
-    pub fn is_deaf(self, task: &str) -> Self {
+    pub fn deaf(self, task: &str) -> Self {
         self.script(task, |script| script.is_deaf = true)
     }
 
     /// It cannot be killed.
-    pub fn is_undead(self, task: &str) -> Self {
+    pub fn undead(self, task: &str) -> Self {
         self.script(task, |script| script.is_undead = true)
     }
 
     pub fn trigger(mut self, run_id: &str) -> Self {
         self.ask(trigger(run_id));
-        self.is_done()
+        self.expect_done()
     }
 
     pub fn cancel(mut self, run_id: &str) -> Self {
@@ -104,7 +104,7 @@ impl Tale {
             dag_id: "d".into(),
             run_id: run_id.into(),
         });
-        self.is_done()
+        self.expect_done()
     }
 
     pub fn pause(mut self, is_paused: bool) -> Self {
@@ -112,12 +112,12 @@ impl Tale {
             dag_id: "d".into(),
             is_paused,
         });
-        self.is_done()
+        self.expect_done()
     }
 
     pub fn clear(mut self, run_id: &str, task: &str, downstream: bool, only_failed: bool) -> Self {
         self.ask(clear(run_id, task, downstream, only_failed));
-        self.is_done()
+        self.expect_done()
     }
 
     pub fn shutdown(mut self) -> Self {
@@ -127,7 +127,7 @@ impl Tale {
 
     pub fn refuses_trigger(mut self, run_id: &str, why: &str) -> Self {
         self.ask(trigger(run_id));
-        self.is_refused(why)
+        self.expect_refused(why)
     }
 
     pub fn refuses_cancel(mut self, run_id: &str, why: &str) -> Self {
@@ -135,12 +135,12 @@ impl Tale {
             dag_id: "d".into(),
             run_id: run_id.into(),
         });
-        self.is_refused(why)
+        self.expect_refused(why)
     }
 
     pub fn refuses_clear(mut self, run_id: &str, task: &str, why: &str) -> Self {
         self.ask(clear(run_id, task, false, false));
-        self.is_refused(why)
+        self.expect_refused(why)
     }
 
     /// Lets time pass.
@@ -182,12 +182,12 @@ impl Tale {
         self
     }
 
-    fn is_done(self) -> Self {
+    fn expect_done(self) -> Self {
         assert_eq!(self.refused, None);
         self
     }
 
-    fn is_refused(mut self, why: &str) -> Self {
+    fn expect_refused(mut self, why: &str) -> Self {
         let refusal = self.refused.take().expect("it was done").to_string();
         assert!(refusal.contains(why), "{refusal}");
         self
@@ -345,13 +345,5 @@ fn clear(run_id: &str, task: &str, downstream: bool, only_failed: bool) -> Comma
 }
 
 fn attempt(code: i32) -> Attempt {
-    Attempt {
-        exit: Exit::Code(code),
-        stopped: None,
-        duration: Duration::ZERO,
-        cpu: Duration::ZERO,
-        memory_peak_bytes: 0,
-        output_bytes: 0,
-        output_dropped_bytes: 0,
-    }
+    Attempt::unseen(Exit::Code(code), Duration::ZERO)
 }
