@@ -3,3 +3,5 @@
 pub mod dag;
 pub mod exec;
 pub mod timetable;
+
+pub use dag::json;
