@@ -109,7 +109,9 @@ fn a_gigabyte_of_output_leaves_the_memory_flat() {
 #[test]
 fn a_leftover_without_any_trace_is_killed_when_no_other_task_runs() {
     alone(|| {
-        let ended = sh("env -i setsid sleep 600 </dev/null >/dev/null 2>&1 & echo $!").run();
+        let script = "env -i setsid sleep 600 </dev/null >/dev/null 2>&1 & echo $!
+            until [ $(cat /proc/$!/comm) = sleep ]; do :; done";
+        let ended = sh(script).run();
         assert_eq!(ended.ending.leftovers_killed, 1);
         assert!(!exists(ended.log.trim()));
     });

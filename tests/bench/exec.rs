@@ -76,7 +76,7 @@ fn timed(work: impl FnOnce()) -> (Duration, Duration) {
     };
     let (start, cpu) = (Instant::now(), own_cpu());
     work();
-    (start.elapsed(), own_cpu() - cpu)
+    (start.elapsed(), own_cpu().saturating_sub(cpu))
 }
 
 fn main() {
