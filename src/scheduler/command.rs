@@ -54,7 +54,7 @@ impl Scheduler {
             run_id: run_id.clone(),
             run_type: trigger.run_type,
             logical_date,
-            data_interval: None,
+            data_interval: self.interval_at(&dag_id, logical_date),
             params: trigger.params,
         };
         let fact = RunFact::Created(Arc::new(facts));

@@ -11,7 +11,7 @@
 //! ```text
 //! touched   task instances whose upstreams or delays changed  ──▶ queue, or settled without an attempt
 //! ending    runs whose last task instance has ended           ──▶ success | failed
-//! waking    DAGs that may have room for a run                 ──▶ queued runs start
+//! waking    DAGs that may have room for a run                 ──▶ due runs are created, queued ones start
 //! queue     task instances that may start                     ──▶ attempts, while slots are free
 //! ```
 
@@ -29,6 +29,7 @@ mod queue;
 mod record;
 mod rule;
 mod run;
+mod schedule;
 mod state;
 mod timers;
 
@@ -46,6 +47,7 @@ pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, State};
 
 use queue::{Queue, Waiting};
 use rule::Decision;
+use schedule::Fires;
 use timers::{Timer, Timers};
 
 /// Runs of one DAG that may wait in `queued`; a trigger beyond is refused, so that memory is bounded.
@@ -71,6 +73,7 @@ pub struct Scheduler {
     state: State,
     queue: Queue,
     timers: Timers,
+    fires: Fires,
     attempts: BTreeMap<(RunNumber, TaskIndex), LiveAttempt>,
     touched: VecDeque<(RunNumber, TaskIndex)>,
     ending: VecDeque<RunNumber>,
@@ -107,6 +110,7 @@ impl Scheduler {
             state: State::default(),
             queue: Queue::default(),
             timers: Timers::default(),
+            fires: Fires::default(),
             attempts: BTreeMap::new(),
             touched: VecDeque::new(),
             ending: VecDeque::new(),
@@ -184,6 +188,11 @@ impl Scheduler {
         })
     }
 
+    /// When to call [`Scheduler::step`] with [`Event::Tick`] by the wall clock if nothing else happens before.
+    pub fn next_fire(&self) -> Option<Timestamp> {
+        self.fires.next()
+    }
+
     /// When to call [`Scheduler::step`] with [`Event::Tick`] if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Monotonic> {
         self.timers.next()
@@ -202,10 +211,10 @@ impl Scheduler {
         let mut turn = Turn { now, actions };
         match event {
             Event::Tick => {}
-            Event::DagLoaded(dag) => self.load(dag),
+            Event::DagLoaded(dag) => self.load(&mut turn, &dag),
             Event::Exited(id, attempt) => self.exited(&mut turn, id, attempt),
             Event::Lost(id) => self.lost(&mut turn, id),
-            Event::Recording(is_recording) => self.is_recording = is_recording,
+            Event::Recording(is_recording) => self.set_recording(is_recording),
             Event::Command(number, command) => {
                 let answer = self.command(&mut turn, command);
                 turn.actions.push(Action::Reply(number, answer));
@@ -215,14 +224,29 @@ impl Scheduler {
         while let Some(timer) = self.timers.pop_due(now.monotonic) {
             self.due(&mut turn, timer);
         }
+        while let Some(dag_id) = self.fires.due(now.wall) {
+            self.schedule(&mut turn, &dag_id);
+            self.waking.push_back(dag_id);
+        }
         self.settle(&mut turn);
     }
 
-    fn load(&mut self, dag: Arc<Dag>) {
-        let dag_id = dag.dag_id.clone();
-        self.state.insert_dag(dag);
-        self.open_or_shut(&dag_id);
-        self.waking.push_back(dag_id);
+    fn load(&mut self, turn: &mut Turn, dag: &Arc<Dag>) {
+        self.state.insert_dag(dag.clone());
+        self.plan(turn, dag);
+        self.open_or_shut(&dag.dag_id);
+        self.waking.push_back(dag.dag_id.clone());
+    }
+
+    /// Whether anything new may begin.
+    fn may_start(&self) -> bool {
+        self.is_recording && !self.is_shutting_down
+    }
+
+    fn set_recording(&mut self, is_recording: bool) {
+        self.is_recording = is_recording;
+        let dag_ids = self.state.dags().map(|known| known.dag.dag_id.clone());
+        self.waking.extend(dag_ids);
     }
 
     fn shut_down(&mut self, turn: &mut Turn) {
@@ -385,6 +409,7 @@ impl Scheduler {
             } else if let Some(run) = self.ending.pop_front() {
                 self.end_run(turn, run);
             } else if let Some(dag_id) = self.waking.pop_front() {
+                self.schedule(turn, &dag_id);
                 self.start_runs(turn, &dag_id);
             } else if !self.start_next_task(turn) {
                 return;
@@ -467,8 +492,7 @@ impl Scheduler {
             let Some(number) = known.queued.first().copied() else {
                 return;
             };
-            let may_start = self.is_recording && !self.is_shutting_down;
-            if known.is_paused || !has_room || !may_start {
+            if known.is_paused || !has_room || !self.may_start() {
                 return;
             }
             let Some(run) = self.state.run(number) else {
@@ -488,8 +512,7 @@ impl Scheduler {
 
     /// Starts the task instance that is next, if there is one and a slot for it.
     fn start_next_task(&mut self, turn: &mut Turn) -> bool {
-        let may_start = self.is_recording && !self.is_shutting_down;
-        if !may_start || self.attempts.len() >= self.limits.parallelism as usize {
+        if !self.may_start() || self.attempts.len() >= self.limits.parallelism as usize {
             return false;
         }
         let Some((dag_id, next)) = self.queue.first() else {

@@ -26,14 +26,26 @@ pub struct Record {
 /// What happened to a DAG.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
+    /// It was seen for the first time.
+    Seen,
     /// It was paused, or unpaused.
     Paused(bool),
+    /// It was due until then, the moment itself included, and was not run: it had missed these fires, or
+    /// was still busy.
+    Skipped {
+        /// The last of these fires.
+        until: Timestamp,
+    },
     /// Something happened to one of its runs.
     Run(RunNumber, RunFact),
     /// What is known of it, from a snapshot.
     Restored {
         /// It was paused.
         is_paused: bool,
+        /// When it was seen for the first time.
+        first_seen: Option<Timestamp>,
+        /// The last fire that was run or skipped.
+        scheduled_until: Option<Timestamp>,
         /// How many runs had been created, of all DAGs.
         runs_created: u64,
     },

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-use super::record::{Fact, Record, RunFact, RunNumber};
+use super::record::{Fact, Record, RunFact, RunNumber, RunType};
 use super::run::{Run, RunState};
 use crate::dag::Dag;
 use crate::timetable::Timestamp;
@@ -28,6 +28,10 @@ pub struct DagState {
     pub dag: Arc<Dag>,
     /// Nothing of a paused DAG starts.
     pub is_paused: bool,
+    /// When it was seen for the first time.
+    pub first_seen: Option<Timestamp>,
+    /// The last fire that was run or skipped; it only ever grows, so that no fire is run twice.
+    pub scheduled_until: Option<Timestamp>,
     /// Every run that is held in memory.
     pub runs: BTreeMap<Arc<str>, RunNumber>,
     /// The `queued` ones, oldest first.
@@ -42,6 +46,10 @@ pub struct DagState {
 }
 
 impl DagState {
+    fn schedule_until(&mut self, fire: Timestamp) {
+        self.scheduled_until = self.scheduled_until.max(Some(fire));
+    }
+
     /// Keeps count of a run, of so many tasks, that has changed.
     fn apply(&mut self, number: RunNumber, tasks: usize, fact: &RunFact) {
         match fact {
@@ -99,6 +107,8 @@ impl State {
         let known = DagState {
             is_paused: dag.is_paused_upon_creation,
             dag,
+            first_seen: None,
+            scheduled_until: None,
             runs: BTreeMap::new(),
             queued: BTreeSet::new(),
             active_runs: 0,
@@ -148,12 +158,18 @@ impl State {
             return Err(ApplyError(format!("there is no DAG `{dag_id}`")));
         };
         match &record.fact {
+            Fact::Seen => dag.first_seen = Some(record.at),
             Fact::Paused(is_paused) => dag.is_paused = *is_paused,
+            Fact::Skipped { until } => dag.schedule_until(*until),
             Fact::Restored {
                 is_paused,
+                first_seen,
+                scheduled_until,
                 runs_created,
             } => {
                 dag.is_paused = *is_paused;
+                dag.first_seen = *first_seen;
+                dag.scheduled_until = *scheduled_until;
                 self.runs_created = self.runs_created.max(*runs_created);
             }
             Fact::Run(number, RunFact::Created(facts)) => {
@@ -165,6 +181,11 @@ impl State {
                     )));
                 }
                 self.insert_run(*number, run)?;
+                if let (RunType::Scheduled, Some((_, fire))) = (facts.run_type, facts.data_interval)
+                    && let Some(dag) = self.dags.get_mut(dag_id)
+                {
+                    dag.schedule_until(fire);
+                }
             }
             Fact::Run(number, RunFact::Restored(image)) => {
                 let run = Run::restore(dag.dag.clone(), image);
@@ -231,9 +252,10 @@ impl State {
                 dag_id: dag.dag.dag_id.clone(),
                 fact,
             };
-            let is_paused = dag.is_paused;
             let restored = record(Fact::Restored {
-                is_paused,
+                is_paused: dag.is_paused,
+                first_seen: dag.first_seen,
+                scheduled_until: dag.scheduled_until,
                 runs_created,
             });
             let is_live = |number: &&RunNumber| !dag.finished.contains(*number);

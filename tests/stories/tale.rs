@@ -8,10 +8,13 @@ use std::time::Duration;
 use mini_dag::dag::{Functions, Known, load};
 use mini_dag::scheduler::{
     Action, Answer, Attempt, AttemptId, Command, Event, Exit, Fact, Limits, Monotonic, Now, Record,
-    Refusal, RunFact, RunNumber, RunType, Scheduler, Selection, Signal, TaskFact, TaskState,
+    Refusal, RunFact, RunNumber, RunType, Scheduler, Selection, Signal, State, TaskFact, TaskState,
     Trigger,
 };
-use mini_dag::timetable::Timestamp;
+use mini_dag::timetable::{Timestamp, Zone};
+
+/// When tales begin: 2026-11-22T08:00:00+00:00, a Sunday.
+const BEGIN_S: i64 = 1_795_334_400;
 
 /// How the processes of a task behave.
 #[derive(Clone, Copy)]
@@ -34,12 +37,13 @@ pub struct Tale {
     processes: BTreeMap<(u64, AttemptId), i32>,
     runs: BTreeMap<RunNumber, String>,
     refused: Option<Refusal>,
+    records: Vec<Record>,
     told: String,
 }
 
 impl Tale {
     pub fn new(text: &str) -> Self {
-        let (functions, zone, names) = (Functions::new(), |_: &str| None, Vec::new);
+        let (functions, zone, names) = (Functions::new(), |_: &str| Some(Zone::utc()), Vec::new);
         let known = Known {
             functions: &functions,
             zone: &zone,
@@ -57,6 +61,7 @@ impl Tale {
             processes: BTreeMap::new(),
             runs: BTreeMap::new(),
             refused: None,
+            records: Vec::new(),
             told: String::new(),
         }
     }
@@ -94,6 +99,20 @@ impl Tale {
         self.script(task, |script| script.is_undead = true)
     }
 
+    /// The DAG is there from now on, if nothing has been asked of it before.
+    pub fn load(mut self) -> Self {
+        self.scheduler();
+        self
+    }
+
+    /// The data interval of a run.
+    pub fn interval(&self, run_id: &str) -> String {
+        let state = self.scheduler.as_ref().unwrap().state();
+        let (_, run) = state.find_run("d", run_id).unwrap();
+        let (start, end) = run.facts.data_interval.unwrap();
+        format!("{start} {end}")
+    }
+
     pub fn trigger(mut self, run_id: &str) -> Self {
         self.ask(trigger(run_id));
         self.expect_done()
@@ -125,6 +144,29 @@ impl Tale {
         self
     }
 
+    /// The program ends without a word, and is back later: what ran is lost, what was recorded is not.
+    pub fn crash_until(mut self, back_s: u64) -> Self {
+        self.processes.clear();
+        self.now_s = back_s;
+        let mut state = State::default();
+        state.insert_dag(self.dag.clone());
+        for record in &self.records {
+            state.apply(record).unwrap();
+        }
+        assert!(
+            state == *self.scheduler().state(),
+            "the records do not make the state"
+        );
+        let scheduler = Scheduler::resume(self.limits(), state, self.now());
+        let lost: Vec<_> = scheduler.live_attempts().collect();
+        self.scheduler = Some(scheduler);
+        for id in lost {
+            self.step(Event::Lost(id));
+        }
+        self.step(Event::DagLoaded(self.dag.clone()));
+        self
+    }
+
     pub fn refuses_trigger(mut self, run_id: &str, why: &str) -> Self {
         self.ask(trigger(run_id));
         self.expect_refused(why)
@@ -145,10 +187,12 @@ impl Tale {
 
     /// Lets time pass.
     pub fn until(mut self, end_s: u64) -> Self {
-        loop {
+        while self.scheduler.is_some() {
             let deadline = self.scheduler().next_deadline().map(|at| at.0 / 1000);
+            let fire = self.scheduler().next_fire();
+            let fire = fire.map(|at| u64::try_from(at.secs() - BEGIN_S).unwrap());
             let process = self.processes.keys().next().map(|(at, _)| *at);
-            let Some(next) = [deadline, process].into_iter().flatten().min() else {
+            let Some(next) = [deadline, fire, process].into_iter().flatten().min() else {
                 break;
             };
             if next > end_s {
@@ -195,15 +239,25 @@ impl Tale {
 
     fn scheduler(&mut self) -> &mut Scheduler {
         if self.scheduler.is_none() {
-            let kill_grace = Duration::from_secs(10);
-            let limits = Limits {
-                parallelism: self.slots,
-                kill_grace,
-            };
-            self.scheduler = Some(Scheduler::new(limits));
+            self.scheduler = Some(Scheduler::new(self.limits()));
             self.step(Event::DagLoaded(self.dag.clone()));
         }
         self.scheduler.as_mut().unwrap()
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            parallelism: self.slots,
+            kill_grace: Duration::from_secs(10),
+        }
+    }
+
+    fn now(&self) -> Now {
+        let now_s = i64::try_from(self.now_s).unwrap();
+        Now {
+            wall: Timestamp::from_secs(BEGIN_S + now_s),
+            monotonic: Monotonic(self.now_s * 1000),
+        }
     }
 
     fn ask(&mut self, command: Command) {
@@ -212,18 +266,17 @@ impl Tale {
     }
 
     fn step(&mut self, event: Event) {
-        let wall = Timestamp::from_secs(1_795_334_400 + i64::try_from(self.now_s).unwrap());
-        let now = Now {
-            wall,
-            monotonic: Monotonic(self.now_s * 1000),
-        };
+        let now = self.now();
         let mut actions = Vec::new();
         self.scheduler().step(now, event, &mut actions);
         let is_record = |action: &Action| matches!(action, Action::Record(_));
         let (records, rest): (Vec<_>, Vec<_>) = actions.into_iter().partition(is_record);
         for action in records.into_iter().chain(rest) {
             match action {
-                Action::Record(record) => self.tell(&record),
+                Action::Record(record) => {
+                    self.tell(&record);
+                    self.records.push(record);
+                }
                 Action::Reply(_, answer) => self.refused = answer.map(|_: Answer| ()).err(),
                 Action::Spawn(spawn) => self.spawn(spawn.attempt),
                 Action::Signal(id, signal) => self.signal(id, signal),
@@ -236,13 +289,18 @@ impl Tale {
         let line = match &record.fact {
             Fact::Paused(true) => "paused".to_owned(),
             Fact::Paused(false) => "unpaused".to_owned(),
-            Fact::Restored { .. } => return,
+            Fact::Seen | Fact::Restored { .. } => return,
+            Fact::Skipped { until } => format!("skipped until {}", &until.to_string()[5..]),
             Fact::Run(number, fact) => {
                 if let RunFact::Created(facts) = fact {
-                    self.runs.insert(*number, facts.run_id.to_string());
+                    let run_id = facts.run_id.replace("scheduled__2026-", "");
+                    self.runs.insert(*number, run_id);
                 }
                 let run_id = &self.runs[number];
                 match fact {
+                    RunFact::Created(facts) if facts.run_type == RunType::Scheduled => {
+                        format!("due {}", &facts.run_id["scheduled__2026-".len()..])
+                    }
                     RunFact::Created(_) | RunFact::Restored(_) => return,
                     RunFact::Started => format!("{run_id} running"),
                     RunFact::Stopped(_) => format!("{run_id} stopped"),

@@ -1,0 +1,233 @@
+//! Runs that nobody asks for: which fires of a DAG's schedule become runs, and when.
+//!
+//! Each DAG has one mark, `scheduled_until`: the last fire that was run or skipped. Only fires after it
+//! are looked at, and the mark only grows; so a logical date is run by the schedule once, for ever,
+//! whatever the clock does. Fires are looked for one by one and only when one may be run: a million
+//! missed fires cost nothing.
+//!
+//! ```text
+//! next fire ahead of now                 wait for it
+//! due, and there is room                 create the run; look again
+//! due, missed, not to be made up for     skip up to the last of them, with one record; look again
+//! due, no room   overlap queue           wait for a run to end
+//!                overlap skip            skip it, with a record; look again
+//!                overlap cancel          cancel the oldest run; wait for its end
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::record::{Fact, RunFact, RunFacts, RunType, StopReason};
+use super::{Scheduler, Turn};
+use crate::dag::{Catchup, Dag, Overlap, TimetableKind};
+use crate::timetable::{Schedule, Timestamp, Timetable, Zone};
+
+/// More missed fires than this are not counted one by one: all of them are made up for.
+const COUNTED_MAX: u32 = 100_000;
+
+/// The DAGs that wait for a moment on the wall clock.
+#[derive(Debug, Default)]
+pub(super) struct Fires {
+    plans: BTreeMap<Arc<str>, Plan>,
+    by_time: BTreeSet<(Timestamp, Arc<str>)>,
+}
+
+#[derive(Debug)]
+struct Plan {
+    timetable: Arc<Timetable>,
+    /// The fire that is waited for. What becomes due while it is waited for was not missed.
+    next: Option<Timestamp>,
+}
+
+impl Fires {
+    fn wait(&mut self, dag_id: &Arc<str>, fire: Option<Timestamp>) {
+        let Some(plan) = self.plans.get_mut(dag_id) else {
+            return;
+        };
+        if let Some(old) = std::mem::replace(&mut plan.next, fire) {
+            self.by_time.remove(&(old, dag_id.clone()));
+        }
+        if let Some(fire) = fire {
+            self.by_time.insert((fire, dag_id.clone()));
+        }
+    }
+
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.by_time.first().map(|(fire, _)| *fire)
+    }
+
+    pub(super) fn due(&self, now: Timestamp) -> Option<Arc<str>> {
+        let (fire, dag_id) = self.by_time.first()?;
+        (*fire <= now).then(|| dag_id.clone())
+    }
+}
+
+impl Scheduler {
+    /// When a DAG is due next, as far as the clock alone decides.
+    pub fn next_fire_of(&self, dag_id: &str) -> Option<Timestamp> {
+        self.fires.plans.get(dag_id)?.next
+    }
+
+    /// Takes note of a DAG's schedule, and of when the DAG was first seen.
+    pub(super) fn plan(&mut self, turn: &mut Turn, dag: &Arc<Dag>) {
+        let dag_id = &dag.dag_id;
+        let known = self.state.dag(dag_id);
+        if known.is_some_and(|known| known.first_seen.is_none()) {
+            self.record(turn, dag_id, Fact::Seen);
+        }
+        self.fires.wait(dag_id, None);
+        let first_seen = self.state.dag(dag_id).and_then(|known| known.first_seen);
+        let timetable = timetable(dag, first_seen.unwrap_or(turn.now.wall));
+        match timetable.map(Arc::new) {
+            Some(timetable) => {
+                let plan = Plan {
+                    timetable,
+                    next: None,
+                };
+                self.fires.plans.insert(dag_id.clone(), plan);
+            }
+            None => {
+                self.fires.plans.remove(dag_id);
+            }
+        }
+    }
+
+    /// Creates the runs that are due and have room, and waits for the fire after them.
+    pub(super) fn schedule(&mut self, turn: &mut Turn, dag_id: &Arc<str>) {
+        loop {
+            let Some(plan) = self.fires.plans.get(dag_id) else {
+                return;
+            };
+            let (timetable, awaited) = (plan.timetable.clone(), plan.next);
+            self.fires.wait(dag_id, None);
+            let Some(known) = self.state.dag(dag_id) else {
+                return;
+            };
+            if known.is_paused || !self.may_start() {
+                return;
+            }
+            let dag = known.dag.clone();
+            let first_seen = known.first_seen.unwrap_or(turn.now.wall);
+            let mark = known
+                .scheduled_until
+                .unwrap_or_else(|| origin(&timetable, first_seen));
+            let Some(next) = timetable.next_after(mark) else {
+                return;
+            };
+            if next > turn.now.wall {
+                return self.fires.wait(dag_id, Some(next));
+            }
+            let wanted = wanted(&timetable, dag.catchup, next, awaited, turn.now.wall);
+            if wanted != Some(next) {
+                let until = wanted.and_then(|fire| timetable.previous_before(fire));
+                let latest = timetable.latest_at_or_before(turn.now.wall);
+                let until = until.or(latest).unwrap_or(next);
+                self.record(turn, dag_id, Fact::Skipped { until });
+                continue;
+            }
+            let active = known.active_runs as usize + known.queued.len();
+            if active < dag.max_active_runs as usize {
+                self.create_run(turn, &dag, &timetable, next);
+                continue;
+            }
+            match dag.overlap {
+                Overlap::Queue => return,
+                Overlap::Skip => self.record(turn, dag_id, Fact::Skipped { until: next }),
+                Overlap::Cancel => {
+                    let oldest = known.runs.values().copied().filter(|number| {
+                        let run = self.state.run(*number);
+                        run.is_some_and(|run| !run.state.is_finished() && run.stopped.is_none())
+                    });
+                    if let Some(oldest) = oldest.min() {
+                        self.stop_run(turn, oldest, StopReason::Cancelled);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn create_run(&mut self, turn: &mut Turn, dag: &Dag, timetable: &Timetable, fire: Timestamp) {
+        let begin = timetable.previous_before(fire).unwrap_or(fire);
+        let logical_date = match dag.timetable {
+            TimetableKind::Trigger => fire,
+            TimetableKind::Interval => begin,
+        };
+        let run_id: Arc<str> = format!("{}__{logical_date}", RunType::Scheduled.name()).into();
+        let known = self.state.dag(&dag.dag_id);
+        if known.is_some_and(|known| known.runs.contains_key(&run_id)) {
+            return self.record(turn, &dag.dag_id, Fact::Skipped { until: fire });
+        }
+        let facts = RunFacts {
+            run_id,
+            run_type: RunType::Scheduled,
+            logical_date,
+            data_interval: Some((begin, fire)),
+            params: BTreeMap::new(),
+        };
+        let fact = RunFact::Created(Arc::new(facts));
+        self.record(turn, &dag.dag_id, Fact::Run(self.state.next_run(), fact));
+    }
+
+    /// The last complete data interval of a DAG's schedule at a moment.
+    pub(super) fn interval_at(
+        &self,
+        dag_id: &str,
+        at: Timestamp,
+    ) -> Option<(Timestamp, Timestamp)> {
+        let timetable = &self.fires.plans.get(dag_id)?.timetable;
+        let end = timetable.latest_at_or_before(at)?;
+        Some((timetable.previous_before(end).unwrap_or(end), end))
+    }
+}
+
+/// When a DAG is due, if it has a schedule.
+fn timetable(dag: &Dag, first_seen: Timestamp) -> Option<Timetable> {
+    let zone = dag.timezone.clone().unwrap_or_else(Zone::utc);
+    let start = dag.start_date.map(|start| start.instant(&zone, first_seen));
+    Some(Timetable {
+        schedule: dag.schedule.clone()?,
+        end: dag.end_date.map(|end| end.instant(&zone)),
+        anchor: start.unwrap_or(first_seen),
+        start,
+        zone,
+    })
+}
+
+/// Which of the fires from `next` to `now` is to be run first, if any is. `awaited` was waited for.
+fn wanted(
+    timetable: &Timetable,
+    catchup: Catchup,
+    next: Timestamp,
+    awaited: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    match catchup {
+        Catchup::Latest => timetable.latest_at_or_before(now),
+        Catchup::None => awaited.filter(|fire| *fire == next),
+        Catchup::AtMost(count) if count <= COUNTED_MAX => {
+            let mut fire = timetable.latest_at_or_before(now)?;
+            for _ in 1..count {
+                match timetable
+                    .previous_before(fire)
+                    .filter(|earlier| *earlier >= next)
+                {
+                    Some(earlier) => fire = earlier,
+                    None => break,
+                }
+            }
+            Some(fire)
+        }
+        Catchup::AtMost(_) | Catchup::All => Some(next),
+    }
+}
+
+/// The moment after which the first fire of all lies: a new DAG without a start date has missed nothing.
+fn origin(timetable: &Timetable, first_seen: Timestamp) -> Timestamp {
+    let before = |moment: Timestamp| Timestamp::from_millis(moment.millis() - 1);
+    match (timetable.start, &timetable.schedule) {
+        (Some(start), _) => before(start),
+        (None, Schedule::Once) => before(first_seen),
+        (None, _) => first_seen,
+    }
+}
