@@ -37,7 +37,7 @@ impl Place {
         let state = states.find(|state| !state.exists()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_mini-dag"));
         command.arg("run");
-        if !dag.contains('/') && dag.ends_with(".json") {
+        if !dag.contains('/') && Path::new(dag).extension().is_some() {
             command.arg(format!("{}/dags/{dag}", env!("CARGO_MANIFEST_DIR")));
         } else if dag != DEFAULT {
             command.arg(dag);

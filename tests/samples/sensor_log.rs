@@ -22,6 +22,8 @@ fn a_run_without_a_name_is_the_sensor_log_and_adds_a_row() {
         assert_eq!(rows.len(), runs + 1);
         let row = rows.last().unwrap();
         assert_eq!(ended.log("append_row").unwrap(), format!("{row}\n"));
+        let told = format!("{} rows in {dir}/sensor_log.csv\n", runs + 1);
+        assert_eq!(ended.log("trim_log").unwrap(), told);
         let cells: Vec<&str> = row.split(',').collect();
         let [time, temperature, load, memory, disk] = cells[..] else {
             panic!("{row}");
@@ -71,8 +73,12 @@ fn the_log_keeps_no_more_rows_than_it_should() {
     let place = Place::new("bounded");
     let dir = place.text("out");
     fs::create_dir_all(place.path("out")).unwrap();
-    let old: String = (1..=20).map(|row| format!("row {row}\n")).collect();
-    fs::write(place.path("out/sensor_log.csv"), format!("{HEADER}\n{old}")).unwrap();
+    let old: Vec<String> = (1..=20).map(|row| format!("row {row}\n")).collect();
+    fs::write(
+        place.path("out/sensor_log.csv"),
+        format!("{HEADER}\n{}", old.concat()),
+    )
+    .unwrap();
     let run = |keep: &str| place.run("sensor_log.json", &[("dir", &dir), ("keep", keep)]);
 
     run("21").succeeded();
