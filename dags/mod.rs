@@ -33,7 +33,7 @@ pub(crate) fn functions() -> Functions {
 }
 
 /// The longest JSON file that a function reads.
-const JSON_BYTES_MAX: u64 = 32 << 20;
+const JSON_BYTES_MAX: u64 = 16 << 20;
 
 /// An argument that must be a text.
 fn text_arg<'c>(context: &'c Context, name: &str) -> Result<&'c str> {

@@ -129,7 +129,7 @@ fn no_value_of_keep_is_code_or_removes_everything() {
         "\"\"",
         "\" 1\"",
         "1.5",
-        "\"a[$(touch pwned)]\"",
+        r#""a[$(touch \"$dir/pwned\")]""#,
         "99999999999999999999",
     ] {
         let ended = backup(&place, &source, keep).failed();

@@ -56,6 +56,7 @@ fn the_temperature_is_that_of_the_hottest_zone_and_empty_where_there_is_none() {
             .succeeded();
         let rows = rows(&place);
         assert_eq!(rows[0].split(',').nth(1), Some(expected), "{zones:?}");
+        assert!(!place.path("out/pwned").exists(), "{zones:?}");
     };
     check("none", &[], "");
     check("pi", &["48312\n"], "48.312");
@@ -63,7 +64,7 @@ fn the_temperature_is_that_of_the_hottest_zone_and_empty_where_there_is_none() {
     check("cold", &["-500\n", "-12005\n"], "-0.500");
     check(
         "unreadable",
-        &["a[$(touch /tmp/x)]\n", "", "51000\n"],
+        &["a[$(touch \"$dir/pwned\")]\n", "", "51000\n"],
         "51.000",
     );
 }
@@ -95,7 +96,7 @@ fn the_log_keeps_no_more_rows_than_it_should() {
         "0",
         "-1",
         "\"\"",
-        "\"a[$(touch pwned)]\"",
+        r#""a[$(touch \"$dir/pwned\")]""#,
         "99999999999999999999",
     ] {
         run(keep).failed();
