@@ -50,7 +50,7 @@ pub mod timetable;
 use std::process::ExitCode;
 
 pub use dag::function::Result;
-pub use dag::{Context, Dag, DagBuilder, Functions, Outcome, Value};
+pub use dag::{Context, Dag, DagBuilder, Functions, Outcome, Value, json};
 
 /// A program: the DAGs and functions that are compiled in, and the whole command line around them.
 #[derive(Default)]
@@ -89,3 +89,8 @@ impl Program {
         cli::main(self)
     }
 }
+
+/// README's Rust compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -18,7 +18,7 @@ use std::os::fd::AsRawFd;
 use std::sync::{Mutex, PoisonError};
 
 use attempt::{argv, exists, in_time, memory_peak_of_this_program, read, sh, until};
-use mini_dag::exec::{Exit, prepare, spawn};
+use mini_dag::exec::{Exit, LaunchError, prepare, spawn};
 
 /// The tests of this file have the process to themselves, one after the other.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -109,7 +109,9 @@ fn a_gigabyte_of_output_leaves_the_memory_flat() {
 #[test]
 fn a_leftover_without_any_trace_is_killed_when_no_other_task_runs() {
     alone(|| {
-        let ended = sh("env -i setsid sleep 600 </dev/null >/dev/null 2>&1 & echo $!").run();
+        let script = "env -i setsid sleep 600 </dev/null >/dev/null 2>&1 & echo $!
+            until [ $(cat /proc/$!/comm) = sleep ]; do :; done";
+        let ended = sh(script).run();
         assert_eq!(ended.ending.leftovers_killed, 1);
         assert!(!exists(ended.log.trim()));
     });
@@ -146,5 +148,43 @@ fn descriptors_that_this_program_was_handed_are_not_handed_on() {
         assert_eq!(listing(), format!("0\n1\n2\n{}\n", handed.as_raw_fd()));
         prepare().unwrap();
         assert_eq!(listing(), "0\n1\n2\n");
+    });
+}
+
+#[test]
+fn a_lack_of_descriptors_is_told_and_leaves_nothing_behind() {
+    alone(|| {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let attempt = argv(&["/bin/true"]);
+        in_time(spawn(&attempt.launch).unwrap().wait(|_| ()));
+        let limit = getrlimit(Resource::Nofile);
+        let before = holds();
+        let mut refused = 0;
+        // One descriptor more each time, until there are enough: every place where one is opened fails once.
+        for spare in 0.. {
+            let lowest_free = rustix::io::dup(std::io::stdin()).unwrap().as_raw_fd();
+            let current = u64::try_from(lowest_free).unwrap() + spare;
+            setrlimit(
+                Resource::Nofile,
+                Rlimit {
+                    current: Some(current),
+                    ..limit
+                },
+            )
+            .unwrap();
+            let spawned = spawn(&attempt.launch);
+            setrlimit(Resource::Nofile, limit).unwrap();
+            match spawned {
+                Ok(running) => {
+                    assert_eq!(in_time(running.wait(|_| ())).exit, Exit::Code(0));
+                    break;
+                }
+                Err(LaunchError::Exhausted { .. }) => refused += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+            let after = holds();
+            assert_eq!((before.0, before.2), (after.0, after.2));
+        }
+        assert!(refused >= 3, "{refused}");
     });
 }

@@ -3,6 +3,11 @@
 //! Each table is a list of blocks: the text, what is underlined in it with the label (`|` is the place of something
 //! missing), and the help, if there is any.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says no by panicking, and so do its parts"
+)]
+
 use std::ops::Range;
 use std::time::Duration;
 

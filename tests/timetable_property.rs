@@ -3,6 +3,11 @@
 //! The reading here is written from crontab(5) alone, and looks at the clock on the wall minute by minute. A failure
 //! prints the seed of its case; `MINI_DAG_SEED=<seed> cargo test --test timetable_property` begins with that case.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says no by panicking, and so do its parts"
+)]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -215,8 +220,8 @@ fn transitions(zone: &Zone) -> Vec<i64> {
     .collect()
 }
 
-/// Random lines on the days around a random transition, or anywhere where there is none.
-fn check_days(zone: &Zone, seed: u64, lines: u32) {
+/// Random lines in so many hours before and after a random transition, or anywhere where there is none.
+fn check_days(zone: &Zone, seed: u64, hours: i64, lines: u32) {
     let mut random = random(seed);
     let transitions = transitions(zone);
     let middle = if transitions.is_empty() {
@@ -224,7 +229,7 @@ fn check_days(zone: &Zone, seed: u64, lines: u32) {
     } else {
         transitions[usize::try_from(random.below(transitions.len() as u64)).unwrap()]
     };
-    let minutes = minutes(zone, middle - 30 * 3600, middle + 30 * 3600);
+    let minutes = minutes(zone, middle - hours * 3600, middle + hours * 3600);
     for _ in 0..lines {
         check(&Line::random(&mut random, 7), zone, &minutes, seed);
     }
@@ -247,9 +252,9 @@ const ZONES: [&str; 12] = [
 
 #[test]
 fn days_with_a_transition_lose_and_repeat_nothing() {
-    for (number, seed) in seeds(120).enumerate() {
+    for (number, seed) in seeds(60).enumerate() {
         let zone = Zone::from_posix(ZONES[number % ZONES.len()]).unwrap();
-        check_days(&zone, seed, 8);
+        check_days(&zone, seed, 30, 6);
     }
 }
 
@@ -274,7 +279,7 @@ fn every_zone_of_this_host_with_a_transition_loses_and_repeats_nothing() {
         }
         let zone = zone.unwrap_or_else(|error| panic!("{error}"));
         if !transitions(&zone).is_empty() {
-            check_days(&zone, seed, 4);
+            check_days(&zone, seed, 8, 4);
             zones += 1;
         }
     }
@@ -311,7 +316,7 @@ fn twenty_years_have_the_right_dates() {
         .map(|at| (at, Timestamp::from_secs(at).to_utc()))
         .map(|(at, wall)| (at, PrimitiveDateTime::new(wall.date(), wall.time())))
         .collect();
-    for seed in seeds(150) {
+    for seed in seeds(40) {
         let mut line = Line::random(&mut random(seed), 4);
         line.0[0] = "0".to_owned();
         line.0[1] = "*/24".to_owned();

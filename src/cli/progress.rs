@@ -10,7 +10,7 @@ use super::terminal::{Screen, size};
 use crate::dag::diagnostic::printable;
 use crate::dag::{Dag, TaskIndex};
 use crate::scheduler::{
-    Attempt, Ended, Exit, Fact, Monotonic, Record, Run, Settled, StopCause, TaskState,
+    Attempt, Ended, Exit, Fact, Monotonic, Record, Run, RunFact, StopCause, TaskFact, TaskState,
 };
 use crate::timetable::{Timestamp, Zone, duration_text};
 
@@ -78,53 +78,32 @@ impl Progress {
 
     /// Takes note of a fact.
     pub(super) fn record(&mut self, record: &Record, now: Monotonic) {
-        let (task_id, state, text) = match &record.fact {
-            Fact::RunCreated(_) => {
+        let Fact::Run(_, fact) = &record.fact else {
+            return;
+        };
+        let (task_id, state, text) = match fact {
+            RunFact::Created(_) => {
                 let title = format!("{}  {}", self.dag.dag_id, self.run_id);
-                return self
-                    .screen
-                    .write(&format!("{}\n", self.screen.coloured("1", &title)));
+                let title = self.screen.coloured("1", &title);
+                return self.screen.write(&format!("{title}\n"));
             }
-            Fact::TaskStarted {
-                task_id,
-                try_number,
-                ..
-            } => {
-                let again = if *try_number > 1 {
-                    format!("try {try_number}")
-                } else {
-                    String::new()
-                };
-                (task_id, "running", again)
+            RunFact::Task(task_id, TaskFact::Started { try_number: 1 }) => {
+                (task_id, "running", String::new())
             }
-            Fact::TaskEnded {
-                task_id,
-                state,
-                attempt,
-                ..
-            } => {
-                let name = match state {
-                    Ended::Success => "success",
-                    Ended::Failed => "failed",
-                    Ended::Skipped => "skipped",
-                    Ended::UpForRetry(_) => "up_for_retry",
-                    Ended::Interrupted => "none",
-                };
+            RunFact::Task(task_id, TaskFact::Started { try_number }) => {
+                (task_id, "running", format!("try {try_number}"))
+            }
+            RunFact::Task(task_id, TaskFact::Ended { state, attempt, .. }) => {
                 let mut why = why(attempt);
                 if let Ended::UpForRetry(delay) = state {
                     let _ = write!(why, "; again in {}", duration_text(*delay));
                 }
-                (task_id, name, why)
+                (task_id, TaskState::from(*state).name(), why)
             }
-            Fact::TaskSettled { task_id, state, .. } => {
-                let name = match state {
-                    Settled::Success => "success",
-                    Settled::Skipped => "skipped",
-                    Settled::UpstreamFailed => "upstream_failed",
-                };
-                (task_id, name, String::new())
+            RunFact::Task(task_id, TaskFact::Settled(state)) => {
+                (task_id, TaskState::from(*state).name(), String::new())
             }
-            Fact::RunStopped { .. } => {
+            RunFact::Stopped(_) => {
                 for line in &mut self.lines {
                     if matches!(line.state, "" | "up_for_retry") {
                         line.state = "skipped";
@@ -132,10 +111,10 @@ impl Progress {
                 }
                 return;
             }
-            Fact::Paused(_)
-            | Fact::RunStarted { .. }
-            | Fact::RunEnded { .. }
-            | Fact::RunCleared { .. } => return,
+            RunFact::Restored(_)
+            | RunFact::Started
+            | RunFact::Ended { .. }
+            | RunFact::Cleared(_) => return,
         };
         let Some(index) = self.dag.find(task_id) else {
             return;
@@ -154,22 +133,19 @@ impl Progress {
         }
         self.is_dirty = true;
         if !self.screen.is_live {
-            let took = self.lines[index.get()].took.map(tenths).unwrap_or_default();
+            let line = &self.lines[index.get()];
+            let took = line.took.map(tenths).unwrap_or_default();
             let clock = self.clock(record.at);
-            let text = format!(
-                "{clock}  {task_id}  {}  {took}  {text}",
-                self.state_text(state, 0)
-            );
+            let state = self.state_text(state, 0);
+            let text = format!("{clock}  {task_id}  {state}  {took}  {}", line.text);
             self.screen.write(&format!("{}\n", text.trim_end()));
         }
     }
 
     /// A task printed.
     pub(super) fn printed(&mut self, task: TaskIndex, text: &str) {
-        if self.screen.is_live {
-            self.lines[task.get()].text = printable(text.trim_end());
-            self.is_dirty = true;
-        }
+        self.lines[task.get()].text = printable(text.trim_end());
+        self.is_dirty = true;
     }
 
     /// Somebody pressed Ctrl-C.

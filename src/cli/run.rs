@@ -3,7 +3,7 @@
 //! The same scheduler and the same processes as the daemon's, with one DAG and one run; its logs are
 //! kept apart from the daemon's, the latest [`RUNS_KEPT_MAX`] runs of each DAG.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -17,19 +17,20 @@ use smol::LocalExecutor;
 use super::progress::Progress;
 use super::{Context, Failure, terminal};
 use crate::api;
-use crate::daemon::driver::{Driver, News, Notice};
+use crate::daemon::driver::{Driver, Notice, Notices};
 use crate::daemon::launch::Launcher;
 use crate::daemon::{clock, layout, signals};
 use crate::dag::diagnostic::printable;
 use crate::dag::{Dag, Diagnostic, Value, suggest};
 use crate::exec;
-use crate::scheduler::{Answer, Command, Event, Fact, Limits, Run, RunState, RunType, Trigger};
+use crate::scheduler::{
+    Command, Event, Fact, Limits, Run, RunFact, RunState, RunType, Scheduler, Trigger,
+};
 use crate::timetable::Timestamp;
 
 /// Foreground runs of a DAG whose logs are kept.
 const RUNS_KEPT_MAX: usize = 10;
 const KILL_GRACE: Duration = Duration::from_secs(10);
-const COMMAND: u64 = 1;
 
 pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure> {
     let dag = match matches.get_one::<String>("dag") {
@@ -74,7 +75,7 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
     let launcher = Launcher::new(root.clone(), context.library.zones.local())
         .map_err(|error| Diagnostic::new(format!("cannot start processes: {error}")))?;
     let executor = Rc::new(LocalExecutor::new());
-    let driver = Driver::new(limits, launcher, executor.clone());
+    let (driver, notices) = Driver::new(Scheduler::new(limits), launcher, executor.clone());
     let trigger = Trigger {
         dag_id: dag.dag_id.to_string(),
         run_id: Some(run_id.clone()),
@@ -93,72 +94,63 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
             }
         })
         .detach();
-    smol::block_on(executor.run(follow(driver, dag, trigger, progress, as_json)))
+    smol::block_on(executor.run(follow(driver, notices, dag, trigger, progress, as_json)))
 }
 
 /// Runs the loop until the run is over, and says how it went.
 async fn follow(
     mut driver: Driver,
+    notices: Notices,
     dag: Arc<Dag>,
     trigger: Trigger,
     mut progress: Progress,
     as_json: bool,
 ) -> Result<(), Failure> {
-    let dag_id = dag.dag_id.clone();
+    let dag_id = dag.dag_id.to_string();
     let run_id = trigger.run_id.clone().unwrap_or_default();
-    driver.step(Event::DagLoaded(dag));
-    if driver
-        .scheduler()
-        .state()
-        .dag(&dag_id)
-        .is_some_and(|known| known.is_paused)
-    {
-        let is_paused = false;
-        driver.step(Event::Command(
-            0,
-            Command::Pause {
-                dag_id: dag_id.to_string(),
-                is_paused,
-            },
-        ));
+    let mut records = VecDeque::new();
+    driver.step(Event::DagLoaded(dag), &mut records);
+    let unpause = Command::Pause {
+        dag_id: dag_id.clone(),
+        is_paused: false,
+    };
+    driver.step(Event::Command(0, unpause), &mut records);
+    let trigger = Event::Command(0, Command::Trigger(trigger));
+    for (_, answer) in driver.step(trigger, &mut records) {
+        answer.map_err(|refusal| Diagnostic::new(refusal.to_string()))?;
     }
-    driver.step(Event::Command(COMMAND, Command::Trigger(trigger)));
+    progress.begin(clock::now().monotonic);
     let mut stops = 0;
     loop {
-        while let Some(news) = driver.news.pop_front() {
-            match news {
-                News::Record(record) => {
-                    progress.record(&record, clock::now().monotonic);
-                    if matches!(record.fact, Fact::RunEnded { .. }) {
-                        let run = driver.scheduler().state().find_run(&dag_id, &run_id);
-                        let run = run.expect("the latest finished run is kept").1;
-                        return end(run, &mut progress, as_json);
-                    }
-                }
-                News::Reply(COMMAND, Err(refusal)) => {
-                    return Err(Diagnostic::new(refusal.to_string()).into());
-                }
-                News::Reply(_, Ok(Answer::Triggered(_))) => progress.begin(clock::now().monotonic),
-                News::Reply(..) => {}
+        for record in records.drain(..) {
+            progress.record(&record, clock::now().monotonic);
+            if matches!(record.fact, Fact::Run(_, RunFact::Ended { .. })) {
+                let run = driver.scheduler().state().find_run(&dag_id, &run_id);
+                let run = run.expect("the latest finished run is kept").1;
+                return end(run, &mut progress, as_json);
             }
         }
         progress.draw(clock::now().monotonic);
-        let notice = driver.wait(progress.next_draw()).await;
+        let deadlines = [progress.next_draw(), driver.scheduler().next_deadline()];
+        let notice = notices.next(deadlines.into_iter().flatten().min()).await;
         match &notice {
             Notice::Printed(id, line) => progress.printed(id.task, line),
             Notice::Stop => {
                 stops += 1;
                 progress.stopping(stops == 1);
                 if stops == 1 {
-                    let (dag_id, run_id) = (dag_id.to_string(), run_id.clone());
-                    driver.step(Event::Command(2, Command::Cancel { dag_id, run_id }));
+                    let (dag_id, run_id) = (dag_id.clone(), run_id.clone());
+                    let cancel = Command::Cancel { dag_id, run_id };
+                    driver.step(Event::Command(0, cancel), &mut records);
                 } else {
                     driver.kill_all();
                 }
             }
-            Notice::Due | Notice::Exited(..) => {}
+            Notice::Due | Notice::Exited(..) | Notice::Reload => {}
         }
-        driver.notice(notice);
+        if let Some(event) = driver.event(notice) {
+            driver.step(event, &mut records);
+        }
     }
 }
 

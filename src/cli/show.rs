@@ -26,56 +26,58 @@ pub(super) fn show(context: &Context, matches: &ArgMatches) -> Result<(), Failur
     terminal::print(&text)
 }
 
-/// The DAG, then a line a task, each after what it waits for and below the last of these.
+/// The DAG, then a line a task, each below the last of the tasks that it waits for.
 fn text(dag: &Dag) -> String {
-    let schedule = dag
-        .schedule
-        .as_ref()
-        .map_or("by hand".to_owned(), ToString::to_string);
+    let schedule = dag.schedule.as_ref();
+    let schedule = schedule.map_or("by hand".to_owned(), ToString::to_string);
     let mut text = format!("{}  ({schedule})\n", dag.dag_id);
     if !dag.description.is_empty() {
         let _ = writeln!(text, "{}", printable(&dag.description));
     }
     text.push('\n');
-    let depths = depths(dag);
-    let heads: Vec<String> = dag
-        .indices()
-        .map(|index| {
-            let depth = depths[index.get()];
-            let arm = if depth == 0 { "" } else { "└─ " };
-            format!(
-                "{:indent$}{arm}{}",
-                "",
-                dag.task(index).task_id,
-                indent = 3 * depth.saturating_sub(1)
-            )
-        })
-        .collect();
-    let width = heads
+    let rows = rows(dag);
+    let width = rows
         .iter()
-        .map(|head| head.chars().count())
+        .map(|(_, head)| head.chars().count())
         .max()
         .unwrap_or(0);
-    let mut order = dag.topological_order();
-    order.sort_by_key(|index| depths[index.get()]);
-    for index in order {
-        let head = &heads[index.get()];
-        let task = dag.task(index);
-        let line = format!("  {head:width$}  {}", describe(dag, task));
+    for (index, head) in rows {
+        let line = format!("  {head:width$}  {}", describe(dag, dag.task(index)));
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
 }
 
-/// How many tasks stand before each, on the longest way to it.
-fn depths(dag: &Dag) -> Vec<usize> {
+/// Every task and its head, the tree's arm and the id, in the order they are shown. Without recursion:
+/// a chain may have ten thousand tasks.
+fn rows(dag: &Dag) -> Vec<(TaskIndex, String)> {
+    let order = dag.topological_order();
     let mut depths = vec![0; dag.tasks().len()];
-    for index in dag.topological_order() {
-        for next in &dag.task(index).downstream {
-            depths[next.get()] = depths[next.get()].max(depths[index.get()] + 1);
+    let mut below: Vec<Vec<TaskIndex>> = vec![Vec::new(); dag.tasks().len()];
+    let mut waiting = Vec::new();
+    for index in order {
+        let upstream = dag.task(index).upstream.iter();
+        match upstream.max_by_key(|upstream| depths[upstream.get()]) {
+            Some(last) => {
+                depths[index.get()] = depths[last.get()] + 1;
+                below[last.get()].push(index);
+            }
+            None => waiting.push(index),
         }
     }
-    depths
+    waiting.reverse();
+    let mut rows = Vec::new();
+    while let Some(index) = waiting.pop() {
+        let depth: usize = depths[index.get()];
+        let indent = 3 * depth.saturating_sub(1);
+        let arm = if depth == 0 { "" } else { "└─ " };
+        rows.push((
+            index,
+            format!("{:indent$}{arm}{}", "", dag.task(index).task_id),
+        ));
+        waiting.extend(below[index.get()].iter().rev());
+    }
+    rows
 }
 
 fn describe(dag: &Dag, task: &Task) -> String {

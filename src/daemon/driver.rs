@@ -1,20 +1,22 @@
 //! The loop's body: tells the scheduler what happened, and does what it says.
 //!
 //! What can wake the program is one enum, [`Notice`]; everything that happens comes through one
-//! channel, in order. Records are handed on before anything that follows from them is done.
+//! channel, in order. Records are written down before anything that follows from them is done, and if
+//! they cannot be written, nothing that follows from them is begun.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::time::Duration;
 
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::{LocalExecutor, Timer, future};
 
 use super::clock;
 use super::launch::Launcher;
-use crate::exec::{self, Process};
+use crate::exec::{self, LastLine, Process};
 use crate::scheduler::{
-    Action, Answer, Attempt, AttemptId, Event, Exit, Limits, Monotonic, Record, Refusal, Scheduler,
-    Signal, Spawn,
+    Action, Answer, Attempt, AttemptId, Event, Exit, Monotonic, Record, Refusal, Scheduler, Signal,
+    Spawn,
 };
 
 /// The longest piece of a task's last line that is shown while it runs.
@@ -23,7 +25,7 @@ const GLIMPSE_BYTES_MAX: usize = 256;
 /// What can wake the loop.
 #[derive(Debug)]
 pub enum Notice {
-    /// A deadline of the scheduler's, or the one that [`Driver::wait`] was given, has passed.
+    /// A deadline has passed, or something may be due that was not before.
     Due,
     /// An attempt ended.
     Exited(AttemptId, Box<Attempt>),
@@ -31,16 +33,49 @@ pub enum Notice {
     Printed(AttemptId, String),
     /// Somebody wants this program to end: SIGINT or SIGTERM.
     Stop,
+    /// Somebody wants the DAG files to be read again: SIGHUP, or a file that changed.
+    Reload,
 }
 
-/// What the driver hands on, in the order it happened.
+/// The place where everything that wakes the loop arrives.
 #[derive(Debug)]
-pub enum News {
-    /// A fact.
-    Record(Record),
-    /// The answer to a command.
-    Reply(u64, Result<Answer, Refusal>),
+pub struct Notices(Receiver<Notice>);
+
+impl Notices {
+    /// Waits until something happens, or until `deadline`.
+    pub async fn next(&self, deadline: Option<Monotonic>) -> Notice {
+        let due = async {
+            match deadline {
+                Some(at) => Timer::after(at.since(clock::now().monotonic)).await,
+                None => future::pending().await,
+            };
+            Notice::Due
+        };
+        let notice = async {
+            let notice = self.0.recv().await;
+            notice.expect("the driver holds a sender")
+        };
+        future::or(notice, due).await
+    }
 }
+
+/// Where records are written down.
+pub trait Recorder {
+    /// Writes records down, in order. `false`: they are not written, and nothing may begin that follows
+    /// from them.
+    fn record(&mut self, records: Vec<Record>) -> bool;
+}
+
+/// For a run that nobody will resume.
+impl Recorder for VecDeque<Record> {
+    fn record(&mut self, records: Vec<Record>) -> bool {
+        self.extend(records);
+        true
+    }
+}
+
+/// The answer to a command, under the command's number.
+pub type Reply = (u64, Result<Answer, Refusal>);
 
 /// A scheduler with hands.
 pub struct Driver {
@@ -48,22 +83,25 @@ pub struct Driver {
     executor: Rc<LocalExecutor<'static>>,
     launcher: Launcher,
     processes: BTreeMap<AttemptId, Rc<Process>>,
-    notices: (Sender<Notice>, Receiver<Notice>),
-    /// What has happened and has not been asked for.
-    pub news: VecDeque<News>,
+    sender: Sender<Notice>,
 }
 
 impl Driver {
-    /// Knows no DAG yet, and hears the signals that ask it to stop.
-    pub fn new(limits: Limits, launcher: Launcher, executor: Rc<LocalExecutor<'static>>) -> Self {
-        Self {
-            scheduler: Scheduler::new(limits),
+    /// Gives `scheduler` hands; what wakes it arrives at the second.
+    pub fn new(
+        scheduler: Scheduler,
+        launcher: Launcher,
+        executor: Rc<LocalExecutor<'static>>,
+    ) -> (Self, Notices) {
+        let (sender, receiver) = unbounded();
+        let driver = Self {
+            scheduler,
             executor,
             launcher,
             processes: BTreeMap::new(),
-            notices: unbounded(),
-            news: VecDeque::new(),
-        }
+            sender,
+        };
+        (driver, Notices(receiver))
     }
 
     /// Who decides.
@@ -73,68 +111,54 @@ impl Driver {
 
     /// Where notices can be sent from other tasks of the same loop.
     pub fn sender(&self) -> Sender<Notice> {
-        self.notices.0.clone()
+        self.sender.clone()
     }
 
-    /// Waits until something happens, or until `until`.
-    pub async fn wait(&self, until: Option<Monotonic>) -> Notice {
-        let deadline = [until, self.scheduler.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min();
-        let due = async {
-            match deadline {
-                Some(at) => Timer::after(at.since(clock::now().monotonic)).await,
-                None => future::pending().await,
-            };
-            Notice::Due
-        };
-        let notice = async {
-            self.notices
-                .1
-                .recv()
-                .await
-                .expect("the driver holds a sender")
-        };
-        future::or(notice, due).await
-    }
-
-    /// Takes what happened to the scheduler.
-    pub fn notice(&mut self, notice: Notice) {
+    /// What the scheduler is told of a notice, if it concerns it.
+    pub fn event(&mut self, notice: Notice) -> Option<Event> {
         match notice {
-            Notice::Due => self.step(Event::Tick),
+            Notice::Due => Some(Event::Tick),
             Notice::Exited(id, attempt) => {
                 self.processes.remove(&id);
-                self.step(Event::Exited(id, *attempt));
+                Some(Event::Exited(id, *attempt))
             }
-            Notice::Printed(..) | Notice::Stop => {}
+            Notice::Printed(..) | Notice::Stop | Notice::Reload => None,
         }
     }
 
-    /// Tells the scheduler and does what it says.
-    pub fn step(&mut self, event: Event) {
+    /// Tells the scheduler, has its records written down, and does what it says.
+    pub fn step(&mut self, event: Event, recorder: &mut dyn Recorder) -> Vec<Reply> {
         let mut events = VecDeque::from([event]);
         let mut actions = Vec::new();
+        let mut replies = Vec::new();
         while let Some(event) = events.pop_front() {
             self.scheduler.step(clock::now(), event, &mut actions);
-            let is_record = |action: &Action| matches!(action, Action::Record(_));
-            let (records, rest): (Vec<_>, Vec<_>) = actions.drain(..).partition(is_record);
-            for action in records.into_iter().chain(rest) {
+            let mut records = Vec::new();
+            let mut rest = Vec::new();
+            for action in actions.drain(..) {
                 match action {
-                    Action::Record(record) => self.news.push_back(News::Record(record)),
-                    Action::Reply(number, answer) => {
-                        self.news.push_back(News::Reply(number, answer));
-                    }
+                    Action::Record(record) => records.push(record),
+                    Action::Reply(number, answer) => replies.push((number, answer)),
+                    Action::Spawn(_) | Action::Signal(..) => rest.push(action),
+                }
+            }
+            let is_written = records.is_empty() || recorder.record(records);
+            for action in rest {
+                match action {
                     Action::Signal(id, signal) => self.signal(id, signal),
-                    Action::Spawn(spawn) => {
-                        let id = spawn.attempt;
+                    Action::Spawn(spawn) if is_written => {
                         if let Err(why) = self.spawn(&spawn) {
-                            events.push_back(Event::Exited(id, not_started(why)));
+                            let exit = Exit::NotStarted(why);
+                            let attempt = Attempt::unseen(exit, Duration::ZERO);
+                            events.push_back(Event::Exited(spawn.attempt, attempt));
                         }
                     }
+                    Action::Spawn(spawn) => events.push_back(Event::Lost(spawn.attempt)),
+                    Action::Record(_) | Action::Reply(..) => {}
                 }
             }
         }
+        replies
     }
 
     /// Kills every process tree at once.
@@ -161,14 +185,16 @@ impl Driver {
         let sender = self.sender();
         let started = clock::now().monotonic;
         let follow = async move {
-            let ending = running
-                .wait(|line| {
-                    let glimpse = &line.bytes[..line.bytes.len().min(GLIMPSE_BYTES_MAX)];
-                    let text = String::from_utf8_lossy(glimpse).into_owned();
-                    // The loop has ended: nobody wants to know.
-                    let _ = sender.try_send(Notice::Printed(id, text));
-                })
-                .await;
+            // If the loop has ended, nobody wants to know.
+            let glimpse = |line: &LastLine| {
+                let bytes = &line.bytes[..line.bytes.len().min(GLIMPSE_BYTES_MAX)];
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                let _ = sender.try_send(Notice::Printed(id, text));
+            };
+            let ending = running.wait(glimpse).await;
+            if ending.output_bytes > 0 {
+                glimpse(&ending.last_line);
+            }
             let attempt = Attempt {
                 exit: match ending.exit {
                     exec::Exit::Code(code) => Exit::Code(code),
@@ -186,17 +212,5 @@ impl Driver {
         };
         self.executor.spawn(follow).detach();
         Ok(())
-    }
-}
-
-fn not_started(why: String) -> Attempt {
-    Attempt {
-        exit: Exit::NotStarted(why),
-        stopped: None,
-        duration: std::time::Duration::ZERO,
-        cpu: std::time::Duration::ZERO,
-        memory_peak_bytes: 0,
-        output_bytes: 0,
-        output_dropped_bytes: 0,
     }
 }

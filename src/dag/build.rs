@@ -18,20 +18,25 @@
 //! # }
 //! ```
 //!
+//! The compiler takes a `>>` whose result nobody uses for a mistake: hence the `_ =`. A file full of DAGs may
+//! say `#![allow(unused_must_use)]` instead, and drop it.
+//!
 //! [`DagBuilder::finish`] checks what was built as the JSON loader checks a file; what a method could not
 //! make sense of is reported there, too.
 
+mod task;
+
 use std::cell::RefCell;
-use std::ops::Shr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::check::{check, no_tasks, too_many_dependencies};
-use super::draft::{Action, Dependency, Draft, DraftHttp, DraftTask, DraftValue, Text};
+pub use self::task::{TaskHandle, Tasks};
+use super::check::{check, no_tasks};
+use super::draft::{Action, Draft, DraftHttp, DraftTask, DraftValue, Text};
 use super::report::{At, Report};
 use super::{
-    Catchup, Context, DEPENDENCIES_MAX, Dag, Diagnostic, Functions, Moment, Overlap, StartDate,
-    TaskIndex, TimetableKind, TriggerRule, Value, function,
+    Catchup, Context, Dag, Diagnostic, Functions, Moment, Overlap, StartDate, TaskIndex,
+    TimetableKind, Value, function,
 };
 use crate::timetable::{Schedule, ScheduleError, Zone};
 
@@ -41,65 +46,6 @@ pub struct DagBuilder {
     draft: RefCell<Draft>,
     /// What is wrong already.
     faults: RefCell<Vec<Diagnostic>>,
-}
-
-/// A task of a [`DagBuilder`], to order it with `>>` and to set its options.
-#[derive(Clone, Copy, Debug)]
-pub struct TaskHandle<'d> {
-    dag: &'d DagBuilder,
-    index: TaskIndex,
-}
-
-/// One task or several: what may stand on the right of `>>`, and in [`TaskHandle::after`].
-pub trait Tasks<'d> {
-    /// Calls `each` with every one of them.
-    fn each(&self, each: &mut dyn FnMut(TaskHandle<'d>));
-}
-
-impl<'d> Tasks<'d> for TaskHandle<'d> {
-    fn each(&self, each: &mut dyn FnMut(TaskHandle<'d>)) {
-        each(*self);
-    }
-}
-
-impl<'d, const N: usize> Tasks<'d> for [TaskHandle<'d>; N] {
-    fn each(&self, each: &mut dyn FnMut(TaskHandle<'d>)) {
-        self.iter().copied().for_each(each);
-    }
-}
-
-impl<'d> Tasks<'d> for Vec<TaskHandle<'d>> {
-    fn each(&self, each: &mut dyn FnMut(TaskHandle<'d>)) {
-        self.iter().copied().for_each(each);
-    }
-}
-
-/// `a >> b` and `a >> [b, c]`: what is on the right waits for `a`. The result is the right side.
-impl<'d, T: Tasks<'d>> Shr<T> for TaskHandle<'d> {
-    type Output = T;
-
-    fn shr(self, downstream: T) -> T {
-        downstream.each(&mut |task| _ = task.after(self));
-        downstream
-    }
-}
-
-/// `[a, b] >> c`: `c` waits for both.
-impl<'d, const N: usize> Shr<TaskHandle<'d>> for [TaskHandle<'d>; N] {
-    type Output = TaskHandle<'d>;
-
-    fn shr(self, downstream: TaskHandle<'d>) -> TaskHandle<'d> {
-        downstream.after(self)
-    }
-}
-
-/// As for arrays.
-impl<'d> Shr<TaskHandle<'d>> for Vec<TaskHandle<'d>> {
-    type Output = TaskHandle<'d>;
-
-    fn shr(self, downstream: TaskHandle<'d>) -> TaskHandle<'d> {
-        downstream.after(self)
-    }
 }
 
 /// The options of the DAG. What is not set is as in a DAG file that does not say it.
@@ -158,7 +104,8 @@ impl DagBuilder {
         self.schedule_from(Schedule::after_dags(dag_ids.map(str::to_owned).into()))
     }
 
-    fn schedule_from(self, schedule: Result<Schedule, ScheduleError>) -> Self {
+    /// Any schedule: `Schedule::any_of(…)`, `Schedule::cron_with_seconds(…)`.
+    pub fn schedule_from(self, schedule: Result<Schedule, ScheduleError>) -> Self {
         match schedule {
             Ok(schedule) => self.set(|draft| draft.dag.schedule = Some(schedule)),
             Err(error) => {
@@ -301,8 +248,9 @@ impl DagBuilder {
     where
         F: Fn(&Context) -> function::Result + Send + Sync + 'static,
     {
-        // One statement: the borrow must be over before `task` takes its own.
-        (self.draft.borrow_mut().dag.functions).insert(task_id.to_owned(), Arc::new(function));
+        let compiled = Arc::new(function);
+        let name = task_id.to_owned();
+        self.draft.borrow_mut().dag.functions.insert(name, compiled);
         let args = DraftValue::Object(std::collections::BTreeMap::new());
         let function = task_id.into();
         self.task(task_id, Action::Call { function, args })
@@ -314,176 +262,123 @@ impl DagBuilder {
     }
 }
 
-/// The options of a task. What is not set is as in a DAG file that does not say it.
-impl<'d> TaskHandle<'d> {
-    fn set(self, set: impl FnOnce(&mut DraftTask)) -> Self {
-        set(&mut self.dag.draft.borrow_mut().tasks[self.index.get()]);
-        self
+#[cfg(test)]
+mod tests {
+    use super::super::{Operator, Outcome};
+    use super::*;
+
+    fn edges(dag: &Dag) -> Vec<String> {
+        let names = |tasks: &[TaskIndex]| -> Vec<String> {
+            let names = tasks.iter().map(|task| dag.task(*task).task_id.to_string());
+            names.collect()
+        };
+        let tasks = dag.tasks().iter();
+        let after = tasks.filter(|task| !task.upstream.is_empty());
+        after
+            .map(|task| format!("{} after {}", task.task_id, names(&task.upstream).join(",")))
+            .collect()
     }
 
-    /// Waits for a task, or for several.
-    pub fn after(self, upstream: impl Tasks<'d>) -> Self {
-        upstream.each(&mut |upstream| {
-            if !std::ptr::eq(self.dag, upstream.dag) {
-                let ours = self.dag.draft.borrow().dag_id.text.clone();
-                let theirs = upstream.dag.draft.borrow().dag_id.text.clone();
-                let message = format!("a task of `{ours}` waits for one of `{theirs}`");
-                return self.dag.fault(Diagnostic::new(message));
-            }
-            let dependencies = &mut self.dag.draft.borrow_mut().dependencies;
-            if dependencies.len() == DEPENDENCIES_MAX {
-                return self.dag.fault(too_many_dependencies());
-            }
-            dependencies.push(Dependency {
-                upstream: upstream.index,
-                downstream: self.index,
-                at: At::default(),
-            });
-        });
-        self
+    fn errors(dag: DagBuilder) -> Vec<String> {
+        let errors = dag.finish().expect_err("errors");
+        errors.iter().map(|error| error.message.clone()).collect()
     }
 
-    /// Which ends of its upstreams let it run.
-    pub fn trigger_rule(self, rule: TriggerRule) -> Self {
-        self.set(|draft| draft.task.trigger_rule = rule)
+    #[test]
+    #[expect(clippy::many_single_char_names, reason = "they are the tasks' names")]
+    fn arrows_order_tasks_and_groups() {
+        let dag = Dag::new("arrows");
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|id| dag.empty(id));
+        _ = a >> [b, c] >> d;
+        _ = a >> d;
+        _ = a >> d;
+        let e = dag.bash("e", "true").after([b, c]).after(a);
+        let dag_edges = [
+            "b after a",
+            "c after a",
+            "d after a,b,c",
+            "e after a,b,c",
+            "f after d,e",
+        ];
+        let f = dag.argv("f", ["true"]);
+        _ = vec![d, e] >> f;
+        let dag = dag.finish().expect("a DAG");
+        assert_eq!(edges(&dag), dag_edges);
+        let order: Vec<usize> = dag
+            .topological_order()
+            .into_iter()
+            .map(TaskIndex::get)
+            .collect();
+        assert_eq!(order, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(dag.find("e"), Some(TaskIndex::new(4)));
+        assert_eq!(dag.find("g"), None);
     }
 
-    /// How often a failed attempt is repeated.
-    pub fn retries(self, retries: u32) -> Self {
-        self.set(|draft| draft.task.retries = retries)
+    #[test]
+    fn a_function_travels_with_its_dag() {
+        let dag = Dag::new("functions").param("dir", "/tmp");
+        dag.call("seven", |_| Ok(Outcome::Value(7.into())))
+            .arg("dir", "{{ params.dir }}");
+        dag.empty("nothing");
+        let dag = dag.finish().expect("a DAG");
+        let none = Functions::new();
+        let (seven, nothing) = (&dag.tasks()[0], &dag.tasks()[1]);
+        assert!(dag.function(seven, &none).is_some());
+        assert!(dag.function(nothing, &none).is_none());
+        let Operator::Call { args, .. } = &seven.operator else {
+            panic!("{seven:?}");
+        };
+        assert_eq!(args.to_string(), "{\"dir\":\"{{ params.dir }}\"}");
     }
 
-    /// The pause before the next attempt.
-    pub fn retry_delay(self, delay: Duration) -> Self {
-        self.set(|draft| draft.task.retry_delay = delay)
+    #[test]
+    fn the_builder_is_checked_as_a_file_is() {
+        let dag = Dag::new("no dag")
+            .schedule("61 * * * *")
+            .start_date("soon")
+            .max_active_runs(0);
+        let other = Dag::new("other");
+        let a = dag
+            .bash("a", "{{ params.x }}")
+            .method("GET")
+            .timeout(Duration::ZERO);
+        let b = dag.http("a", "localhost").arg("x", 1);
+        _ = a >> b >> a;
+        _ = a >> a;
+        _ = other.empty("o") >> b;
+        assert_eq!(
+            errors(dag),
+            [
+                "`61 * * * *` is not a schedule",
+                "`soon` is not a date",
+                "`method` of task `a`, which is no `http` task",
+                "`arg` of task `a`, which is no `call` task",
+                "a task of `no dag` waits for one of `other`",
+                "`no dag` is not a DAG id",
+                "`max_active_runs` and `max_active_tasks` are at least 1",
+                "`timeout` of `a` is not from 1 ms to 100 years",
+                "template variable `params.x` is no param of this DAG",
+                "`localhost` is not an absolute URL",
+                "two tasks are called `a`",
+                "task `a` waits for itself",
+                "dag `no dag` has a cycle",
+            ]
+        );
+        assert_eq!(errors(Dag::new("empty")), ["a DAG has at least one task"]);
     }
 
-    /// The pause doubles with each attempt, up to `longest`.
-    pub fn retry_exponential_backoff(self, longest: Duration) -> Self {
-        self.set(|draft| {
-            draft.task.retry_exponential_backoff = true;
-            draft.task.max_retry_delay = longest;
-        })
-    }
-
-    /// An attempt that runs for longer is stopped and has failed.
-    pub fn timeout(self, timeout: Duration) -> Self {
-        self.set(|draft| draft.task.timeout = Some(timeout))
-    }
-
-    /// Added to the DAG's environment, and wins over it; the value is a template.
-    pub fn env(self, name: &str, value: &str) -> Self {
-        self.set(|draft| draft.env.push((name.into(), value.into())))
-    }
-
-    /// The working directory; a template.
-    pub fn cwd(self, path: &str) -> Self {
-        self.set(|draft| draft.cwd = Some(path.into()))
-    }
-
-    /// Of the tasks that wait for a slot, the highest goes first.
-    pub fn priority(self, priority: i32) -> Self {
-        self.set(|draft| draft.task.priority = priority)
-    }
-
-    /// The exit code that means skipped; `None` for no such code.
-    pub fn skip_on_exit_code(self, code: Option<i32>) -> Self {
-        self.set(|draft| draft.task.skip_on_exit_code = code)
-    }
-
-    /// The most bytes of output that are kept of one attempt.
-    pub fn output_bytes_max(self, bytes: u64) -> Self {
-        self.set(|draft| draft.task.output_bytes_max = bytes)
-    }
-
-    /// Markdown for the task's page.
-    pub fn doc(self, text: &str) -> Self {
-        self.set(|draft| text.clone_into(&mut draft.task.doc))
-    }
-
-    /// Handed to the function of a `call`; strings in it are templates.
-    pub fn arg(self, name: &str, value: impl Into<Value>) -> Self {
-        let mut called = false;
-        let value = DraftValue::from(value.into());
-        let task = self.set(|draft| {
-            if let Action::Call {
-                args: DraftValue::Object(args),
-                ..
-            } = &mut draft.action
-            {
-                args.insert(name.to_owned(), value);
-                called = true;
-            }
-        });
-        task.only(called, "arg", "call")
-    }
-
-    /// The method of an HTTP request.
-    pub fn method(self, method: &str) -> Self {
-        self.http("method", |http| method.clone_into(&mut http.http.method))
-    }
-
-    /// A header of an HTTP request; the value is a template.
-    pub fn header(self, name: &str, value: &str) -> Self {
-        self.http("header", |http| {
-            http.headers.push((name.into(), value.into()))
-        })
-    }
-
-    /// The body of an HTTP request; a template.
-    pub fn body(self, text: &str) -> Self {
-        self.http("body", |http| http.body = Some(text.into()))
-    }
-
-    /// The body of an HTTP request as JSON; strings in it are templates.
-    pub fn json(self, value: impl Into<Value>) -> Self {
-        self.http("json", |http| {
-            http.json = Some(DraftValue::from(value.into()))
-        })
-    }
-
-    /// The file that the answer to an HTTP request goes to; a template.
-    pub fn save_to(self, path: &str) -> Self {
-        self.http("save_to", |http| http.save_to = Some(path.into()))
-    }
-
-    /// The status codes that are a success, instead of 200 to 299.
-    pub fn expect_status<const N: usize>(self, codes: [u16; N]) -> Self {
-        self.http("expect_status", |http| {
-            http.http.expect_status = codes.into()
-        })
-    }
-
-    /// For the whole exchange of an HTTP request.
-    pub fn http_timeout(self, timeout: Duration) -> Self {
-        self.http("http_timeout", |http| http.http.timeout = timeout)
-    }
-
-    /// A longer answer to an HTTP request fails the task.
-    pub fn bytes_max(self, bytes: u64) -> Self {
-        self.http("bytes_max", |http| http.http.bytes_max = bytes)
-    }
-
-    fn http(self, option: &str, set: impl FnOnce(&mut DraftHttp)) -> Self {
-        let mut is_http = false;
-        let task = self.set(|draft| {
-            if let Action::Http(http) = &mut draft.action {
-                set(http);
-                is_http = true;
-            }
-        });
-        task.only(is_http, option, "http")
-    }
-
-    fn only(self, right: bool, option: &str, action: &str) -> Self {
-        if !right {
-            let task_id = self.dag.draft.borrow().tasks[self.index.get()]
-                .task_id
-                .text
-                .clone();
-            let message = format!("`{option}` of task `{task_id}`, which is no `{action}` task");
-            self.dag.fault(Diagnostic::new(message));
+    #[test]
+    fn too_many_dependencies_are_one_error() {
+        let dag = Dag::new("many");
+        let tasks: Vec<_> = (0..400).map(|i| dag.empty(&format!("t{i}"))).collect();
+        for task in &tasks[200..] {
+            task.after(tasks[..200].to_vec());
+            task.after(tasks[..200].to_vec());
+            task.after(tasks[..200].to_vec());
         }
-        self
+        assert_eq!(
+            errors(dag),
+            ["too many dependencies: a DAG has at most 100000"]
+        );
     }
 }

@@ -40,11 +40,8 @@ pub(super) fn check(draft: Draft, known: &Functions, report: &mut Report<'_>) ->
     }
     time_limit("run_timeout", dag.run_timeout, &dag_id, report);
     if tasks.len() > TASKS_MAX {
-        let count = tasks.len();
         report.error(tasks[TASKS_MAX].task_id.span, "", || {
-            Diagnostic::new(format!(
-                "{count} tasks are too many: a DAG has at most {TASKS_MAX}"
-            ))
+            Diagnostic::new(format!("too many tasks: a DAG has at most {TASKS_MAX}"))
         });
         return dag;
     }
@@ -246,11 +243,17 @@ impl Checker<'_, '_> {
     fn http(&mut self, draft: DraftHttp) -> Http {
         let mut http = draft.http;
         http.url = self.template(&draft.url);
-        let begin = http.url.literal_prefix().to_ascii_lowercase();
-        let begins = |scheme: &str| begin.starts_with(scheme) || scheme.starts_with(&begin);
-        let literal = http.url.as_literal().is_some();
-        let complete = !literal || begin.len() > "https://".len();
-        if !complete || !(begins("http://") || begins("https://")) {
+        // What stands before the first variable can be told now; the rest when the request is made.
+        let url = draft.url.text.to_ascii_lowercase();
+        let begin = url.split("{{").next().unwrap_or_default();
+        let schemes = ["http://", "https://"];
+        let host = schemes.iter().find_map(|scheme| begin.strip_prefix(scheme));
+        let absolute = if url.contains("{{") {
+            host.is_some() || schemes.iter().any(|scheme| scheme.starts_with(begin))
+        } else {
+            host.is_some_and(|host| !host.is_empty())
+        };
+        if !absolute {
             self.report.error(draft.url.span, "", || {
                 Diagnostic::new(format!(
                     "`{}` is not an absolute URL",
@@ -266,6 +269,12 @@ impl Checker<'_, '_> {
                 self.report.error(name.span, "not a header's name", || {
                     Diagnostic::new(format!("`{}` is not an HTTP header", quote(&name.text)))
                 });
+            }
+            if let Some(at) = value.text.find(['\r', '\n']) {
+                self.report
+                    .error(value.part(at..at + 1), "would begin another header", || {
+                        Diagnostic::new("a line break in an HTTP header")
+                    });
             }
             let value = self.template(&value);
             http.headers.push((name.text, value));

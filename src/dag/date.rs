@@ -10,7 +10,7 @@ use crate::timetable::{Timestamp, Zone};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// Written with an offset.
-    Instant(Timestamp),
+    Zoned(Timestamp),
     /// Written without: wall-clock time in the DAG's zone.
     Local(PrimitiveDateTime),
 }
@@ -38,7 +38,7 @@ impl Moment {
     /// The moment that it means for a DAG in `zone`; of a wall-clock time that comes twice, the first.
     pub fn instant(self, zone: &Zone) -> Timestamp {
         match self {
-            Self::Instant(moment) => moment,
+            Self::Zoned(moment) => moment,
             Self::Local(wall) => zone.moment(wall),
         }
     }
@@ -69,7 +69,7 @@ impl Moment {
         let milli = time.millisecond();
         let date = &text[..10];
         let rfc3339 = format!("{date}T{hour:02}:{minute:02}:{second:02}.{milli:03}{offset}");
-        Timestamp::parse(&rfc3339).ok().map(Self::Instant)
+        Timestamp::parse(&rfc3339).ok().map(Self::Zoned)
     }
 }
 
@@ -110,7 +110,7 @@ fn number<T: std::str::FromStr>(text: &str, at: std::ops::Range<usize>) -> Optio
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Instant(moment) => moment.fmt(f),
+            Self::Zoned(moment) => moment.fmt(f),
             Self::Local(local) => {
                 let (date, (hour, minute, second)) = (local.date(), local.time().as_hms());
                 write!(f, "{date}T{hour:02}:{minute:02}:{second:02}")?;

@@ -339,3 +339,96 @@ fn floor(text: &str, at: usize) -> usize {
     }
     at
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is shown of a word in a text, without the first line.
+    fn show(text: &str, word: &str) -> String {
+        let at = text.find(word).expect("the word");
+        let source = Source::new("x.json", text);
+        let shown = Diagnostic::new("wrong")
+            .at(&source, Span::new(at, at + word.len()), "here")
+            .to_string();
+        shown.split_once('\n').expect("two lines").1.to_owned()
+    }
+
+    #[test]
+    fn carets_stand_under_what_they_mean() {
+        for (text, word, expect) in [
+            ("ab", "b", " --> x.json:1:2\n  |\n1 | ab\n  |  ^ here\n"),
+            (
+                "\n\n  ab\r\nc",
+                "ab",
+                " --> x.json:3:3\n  |\n3 |   ab\n  |   ^^ here\n",
+            ),
+            (
+                "날씨 \"받기\"",
+                "받기",
+                " --> x.json:1:5\n  |\n1 | 날씨 \"받기\"\n  |       ^^^^ here\n",
+            ),
+            ("🚀x", "x", " --> x.json:1:2\n  |\n1 | 🚀x\n  |   ^ here\n"),
+            (
+                "\tx",
+                "x",
+                " --> x.json:1:2\n  |\n1 |     x\n  |     ^ here\n",
+            ),
+            (
+                "e\u{301}x",
+                "x",
+                " --> x.json:1:3\n  |\n1 | e\u{301}x\n  |  ^ here\n",
+            ),
+            ("a\nb", "a\nb", " --> x.json:1:1\n  |\n1 | a\n  | ^ here\n"),
+        ] {
+            assert_eq!(show(text, word), expect, "{text:?}");
+        }
+        let far = format!("{}HERE", "\n".repeat(99));
+        assert_eq!(
+            show(&far, "HERE"),
+            "   --> x.json:100:1\n    |\n100 | HERE\n    | ^^^^ here\n"
+        );
+    }
+
+    #[test]
+    fn a_long_line_is_clipped_around_the_place() {
+        let text = format!("{}HERE{}", "날".repeat(1_000), "x".repeat(1_000));
+        let shown = show(&text, "HERE");
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(
+            lines[2],
+            format!("1 | …{}HERE{}…", "날".repeat(30), "x".repeat(56))
+        );
+        assert_eq!(lines[3], format!("  | {}^^^^ here", " ".repeat(61)));
+        let text = format!("HERE{}", "x".repeat(116));
+        assert!(show(&text, "HERE").contains(&format!("1 | {text}\n")));
+        let text = format!("HERE{}", "x".repeat(117));
+        assert!(show(&text, "HERE").contains("xx…\n"));
+    }
+
+    #[test]
+    fn nothing_of_the_input_acts_on_a_terminal() {
+        let hostile = "\u{1b}[31m\u{9b}2J\u{202e}\u{200b}\r\u{7}";
+        let source = Source::new("\u{1b}", hostile);
+        let error = Diagnostic::new(hostile)
+            .at(&source, Span::new(0, hostile.len()), hostile)
+            .note(hostile)
+            .help(hostile.to_owned());
+        let shown = error.to_string();
+        let acts = |c: char| c != '\n' && is_unprintable(c);
+        assert!(!shown.contains(acts), "{shown:?}");
+        assert_eq!(shown.matches("\\u{202e}").count(), 5);
+        assert!(error.render(true).contains("\u{1b}[1;31m^"));
+    }
+
+    #[test]
+    fn a_place_that_is_not_in_the_text_is_no_panic() {
+        let source = Source::new("x", "é\r\n");
+        for start in 0..10 {
+            for end in 0..10 {
+                let error = Diagnostic::new("x").at(&source, Span::new(start, end), "");
+                assert!(error.render(true).contains('^'));
+            }
+        }
+    }
+}

@@ -91,3 +91,52 @@ impl RunFacts<'_> {
         at.map_or_else(String::new, |at| self.ts(at).replacen('T', " ", 1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_finds_its_run_in_its_environment() {
+        let params = BTreeMap::from([
+            ("b".to_owned(), Value::from("\n")),
+            ("a".to_owned(), Value::from(1)),
+        ]);
+        let zone = Zone::from_posix("KST-9").expect("a zone");
+        let mut facts = RunFacts {
+            dag_id: "d",
+            run_id: "r",
+            task_id: "t",
+            try_number: 1,
+            logical_date: Timestamp::from_secs(0),
+            data_interval: None,
+            prev_data_interval_end_success: None,
+            params: &params,
+            zone: &zone,
+        };
+        let lines = |facts: &RunFacts<'_>| -> Vec<String> {
+            let environment = facts.environment().into_iter();
+            environment
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect()
+        };
+        assert_eq!(
+            lines(&facts),
+            [
+                "MINI_DAG_DAG_ID=d",
+                "MINI_DAG_RUN_ID=r",
+                "MINI_DAG_TASK_ID=t",
+                "MINI_DAG_TRY_NUMBER=1",
+                "MINI_DAG_LOGICAL_DATE=1970-01-01T09:00:00+09:00",
+                "MINI_DAG_DATA_INTERVAL_START=",
+                "MINI_DAG_DATA_INTERVAL_END=",
+                "MINI_DAG_PARAMS={\"a\":1,\"b\":\"\\n\"}",
+            ]
+        );
+        facts.data_interval = Some((Timestamp::from_secs(0), Timestamp::from_secs(60)));
+        assert_eq!(
+            lines(&facts)[6],
+            "MINI_DAG_DATA_INTERVAL_END=1970-01-01T09:01:00+09:00"
+        );
+    }
+}

@@ -138,360 +138,71 @@ const COUNT: Shape = Shape::Integer(1, COUNT_MAX);
 const STATUS: Shape = Shape::Integer(100, 599);
 
 /// The keys of a DAG file.
+#[rustfmt::skip] // a line a key
 pub static DAG_KEYS: &[Key] = &[
-    key(
-        "$schema",
-        Shape::Text,
-        "",
-        "where an editor finds the schema of this file",
-    ),
-    key(
-        "dag_id",
-        Shape::Id,
-        "the file's name without `.json`",
-        "unique among all DAGs",
-    ),
+    key("$schema", Shape::Text, "", "where an editor finds the schema of this file"),
+    key("dag_id", Shape::Id, "the file's name without `.json`", "unique among all DAGs"),
     key("description", Shape::Text, "\"\"", "one line for lists"),
     key("doc", Shape::Text, "\"\"", "Markdown for the DAG's page"),
     key("owner", Shape::Text, "\"\"", "who answers for it"),
-    key(
-        "tags",
-        Shape::List(&Shape::Text),
-        "[]",
-        "labels to filter by",
-    ),
-    key(
-        "schedule",
-        Shape::Either(&[
-            Shape::Null,
-            Shape::Schedule,
-            Shape::Object(SCHEDULE_KEYS),
-            Shape::List(&Shape::Schedule),
-        ]),
-        "null",
-        "when it runs: cron, a preset, an interval, after other DAGs, or only by hand",
-    ),
-    key(
-        "timezone",
-        Shape::Zone,
-        "the host's",
-        "the zone of its schedule and its dates",
-    ),
-    key(
-        "timetable",
-        Shape::Word(&["trigger", "interval"]),
-        "\"trigger\"",
-        "whether a run is named after the moment it is due, or after the beginning of its interval",
-    ),
-    key(
-        "start_date",
-        Shape::Either(&[Shape::Moment, Shape::Object(DAYS_AGO_KEYS)]),
-        "the moment the DAG is first seen",
-        "nothing is due before, inclusive",
-    ),
-    key(
-        "end_date",
-        Shape::Moment,
-        "",
-        "nothing is due after, inclusive",
-    ),
-    key(
-        "catchup",
-        Shape::Either(&[
-            Shape::Boolean,
-            Shape::Word(&["latest", "all", "none"]),
-            Shape::Object(CATCHUP_KEYS),
-        ]),
-        "false",
-        "which missed runs are made up for",
-    ),
-    key(
-        "overlap",
-        Shape::Word(&["queue", "skip", "cancel"]),
-        "\"queue\"",
-        "what happens when it is due while `max_active_runs` are active",
-    ),
-    key(
-        "max_active_runs",
-        COUNT,
-        "1",
-        "runs that may be active at once",
-    ),
-    key(
-        "max_active_tasks",
-        COUNT,
-        "as many as there are slots",
-        "its task instances that may run at once, over all runs",
-    ),
-    key(
-        "run_timeout",
-        Shape::Timeout,
-        "none",
-        "a run that is active for longer fails",
-    ),
-    key(
-        "params",
-        Shape::Map(&Shape::Any),
-        "{}",
-        "what `{{ params.x }}` stands for, unless a trigger says otherwise",
-    ),
-    key(
-        "defaults",
-        Shape::Object(TASK_KEYS),
-        "{}",
-        "task keys that every task inherits",
-    ),
+    key("tags", Shape::List(&Shape::Text), "[]", "labels to filter by"),
+    key("schedule", Shape::Either(&[Shape::Null, Shape::Schedule, Shape::Object(SCHEDULE_KEYS), Shape::List(&Shape::Schedule)]), "null", "when it runs: cron, a preset, an interval, after other DAGs, or only by hand"),
+    key("timezone", Shape::Zone, "the host's", "the zone of its schedule and its dates"),
+    key("timetable", Shape::Word(&["trigger", "interval"]), "\"trigger\"", "whether a run is named after the moment it is due, or after the beginning of its interval"),
+    key("start_date", Shape::Either(&[Shape::Moment, Shape::Object(DAYS_AGO_KEYS)]), "the moment the DAG is first seen", "nothing is due before, inclusive"),
+    key("end_date", Shape::Moment, "", "nothing is due after, inclusive"),
+    key("catchup", Shape::Either(&[Shape::Boolean, Shape::Word(&["latest", "all", "none"]), Shape::Object(CATCHUP_KEYS)]), "false", "which missed runs are made up for"),
+    key("overlap", Shape::Word(&["queue", "skip", "cancel"]), "\"queue\"", "what happens when it is due while `max_active_runs` are active"),
+    key("max_active_runs", COUNT, "1", "runs that may be active at once"),
+    key("max_active_tasks", COUNT, "as many as there are slots", "its task instances that may run at once, over all runs"),
+    key("run_timeout", Shape::Timeout, "none", "a run that is active for longer fails"),
+    key("params", Shape::Map(&Shape::Any), "{}", "what `{{ params.x }}` stands for, unless a trigger says otherwise"),
+    key("defaults", Shape::Object(TASK_KEYS), "{}", "task keys that every task inherits"),
     key("env", TEMPLATES, "{}", "added to every task's environment"),
-    key(
-        "cwd",
-        Shape::Template,
-        "the home directory",
-        "the working directory of every task",
-    ),
-    key(
-        "on_success",
-        Shape::Object(HOOK_KEYS),
-        "",
-        "what is done when a run has succeeded",
-    )
-    .later(),
-    key(
-        "on_failure",
-        Shape::Object(HOOK_KEYS),
-        "",
-        "what is done when a run has failed",
-    )
-    .later(),
-    key(
-        "on_retry",
-        Shape::Object(HOOK_KEYS),
-        "",
-        "what is done when a task will be tried again",
-    )
-    .later(),
-    key(
-        "tasks",
-        Shape::List(&Shape::Object(TASK_KEYS)),
-        "",
-        "what it does",
-    )
-    .required(),
-    key(
-        "order",
-        Shape::List(&Shape::Order),
-        "[]",
-        "which task waits for which: `a >> [b, c] >> d`",
-    ),
-    key(
-        "is_paused_upon_creation",
-        Shape::Boolean,
-        "false",
-        "whether it waits to be unpaused when it is first seen",
-    ),
+    key("cwd", Shape::Template, "the home directory", "the working directory of every task"),
+    key("on_success", Shape::Object(HOOK_KEYS), "", "what is done when a run has succeeded").later(),
+    key("on_failure", Shape::Object(HOOK_KEYS), "", "what is done when a run has failed").later(),
+    key("on_retry", Shape::Object(HOOK_KEYS), "", "what is done when a task will be tried again").later(),
+    key("tasks", Shape::List(&Shape::Object(TASK_KEYS)), "", "what it does").required(),
+    key("order", Shape::List(&Shape::Order), "[]", "which task waits for which: `a >> [b, c] >> d`"),
+    key("is_paused_upon_creation", Shape::Boolean, "false", "whether it waits to be unpaused when it is first seen"),
 ];
 
 /// The keys of a task.
+#[rustfmt::skip] // a line a key
 pub static TASK_KEYS: &[Key] = &[
     key("task_id", Shape::Id, "", "unique in its DAG").required(),
-    key(
-        "bash",
-        Shape::Script,
-        "",
-        "a script for `/bin/bash -c`, or `/bin/sh -c` where there is no bash",
-    ),
-    key(
-        "argv",
-        Shape::List(&Shape::Template),
-        "",
-        "a program and its arguments, without a shell",
-    ),
+    key("bash", Shape::Script, "", "a script for `/bin/bash -c`, or `/bin/sh -c` where there is no bash"),
+    key("argv", Shape::List(&Shape::Template), "", "a program and its arguments, without a shell"),
     key("http", Shape::Object(HTTP_KEYS), "", "one HTTP request"),
-    key(
-        "call",
-        Shape::Text,
-        "",
-        "the name of a compiled-in function",
-    ),
-    key(
-        "args",
-        Shape::Map(&Shape::AnyTemplate),
-        "{}",
-        "what is handed to the function",
-    ),
-    key(
-        "trigger",
-        Shape::Object(TRIGGER_KEYS),
-        "",
-        "starts a run of another DAG",
-    )
-    .later(),
-    key(
-        "empty",
-        Shape::Boolean,
-        "false",
-        "does nothing: a name to hang dependencies on",
-    ),
-    key(
-        "after",
-        Shape::List(&Shape::Id),
-        "[]",
-        "the tasks it waits for",
-    ),
-    key(
-        "trigger_rule",
-        Shape::Word(super::trigger_rule::WORDS),
-        "\"all_success\"",
-        "which ends of its upstreams let it run",
-    )
-    .inherited(),
-    key(
-        "retries",
-        Shape::Integer(0, COUNT_MAX),
-        "0",
-        "how often a failed attempt is repeated",
-    )
-    .inherited(),
-    key(
-        "retry_delay",
-        Shape::Duration,
-        "\"5m\"",
-        "the pause before the next attempt",
-    )
-    .inherited(),
-    key(
-        "retry_exponential_backoff",
-        Shape::Boolean,
-        "false",
-        "whether the pause doubles with each attempt",
-    )
-    .inherited(),
-    key(
-        "max_retry_delay",
-        Shape::Duration,
-        "\"1d\"",
-        "the longest that the pause grows to",
-    )
-    .inherited(),
-    key(
-        "timeout",
-        Shape::Timeout,
-        "none",
-        "an attempt that runs for longer is stopped and has failed",
-    )
-    .inherited(),
-    key(
-        "env",
-        TEMPLATES,
-        "{}",
-        "added to the DAG's `env`, and wins over it",
-    )
-    .inherited(),
-    key(
-        "secrets",
-        Shape::List(&Shape::Text),
-        "[]",
-        "secrets to put into the environment",
-    )
-    .inherited()
-    .later(),
+    key("call", Shape::Text, "", "the name of a compiled-in function"),
+    key("args", Shape::Map(&Shape::AnyTemplate), "{}", "what is handed to the function"),
+    key("trigger", Shape::Object(TRIGGER_KEYS), "", "starts a run of another DAG").later(),
+    key("empty", Shape::Boolean, "false", "does nothing: a name to hang dependencies on"),
+    key("after", Shape::List(&Shape::Id), "[]", "the tasks it waits for"),
+    key("trigger_rule", Shape::Word(super::trigger_rule::WORDS), "\"all_success\"", "which ends of its upstreams let it run").inherited(),
+    key("retries", Shape::Integer(0, COUNT_MAX), "0", "how often a failed attempt is repeated").inherited(),
+    key("retry_delay", Shape::Duration, "\"5m\"", "the pause before the next attempt").inherited(),
+    key("retry_exponential_backoff", Shape::Boolean, "false", "whether the pause doubles with each attempt").inherited(),
+    key("max_retry_delay", Shape::Duration, "\"1d\"", "the longest that the pause grows to").inherited(),
+    key("timeout", Shape::Timeout, "none", "an attempt that runs for longer is stopped and has failed").inherited(),
+    key("env", TEMPLATES, "{}", "added to the DAG's `env`, and wins over it").inherited(),
+    key("secrets", Shape::List(&Shape::Text), "[]", "secrets to put into the environment").inherited().later(),
     key("cwd", Shape::Template, "the DAG's", "the working directory").inherited(),
-    key("pool", Shape::Id, "", "the named pool whose slots it takes")
-        .inherited()
-        .later(),
-    key("pool_slots", COUNT, "1", "how many slots it takes")
-        .inherited()
-        .later(),
-    key(
-        "priority",
-        Shape::Integer(-COUNT_MAX, COUNT_MAX),
-        "0",
-        "of the tasks that wait for a slot, the highest goes first",
-    )
-    .inherited(),
-    key(
-        "depends_on_past",
-        Shape::Boolean,
-        "false",
-        "waits for the same task of the previous run",
-    )
-    .inherited()
-    .later(),
-    key(
-        "wait_for_downstream",
-        Shape::Boolean,
-        "false",
-        "waits for what depends on it in the previous run, too",
-    )
-    .inherited()
-    .later(),
-    key(
-        "skip_on_exit_code",
-        Shape::Either(&[Shape::Integer(1, 255), Shape::Null]),
-        "99",
-        "the exit code that means skipped",
-    )
-    .inherited(),
-    key(
-        "branch",
-        Shape::Boolean,
-        "false",
-        "its last line names the tasks to follow",
-    )
-    .later(),
-    key(
-        "short_circuit",
-        Shape::Boolean,
-        "false",
-        "a skip skips everything downstream",
-    )
-    .later(),
-    key(
-        "poke",
-        Shape::Object(POKE_KEYS),
-        "",
-        "run again until it succeeds, without a slot between",
-    )
-    .inherited()
-    .later(),
-    key(
-        "limits",
-        Shape::Object(LIMITS_KEYS),
-        "{}",
-        "what an attempt may use",
-    )
-    .inherited(),
-    key(
-        "xcom",
-        Shape::Boolean,
-        "true",
-        "whether its last line is kept for other tasks",
-    )
-    .inherited()
-    .later(),
-    key(
-        "on_success",
-        Shape::Object(HOOK_KEYS),
-        "",
-        "what is done when it has succeeded",
-    )
-    .inherited()
-    .later(),
-    key(
-        "on_failure",
-        Shape::Object(HOOK_KEYS),
-        "",
-        "what is done when it has failed",
-    )
-    .inherited()
-    .later(),
-    key(
-        "on_retry",
-        Shape::Object(HOOK_KEYS),
-        "",
-        "what is done when it will be tried again",
-    )
-    .inherited()
-    .later(),
+    key("pool", Shape::Id, "", "the named pool whose slots it takes").inherited().later(),
+    key("pool_slots", COUNT, "1", "how many slots it takes").inherited().later(),
+    key("priority", Shape::Integer(-COUNT_MAX, COUNT_MAX), "0", "of the tasks that wait for a slot, the highest goes first").inherited(),
+    key("depends_on_past", Shape::Boolean, "false", "waits for the same task of the previous run").inherited().later(),
+    key("wait_for_downstream", Shape::Boolean, "false", "waits for what depends on it in the previous run, too").inherited().later(),
+    key("skip_on_exit_code", Shape::Either(&[Shape::Integer(1, 255), Shape::Null]), "99", "the exit code that means skipped").inherited(),
+    key("branch", Shape::Boolean, "false", "its last line names the tasks to follow").later(),
+    key("short_circuit", Shape::Boolean, "false", "a skip skips everything downstream").later(),
+    key("poke", Shape::Object(POKE_KEYS), "", "run again until it succeeds, without a slot between").inherited().later(),
+    key("limits", Shape::Object(LIMITS_KEYS), "{}", "what an attempt may use").inherited(),
+    key("xcom", Shape::Boolean, "true", "whether its last line is kept for other tasks").inherited().later(),
+    key("on_success", Shape::Object(HOOK_KEYS), "", "what is done when it has succeeded").inherited().later(),
+    key("on_failure", Shape::Object(HOOK_KEYS), "", "what is done when it has failed").inherited().later(),
+    key("on_retry", Shape::Object(HOOK_KEYS), "", "what is done when it will be tried again").inherited().later(),
     key("doc", Shape::Text, "\"\"", "Markdown for the task's page"),
 ];
 
@@ -499,145 +210,64 @@ pub static TASK_KEYS: &[Key] = &[
 pub static ACTIONS: &[&str] = &["bash", "argv", "http", "call", "trigger", "empty"];
 
 /// The keys of `http`.
+#[rustfmt::skip] // a line a key
 pub static HTTP_KEYS: &[Key] = &[
     key("url", Shape::Template, "", "absolute, `http` or `https`").required(),
-    key(
-        "method",
-        Shape::Word(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
-        "\"GET\"",
-        "what is asked",
-    ),
+    key("method", Shape::Word(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]), "\"GET\"", "what is asked"),
     key("headers", TEMPLATES, "{}", "sent with the request"),
     key("body", Shape::Template, "", "sent as it is"),
     key("json", Shape::AnyTemplate, "", "sent as JSON"),
-    key(
-        "save_to",
-        Shape::Template,
-        "the task's output",
-        "the file that the answer goes to",
-    ),
-    key(
-        "expect_status",
-        Shape::Either(&[STATUS, Shape::List(&STATUS)]),
-        "200 to 299",
-        "the status codes that are a success",
-    ),
-    key(
-        "timeout",
-        Shape::Timeout,
-        "\"1m\"",
-        "for the whole exchange",
-    ),
-    key(
-        "max_bytes",
-        Shape::Size,
-        "\"10MiB\"",
-        "a longer answer fails the task",
-    ),
+    key("save_to", Shape::Template, "the task's output", "the file that the answer goes to"),
+    key("expect_status", Shape::Either(&[STATUS, Shape::List(&STATUS)]), "200 to 299", "the status codes that are a success"),
+    key("timeout", Shape::Timeout, "\"1m\"", "for the whole exchange"),
+    key("max_bytes", Shape::Size, "\"10MiB\"", "a longer answer fails the task"),
 ];
 
+#[rustfmt::skip] // a line a key
 static TRIGGER_KEYS: &[Key] = &[
     key("dag_id", Shape::Id, "", "the DAG to run").required(),
-    key(
-        "params",
-        Shape::Map(&Shape::AnyTemplate),
-        "{}",
-        "its params",
-    ),
-    key(
-        "wait",
-        Shape::Boolean,
-        "false",
-        "whether the task ends when that run does",
-    ),
+    key("params", Shape::Map(&Shape::AnyTemplate), "{}", "its params"),
+    key("wait", Shape::Boolean, "false", "whether the task ends when that run does"),
 ];
 
+#[rustfmt::skip] // a line a key
 static POKE_KEYS: &[Key] = &[
-    key(
-        "every",
-        Shape::Timeout,
-        "\"1m\"",
-        "the pause between two attempts",
-    ),
+    key("every", Shape::Timeout, "\"1m\"", "the pause between two attempts"),
     key("timeout", Shape::Timeout, "\"7d\"", "when to give up"),
-    key(
-        "soft_fail",
-        Shape::Boolean,
-        "false",
-        "whether giving up is a skip",
-    ),
+    key("soft_fail", Shape::Boolean, "false", "whether giving up is a skip"),
 ];
 
+#[rustfmt::skip] // a line a key
 static LIMITS_KEYS: &[Key] = &[
     key("memory", Shape::Size, "none", "the most memory").later(),
     key("cpu_time", Shape::Duration, "none", "the most CPU time").later(),
-    key(
-        "nice",
-        Shape::Integer(-20, 19),
-        "0",
-        "how much it stands back for others",
-    )
-    .later(),
-    key(
-        "output",
-        Shape::Size,
-        "\"10MiB\"",
-        "the most output that is kept of one attempt",
-    ),
+    key("nice", Shape::Integer(-20, 19), "0", "how much it stands back for others").later(),
+    key("output", Shape::Size, "\"10MiB\"", "the most output that is kept of one attempt"),
 ];
 
+#[rustfmt::skip] // a line a key
 static HOOK_KEYS: &[Key] = &[
     key("bash", Shape::Script, "", "a script"),
-    key(
-        "argv",
-        Shape::List(&Shape::Template),
-        "",
-        "a program and its arguments",
-    ),
+    key("argv", Shape::List(&Shape::Template), "", "a program and its arguments"),
     key("http", Shape::Object(HTTP_KEYS), "", "one HTTP request"),
     key("timeout", Shape::Timeout, "\"1m\"", "when it is stopped"),
 ];
 
+#[rustfmt::skip] // a line a key
 static SCHEDULE_KEYS: &[Key] = &[
-    key(
-        "every",
-        Shape::Duration,
-        "",
-        "the time from one run to the next",
-    ),
+    key("every", Shape::Duration, "", "the time from one run to the next"),
     key("cron", Shape::Schedule, "", "a cron line"),
-    key(
-        "seconds",
-        Shape::Boolean,
-        "false",
-        "whether the cron line has a leading field for seconds",
-    ),
-    key(
-        "timezone",
-        Shape::Zone,
-        "the DAG's",
-        "the zone of the cron line",
-    ),
-    key(
-        "after",
-        Shape::List(&Shape::Id),
-        "",
-        "DAGs: due when each has succeeded since the last run",
-    ),
+    key("seconds", Shape::Boolean, "false", "whether the cron line has a leading field for seconds"),
+    key("timezone", Shape::Zone, "the DAG's", "the zone of the cron line"),
+    key("after", Shape::List(&Shape::Id), "", "DAGs: due when each has succeeded since the last run"),
 ];
 
-static CATCHUP_KEYS: &[Key] = &[key(
-    "max_runs",
-    COUNT,
-    "",
-    "of the missed runs, this many of the latest",
-)
-.required()];
+#[rustfmt::skip] // a line a key
+static CATCHUP_KEYS: &[Key] = &[
+    key("max_runs", COUNT, "", "of the missed runs, this many of the latest").required(),
+];
 
-static DAYS_AGO_KEYS: &[Key] = &[key(
-    "days_ago",
-    Shape::Integer(0, 36_500),
-    "",
-    "this many midnights before the DAG was first seen",
-)
-.required()];
+#[rustfmt::skip] // a line a key
+static DAYS_AGO_KEYS: &[Key] = &[
+    key("days_ago", Shape::Integer(0, 36_500), "", "this many midnights before the DAG was first seen").required(),
+];

@@ -126,7 +126,7 @@ mod tests {
         check("a", "", "`>>` and a second task are missing");
         check("a >> ", "", "expected a task id or `[`");
         check("a > b", ">", "expected `>>` or `<<`");
-        check("a -> b", "->", "expected `>>` or `<<`");
+        check("a -> b", "-", "expected `>>` or `<<`");
         check("a b", "b", "expected `>>` or `<<`");
         check("a >> [b c]", "c", "expected `,` or `]`");
         check("a >> [b, c", "", "expected `,` or `]`");

@@ -253,22 +253,7 @@ fn check(item: Item<'_>, shape: &'static Shape, scope: Scope<'_>, report: &mut R
                 });
             }
         }
-        Shape::List(inner) => {
-            for (index, element) in item.elements().enumerate() {
-                if let (Scope::Key(Scope::Dag, "tasks"), Shape::Object(keys)) = (scope, inner) {
-                    let id = task_id(element);
-                    let scope = Scope::Task(index + 1, id.as_deref());
-                    if element.kind() == Kind::Object {
-                        object(element, keys, scope, report);
-                        actions(element, scope, report);
-                    } else {
-                        check(element, inner, scope, report);
-                    }
-                } else {
-                    check(element, inner, Scope::Element(&scope), report);
-                }
-            }
-        }
+        Shape::List(inner) => list(item, inner, scope, report),
         Shape::Map(inner) => {
             for (key, value) in item.members() {
                 check(value, inner, Scope::Key(&scope, &key.text()), report);
@@ -283,6 +268,23 @@ fn check(item: Item<'_>, shape: &'static Shape, scope: Scope<'_>, report: &mut R
     }
 }
 
+fn list(item: Item<'_>, inner: &'static Shape, scope: Scope<'_>, report: &mut Report<'_>) {
+    for (index, element) in item.elements().enumerate() {
+        if let (Scope::Key(Scope::Dag, "tasks"), Shape::Object(keys)) = (scope, inner) {
+            let id = task_id(element);
+            let scope = Scope::Task(index + 1, id.as_deref());
+            if element.kind() == Kind::Object {
+                object(element, keys, scope, report);
+                actions(element, scope, report);
+            } else {
+                check(element, inner, scope, report);
+            }
+        } else {
+            check(element, inner, Scope::Element(&scope), report);
+        }
+    }
+}
+
 const DURATION_HELP: &str = "write \"90s\", \"10m\", \"1h30m\", \"1d\", or a number of seconds";
 
 /// A task does exactly one thing.
@@ -290,27 +292,23 @@ fn actions(task: Item<'_>, scope: Scope<'_>, report: &mut Report<'_>) {
     let given = || {
         task.members()
             .filter(|(key, _)| ACTIONS.contains(&&*key.text()))
+            .filter(|(key, value)| key.text() != "empty" || value.kind() != Kind::False)
     };
     let mut names: Vec<_> = given().map(|(key, _)| key.text()).collect();
     names.dedup();
     let brace = task.span().start();
-    match given().nth(1) {
-        Some((second, _)) if names.len() > 1 => {
-            let label = format!("`{}` says already what it does", names[0]);
-            report.error(second.span(), label, || {
-                Diagnostic::new(format!("{scope} has two actions: `{}`", names.join("`, `")))
-                    .help("write two tasks, and `after` for their order".to_owned())
-            });
-        }
-        Some(_) => {}
-        None if names.is_empty() => {
-            let brace = super::diagnostic::Span::new(brace, brace + 1);
-            report.error(brace, "says nothing of what it does", || {
-                Diagnostic::new(format!("{scope} has no action"))
-                    .help("give it `bash`, `argv`, `http`, `call` or `\"empty\": true`".to_owned())
-            });
-        }
-        None => {}
+    if let (Some((second, _)), true) = (given().nth(1), names.len() > 1) {
+        let label = format!("`{}` says already what it does", names[0]);
+        report.error(second.span(), label, || {
+            Diagnostic::new(format!("{scope} has two actions: `{}`", names.join("`, `")))
+                .help("write two tasks, and `after` for their order".to_owned())
+        });
+    } else if names.is_empty() {
+        let brace = super::diagnostic::Span::new(brace, brace + 1);
+        report.error(brace, "says nothing of what it does", || {
+            Diagnostic::new(format!("{scope} has no action"))
+                .help("give it `bash`, `argv`, `http`, `call` or `\"empty\": true`".to_owned())
+        });
     }
 }
 

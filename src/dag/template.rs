@@ -63,6 +63,8 @@ const NAMES: [(&str, Variable); 12] = [
     ("try_number", Variable::TryNumber),
 ];
 
+/// With so many errors in one text, the rest of it is not looked at.
+const ERRORS_MAX: usize = 64;
 /// How a literal `{{` is written.
 const LITERAL: &str = "{{ '{{' }}";
 
@@ -95,7 +97,9 @@ impl Template {
         let mut parts = Vec::new();
         let mut plain = String::new();
         let mut at = 0;
-        while let Some(open) = text[at..].find("{{").map(|found| at + found) {
+        while errors.len() < ERRORS_MAX
+            && let Some(open) = text[at..].find("{{").map(|found| at + found)
+        {
             plain.push_str(&text[at..open]);
             let Some(inside) = inside_braces(text, open) else {
                 errors.push(TemplateError {
@@ -157,14 +161,6 @@ impl Template {
             [] => Some(""),
             [Part::Text(text)] => Some(text),
             _ => None,
-        }
-    }
-
-    /// The text before the first variable.
-    pub(super) fn literal_prefix(&self) -> &str {
-        match self.parts.first() {
-            Some(Part::Text(text)) => text,
-            Some(Part::Variable(_)) | None => "",
         }
     }
 
@@ -295,7 +291,7 @@ fn variable(
 /// What a script gets of a date or an id. Those of this program pass unchanged; should an id ever come
 /// from elsewhere unchecked, what a shell could read as more than a word is gone.
 fn harmless(character: char) -> char {
-    let plain = character.is_ascii_alphanumeric() || "_-.:+~ ".contains(character);
+    let plain = character.is_ascii_alphanumeric() || "_-.:+ ".contains(character);
     if plain { character } else { '_' }
 }
 
@@ -342,5 +338,128 @@ impl TemplateValue {
 impl fmt::Display for TemplateValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.to_value(&Template::to_string))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timetable::{Timestamp, Zone};
+
+    fn render(text: &str, script: bool, run_id: &str) -> Result<String, Vec<TemplateError>> {
+        let params = BTreeMap::from([
+            ("dir".to_owned(), Value::from("/tmp/$(x)")),
+            ("n".to_owned(), Value::from(5)),
+            ("list".to_owned(), Value::from(vec!["a", "b"])),
+        ]);
+        let zone = Zone::from_posix("KST-9").expect("a zone");
+        let at = |text: &str| Timestamp::parse(text).expect("a date");
+        let facts = RunFacts {
+            dag_id: "launches",
+            run_id,
+            task_id: "fetch",
+            try_number: 2,
+            logical_date: at("2026-11-21T21:00:00.5Z"),
+            data_interval: Some((at("2026-11-20T21:00:00Z"), at("2026-11-21T21:00:00Z"))),
+            prev_data_interval_end_success: None,
+            params: &params,
+            zone: &zone,
+        };
+        let mut errors = Vec::new();
+        let template = Template::parse(text, &params, script, &mut errors);
+        if errors.is_empty() {
+            Ok(template.render(&facts))
+        } else {
+            Err(errors)
+        }
+    }
+
+    #[test]
+    fn each_variable_has_airflows_form_in_the_dags_zone() {
+        for (variable, expect) in [
+            ("ds", "2026-11-22"),
+            ("ds_nodash", "20261122"),
+            ("ts", "2026-11-22T06:00:00.500+09:00"),
+            ("ts_nodash", "20261122T060000"),
+            ("logical_date", "2026-11-22 06:00:00.500+09:00"),
+            ("data_interval_start", "2026-11-21 06:00:00+09:00"),
+            ("data_interval_end", "2026-11-22 06:00:00+09:00"),
+            ("prev_data_interval_end_success", ""),
+            ("run_id", "manual__1"),
+            ("dag_id", "launches"),
+            ("task_id", "fetch"),
+            ("try_number", "2"),
+            ("params.dir", "/tmp/$(x)"),
+            ("params.n", "5"),
+            ("params.list", "[\"a\",\"b\"]"),
+        ] {
+            let text = format!("<{{{{ {variable} }}}}>");
+            let got = render(&text, false, "manual__1");
+            assert_eq!(got, Ok(format!("<{expect}>")), "{variable}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_variable_stays_as_it_is() {
+        for (text, expect) in [
+            ("", ""),
+            (
+                "awk '{print $1}' ${#x} }} {% x %} {# #}",
+                "awk '{print $1}' ${#x} }} {% x %} {# #}",
+            ),
+            ("{{ '{{' }}.Names}}", "{{.Names}}"),
+            ("{{\"{{\"}}", "{{"),
+            ("{{ds}}{{  ds_nodash  }}", "2026-11-2220261122"),
+            ("한글 {{ try_number }} 🚀", "한글 2 🚀"),
+        ] {
+            assert_eq!(render(text, true, "r"), Ok(expect.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_stand_where_they_are_and_do_not_hide_each_other() {
+        for (text, script, parts) in [
+            (
+                "{{ x }} {{ ds }} {{ y }}",
+                false,
+                vec!["{{ x }}", "{{ y }}"],
+            ),
+            ("{{ params.dir }}", true, vec!["{{ params.dir }}"]),
+            ("{{ params.no }}", false, vec!["{{ params.no }}"]),
+            ("{{ xcom.a }}", true, vec!["{{ xcom.a }}"]),
+            ("{{ ds", false, vec!["{{"]),
+            ("{{ {{ ds }}", false, vec!["{{"]),
+            ("{{}}", false, vec!["{{}}"]),
+            ("한 {{ DS }}", false, vec!["{{ DS }}"]),
+        ] {
+            let errors = render(text, script, "r").expect_err(text);
+            let found: Vec<&str> = errors
+                .iter()
+                .map(|error| &text[error.part.clone()])
+                .collect();
+            assert_eq!(found, parts, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unchecked_run_id_cannot_become_code() {
+        let id = "m$(touch /x)`y`;\"'\n|&<>*?~!\\{}é";
+        let script = render("echo {{ run_id }}", true, id).expect("a script");
+        assert_eq!(script, "echo m__touch _x__y_________________");
+        assert_eq!(render("{{ run_id }}", false, id).as_deref(), Ok(id));
+    }
+
+    #[test]
+    fn a_template_reads_as_it_was_written() {
+        let params = BTreeMap::from([("a b".to_owned(), Value::Null)]);
+        for text in [
+            "{{ ds }} x {{ params.a b }}",
+            "plain }}",
+            "{{ '{{' }} x {{ run_id }}",
+        ] {
+            let template = Template::parse(text, &params, false, &mut Vec::new());
+            assert_eq!(template.to_string(), text);
+        }
+        assert_eq!(Template::literal("{{ ds }}").as_literal(), Some("{{ ds }}"));
     }
 }

@@ -19,7 +19,7 @@ pub enum TriggerRule {
     OneSuccess,
     /// One has failed; the others need not have ended.
     OneFailed,
-    /// One has succeeded or failed; the others need not have ended.
+    /// One has run and succeeded or failed; the others need not have ended.
     OneDone,
     /// All have ended and none has failed.
     NoneFailed,

@@ -151,7 +151,7 @@ mod tests {
         for table in [WIDE, COMBINING] {
             assert!(table.iter().all(|&(first, last)| first <= last));
             for pair in table.windows(2) {
-                assert!(pair[0].1 < pair[1].0, "{:x?}", pair);
+                assert!(pair[0].1 < pair[1].0, "{pair:x?}");
             }
         }
     }

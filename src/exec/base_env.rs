@@ -1,6 +1,6 @@
 //! The environment that every task starts from.
 //!
-//! Nothing of the daemon's own environment gets through but `LANG` and `TZ`: no `NOTIFY_SOCKET` with which a
+//! Nothing of the daemon's own environment gets through but `HOME`, `LANG` and `TZ`: no `NOTIFY_SOCKET` with which a
 //! task could speak for the daemon, no `CREDENTIALS_DIRECTORY`, no proxy, no secret.
 
 use std::ffi::{OsStr, OsString};
@@ -13,7 +13,7 @@ use rustix::process::geteuid;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// `PATH`, `HOME`, `LANG`, `USER`, `LOGNAME`, `SHELL` as cron would set them for the user this program runs as,
-/// and `TZ` if it is set here.
+/// and `TZ` if it is set here. A `HOME` that is set here wins over the account's.
 pub fn base_env() -> Vec<(OsString, OsString)> {
     // A system without /etc/passwd, or with users from elsewhere: what the login or systemd said.
     let passwd = fs::read("/etc/passwd").unwrap_or_default();
@@ -36,8 +36,8 @@ fn compose(
     let user = of_account(0)
         .or_else(|| own("USER"))
         .unwrap_or_else(|| uid.to_string().into());
-    let home = of_account(5)
-        .or_else(|| own("HOME"))
+    let home = own("HOME")
+        .or_else(|| of_account(5))
         .unwrap_or_else(|| "/".into());
     let mut env: Vec<(OsString, OsString)> = vec![
         ("PATH".into(), PATH.into()),
@@ -79,7 +79,6 @@ mod tests {
         check(
             passwd,
             &[
-                ("HOME", "/root"),
                 ("TZ", "Asia/Seoul"),
                 ("LANG", "ko_KR.UTF-8"),
                 ("NOTIFY_SOCKET", "/run/systemd/notify"),

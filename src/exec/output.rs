@@ -92,6 +92,10 @@ impl Output {
     /// Takes what is there, within the bounds of one turn.
     pub(super) fn pump(&mut self) -> Pumped {
         let mut taken = 0;
+        #[expect(
+            clippy::large_stack_arrays,
+            reason = "one pipe's worth, shared by all tasks and never zeroed"
+        )]
         let mut buffer = [MaybeUninit::uninit(); READ_BYTES];
         while taken < TURN_BYTES_MAX {
             match rustix::io::read(self.pipe.get_ref(), &mut buffer) {

@@ -136,13 +136,12 @@ pub(super) fn all() -> io::Result<Vec<Stat>> {
     Ok(found)
 }
 
-/// Whether the environment that the process was started with has this entry (`NAME=value`).
-pub(super) fn has_in_environment(pid: Pid, entry: &str) -> bool {
-    fs::read(format!("/proc/{}/environ", pid.as_raw_pid())).is_ok_and(|environ| {
-        environ
-            .split(|byte| *byte == 0)
-            .any(|it| it == entry.as_bytes())
-    })
+/// Whether the environment that the process was started with has this entry (`NAME=value`). `None` if it has
+/// no environment at all: then it may be in the middle of `exec`, and have one in a moment.
+pub(super) fn has_in_environment(pid: Pid, entry: &str) -> Option<bool> {
+    let environ = fs::read(format!("/proc/{}/environ", pid.as_raw_pid())).unwrap_or_default();
+    let mut entries = environ.split(|byte| *byte == 0);
+    (!environ.is_empty()).then(|| entries.any(|it| it == entry.as_bytes()))
 }
 
 /// Whether the process holds an end of the pipe with this inode number.

@@ -22,6 +22,9 @@ const ROUNDS_MAX: usize = 16;
 const END_MAX: Duration = Duration::from_secs(2);
 /// How long to wait for one leftover before looking at all of them again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How often, and how far apart, an orphan is looked at that may be in the middle of `exec`.
+const LOOKS_MAX: u32 = 5;
+const LOOK_CLOSER: Duration = Duration::from_millis(10);
 
 /// The processes of one task.
 #[derive(Clone, Debug)]
@@ -34,6 +37,8 @@ pub(super) struct Tree {
     /// Everything that ever belonged: pid and start time.
     known: HashSet<(Pid, u64)>,
     killed: HashSet<(Pid, u64)>,
+    /// The last survey saw an orphan that could not be told to belong or not.
+    is_unsure: bool,
 }
 
 /// What was left behind, once the main process had ended.
@@ -53,6 +58,7 @@ impl Tree {
             pipe,
             known: HashSet::new(),
             killed: HashSet::new(),
+            is_unsure: false,
         }
     }
 
@@ -96,11 +102,17 @@ impl Tree {
         self.killed.clear();
         let mut deadline = Timer::after(END_MAX);
         let mut is_in_time = true;
+        let mut looks_left = LOOKS_MAX;
         loop {
             let alive = self.survey();
             // After the survey: whatever was dead then has become our child by now.
             for pid in proc::orphans() {
                 self.reap(pid, &mut leftovers.usage);
+            }
+            if alive.is_empty() && self.is_unsure && looks_left > 0 {
+                looks_left -= 1;
+                Timer::after(LOOK_CLOSER).await;
+                continue;
             }
             if alive.is_empty() || !is_in_time {
                 leftovers.killed = count(self.killed.len().saturating_sub(alive.len()));
@@ -132,6 +144,14 @@ impl Tree {
         }
     }
 
+    /// Whether an orphan carries the mark of this task, or holds its output.
+    fn has_trace(&mut self, orphan: Pid) -> bool {
+        let is_marked = proc::has_in_environment(orphan, &self.mark);
+        let has_trace = is_marked == Some(true) || proc::holds_pipe(orphan, self.pipe);
+        self.is_unsure |= is_marked.is_none() && !has_trace;
+        has_trace
+    }
+
     /// The living processes of the task. Those that belong are remembered, so that their children are
     /// recognised even when they themselves are gone.
     fn survey(&mut self) -> Vec<Stat> {
@@ -145,22 +165,22 @@ impl Tree {
             .map_or(u64::MAX, |main| main.start_time);
         let orphans: HashSet<Pid> = proc::orphans().into_iter().collect();
 
+        self.is_unsure = false;
+        let mut to_follow = Vec::new();
+        for process in processes.iter().filter(|process| process.pid != own) {
+            let is_tied = process.pid == self.main
+                || process.group == self.main.as_raw_pid()
+                || self.known.contains(&(process.pid, process.start_time));
+            if is_tied
+                || orphans.contains(&process.pid)
+                    && !process.is_dead
+                    && (self.has_trace(process.pid)
+                        || takes_strays && process.start_time >= main_start)
+            {
+                to_follow.push(*process);
+            }
+        }
         let mut belongs: HashSet<Pid> = HashSet::new();
-        let mut to_follow: Vec<Stat> = processes
-            .iter()
-            .filter(|process| process.pid != own)
-            .filter(|process| {
-                process.pid == self.main
-                    || process.group == self.main.as_raw_pid()
-                    || self.known.contains(&(process.pid, process.start_time))
-                    || orphans.contains(&process.pid)
-                        && !process.is_dead
-                        && (proc::has_in_environment(process.pid, &self.mark)
-                            || proc::holds_pipe(process.pid, self.pipe)
-                            || takes_strays && process.start_time >= main_start)
-            })
-            .copied()
-            .collect();
         let mut alive = Vec::new();
         while let Some(process) = to_follow.pop() {
             if !belongs.insert(process.pid) {

@@ -5,9 +5,8 @@
 use std::sync::Arc;
 
 use super::event::{Answer, Command, Refusal, Selection, Trigger};
-use super::record::{Fact, RunFacts, StopCause, StopReason};
+use super::record::{Fact, RunFact, RunFacts, RunNumber, StopCause, StopReason};
 use super::run::{Run, TaskState};
-use super::state::RunNumber;
 use super::{RUN_ID_BYTES_MAX, RUNS_QUEUED_MAX, Scheduler, Turn};
 use crate::dag::TaskIndex;
 
@@ -58,7 +57,8 @@ impl Scheduler {
             data_interval: None,
             params: trigger.params,
         };
-        self.record(turn, &dag_id, Fact::RunCreated(Arc::new(facts)));
+        let fact = RunFact::Created(Arc::new(facts));
+        self.record(turn, &dag_id, Fact::Run(self.state.next_run(), fact));
         self.waking.push_back(dag_id);
         Ok(Answer::Triggered(run_id))
     }
@@ -92,19 +92,11 @@ impl Scheduler {
         if tasks.is_empty() {
             return Ok(Answer::Cleared(tasks));
         }
-        let run_id = run.facts.run_id.clone();
         for index in &selected {
             self.withdraw(number, *index);
             self.stop_attempt(turn, number, *index, StopCause::Cleared);
         }
-        self.record(
-            turn,
-            &dag.dag_id,
-            Fact::RunCleared {
-                run_id,
-                tasks: tasks.clone(),
-            },
-        );
+        self.record_run(turn, number, RunFact::Cleared(tasks.clone()));
         for index in &selected {
             self.touched.push_back((number, *index));
             let downstream = &dag.task(*index).downstream;
@@ -170,10 +162,11 @@ fn select(run: &Run, selection: &Selection) -> Result<Vec<TaskIndex>, Refusal> {
     Ok(run.dag.indices().filter(is_wanted).collect())
 }
 
-/// Names a folder of logs, so: no separator, and no leading dot.
+/// Names a folder of logs, so: no separator, and no leading dot. May stand as an argument of a command, so: no
+/// leading dash.
 fn is_run_id(text: &str) -> bool {
     (1..=RUN_ID_BYTES_MAX).contains(&text.len())
-        && !text.starts_with('.')
+        && !text.starts_with(['.', '-'])
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"_.:+-~".contains(&b))

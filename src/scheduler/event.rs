@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::record::RunNumber;
 use super::record::{Attempt, Record, RunFacts, RunType};
-use super::state::RunNumber;
 use crate::dag::{Dag, TaskIndex, Value};
 use crate::timetable::Timestamp;
 
@@ -58,6 +58,11 @@ pub enum Event {
     DagLoaded(Arc<Dag>),
     /// The process of an attempt ended, or was never started.
     Exited(AttemptId, Attempt),
+    /// The process of an attempt is gone, or was never begun, and nobody can say how it ended: the
+    /// attempt is interrupted, and does not count.
+    Lost(AttemptId),
+    /// Whether records can be written; while they cannot, nothing is started.
+    Recording(bool),
     /// Somebody asks for something; the answer carries the number.
     Command(u64, Command),
     /// Start nothing more, and stop what runs.
@@ -198,7 +203,7 @@ impl fmt::Display for Refusal {
             Self::RunExists(id) => write!(f, "there is a run `{id}` already"),
             Self::BadRunId(id) => write!(
                 f,
-                "`{}` is not a run id: 1 to {} of A-Z a-z 0-9 _ . : + - ~, not beginning with a dot",
+                "`{}` is not a run id: 1 to {} of A-Z a-z 0-9 _ . : + - ~, not beginning with . or -",
                 id.escape_debug(),
                 super::RUN_ID_BYTES_MAX
             ),

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dag::{Dag, Operator, Task, TaskIndex};
+use crate::timetable::Timestamp;
 
 mod command;
 mod event;
@@ -36,10 +37,12 @@ pub use event::{
     Trigger,
 };
 pub use record::{
-    Attempt, Ended, Exit, Fact, Record, RunFacts, RunType, Settled, StopCause, StopReason,
+    Attempt, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, RunType, Settled,
+    StopCause, StopReason, TaskFact, TaskImage,
 };
+pub use rule::{Decision as RuleDecision, UpstreamCounts, decide};
 pub use run::{Run, RunState, TaskInstance, TaskState};
-pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, RunNumber, State};
+pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, State};
 
 use queue::{Queue, Waiting};
 use rule::Decision;
@@ -72,6 +75,7 @@ pub struct Scheduler {
     touched: VecDeque<(RunNumber, TaskIndex)>,
     ending: VecDeque<RunNumber>,
     waking: VecDeque<Arc<str>>,
+    is_recording: bool,
     is_shutting_down: bool,
 }
 
@@ -107,8 +111,63 @@ impl Scheduler {
             touched: VecDeque::new(),
             ending: VecDeque::new(),
             waking: VecDeque::new(),
+            is_recording: true,
             is_shutting_down: false,
         }
+    }
+
+    /// Goes on from a state that was read back. Attempts that were running are awaited: each has to be
+    /// told as [`Event::Exited`] or [`Event::Lost`]. Delays and timeouts go on from where they were by the
+    /// wall clock, and are never longer than the whole of them.
+    pub fn resume(limits: Limits, state: State, now: Now) -> Self {
+        let mut scheduler = Self::new(limits);
+        for (number, run) in state.runs().filter(|(_, run)| !run.state.is_finished()) {
+            let left = |whole: Duration, since: Option<Timestamp>| {
+                let gone = since.map_or(Duration::ZERO, |since| now.wall.since(since));
+                now.monotonic.after(whole.saturating_sub(gone))
+            };
+            if let Some(timeout) = run
+                .dag
+                .run_timeout
+                .filter(|_| run.state == RunState::Running)
+            {
+                scheduler
+                    .timers
+                    .set(Timer::Run(number), left(timeout, run.started_at));
+            }
+            for index in run.dag.indices() {
+                let (task, instance) = (run.dag.task(index), run.task(index));
+                match instance.state {
+                    TaskState::None => scheduler.touched.push_back((number, index)),
+                    TaskState::UpForRetry => {
+                        let delay = retry_delay(task, instance.try_number);
+                        let at = left(delay, instance.ended_at);
+                        scheduler.timers.set(Timer::Retry(number, index), at);
+                    }
+                    TaskState::Running => {
+                        let live = LiveAttempt {
+                            try_number: instance.try_number,
+                            stage: Stage::Running,
+                            stopped: run.stopped.map(|_| StopCause::RunStopped),
+                            started: now.monotonic,
+                        };
+                        scheduler.attempts.insert((number, index), live);
+                    }
+                    TaskState::Success
+                    | TaskState::Failed
+                    | TaskState::UpstreamFailed
+                    | TaskState::Skipped => {}
+                }
+            }
+            scheduler.ending.push_back(number);
+        }
+        let dag_ids: Vec<_> = state.dags().map(|known| known.dag.dag_id.clone()).collect();
+        scheduler.state = state;
+        for dag_id in dag_ids {
+            scheduler.open_or_shut(&dag_id);
+            scheduler.waking.push_back(dag_id);
+        }
+        scheduler
     }
 
     /// What is.
@@ -117,8 +176,12 @@ impl Scheduler {
     }
 
     /// Attempts whose process has not been seen to end.
-    pub fn live_attempts(&self) -> usize {
-        self.attempts.len()
+    pub fn live_attempts(&self) -> impl ExactSizeIterator<Item = AttemptId> {
+        self.attempts.iter().map(|((run, task), live)| AttemptId {
+            run: *run,
+            task: *task,
+            try_number: live.try_number,
+        })
     }
 
     /// When to call [`Scheduler::step`] with [`Event::Tick`] if nothing else happens before.
@@ -141,6 +204,8 @@ impl Scheduler {
             Event::Tick => {}
             Event::DagLoaded(dag) => self.load(dag),
             Event::Exited(id, attempt) => self.exited(&mut turn, id, attempt),
+            Event::Lost(id) => self.lost(&mut turn, id),
+            Event::Recording(is_recording) => self.is_recording = is_recording,
             Event::Command(number, command) => {
                 let answer = self.command(&mut turn, command);
                 turn.actions.push(Action::Reply(number, answer));
@@ -211,10 +276,8 @@ impl Scheduler {
                 turn.now.monotonic.after(delay),
             );
         }
-        let (dag_id, run_id) = (run.dag.dag_id.clone(), run.facts.run_id.clone());
-        let fact = Fact::TaskEnded {
-            run_id,
-            task_id: task.task_id.clone(),
+        let dag_id = run.dag.dag_id.clone();
+        let fact = TaskFact::Ended {
             try_number: id.try_number,
             state,
             attempt: Attempt {
@@ -222,9 +285,19 @@ impl Scheduler {
                 ..attempt
             },
         };
-        self.record(turn, &dag_id, fact);
+        self.record_task(turn, id.run, id.task, fact);
         self.touch_around(id.run, id.task);
         self.open_or_shut(&dag_id);
+    }
+
+    fn lost(&mut self, turn: &mut Turn, id: AttemptId) {
+        let key = (id.run, id.task);
+        let Some(live) = self.attempts.get_mut(&key) else {
+            return;
+        };
+        live.stopped.get_or_insert(StopCause::Shutdown);
+        let duration = turn.now.monotonic.since(live.started);
+        self.exited(turn, id, Attempt::unseen(Exit::Unknown, duration));
     }
 
     fn due(&mut self, turn: &mut Turn, timer: Timer) {
@@ -249,15 +322,8 @@ impl Scheduler {
                             .set(timer, turn.now.monotonic.after(KILL_PATIENCE));
                     }
                     Stage::Killing => {
-                        let attempt = Attempt {
-                            exit: Exit::Unknown,
-                            stopped: live.stopped,
-                            duration: turn.now.monotonic.since(live.started),
-                            cpu: Duration::ZERO,
-                            memory_peak_bytes: 0,
-                            output_bytes: 0,
-                            output_dropped_bytes: 0,
-                        };
+                        let duration = turn.now.monotonic.since(live.started);
+                        let attempt = Attempt::unseen(Exit::Unknown, duration);
                         self.exited(turn, id, attempt);
                     }
                 }
@@ -294,12 +360,11 @@ impl Scheduler {
         if run.state.is_finished() || run.stopped.is_some() {
             return;
         }
-        let (dag, run_id) = (run.dag.clone(), run.facts.run_id.clone());
-        for index in dag.indices() {
+        for index in run.dag.indices() {
             self.withdraw(number, index);
             self.stop_attempt(turn, number, index, StopCause::RunStopped);
         }
-        self.record(turn, &dag.dag_id, Fact::RunStopped { run_id, reason });
+        self.record_run(turn, number, RunFact::Stopped(reason));
         self.ending.push_back(number);
     }
 
@@ -377,18 +442,8 @@ impl Scheduler {
             Decision::Skip => Settled::Skipped,
             Decision::UpstreamFailed => Settled::UpstreamFailed,
         };
-        let (dag_id, run_id) = (run.dag.dag_id.clone(), run.facts.run_id.clone());
-        let task_id = task.task_id.clone();
         self.withdraw(number, index);
-        self.record(
-            turn,
-            &dag_id,
-            Fact::TaskSettled {
-                run_id,
-                task_id,
-                state: settled,
-            },
-        );
+        self.record_task(turn, number, index, TaskFact::Settled(settled));
         self.touch_around(number, index);
     }
 
@@ -399,10 +454,10 @@ impl Scheduler {
         if run.state.is_finished() || !run.is_over() {
             return;
         }
-        let (dag_id, run_id) = (run.dag.dag_id.clone(), run.facts.run_id.clone());
+        let dag_id = run.dag.dag_id.clone();
         let success = run.stopped.is_none() && run.failed_leaves == 0;
         self.timers.cancel(Timer::Run(number));
-        self.record(turn, &dag_id, Fact::RunEnded { run_id, success });
+        self.record_run(turn, number, RunFact::Ended { success });
         self.waking.push_back(dag_id);
     }
 
@@ -412,14 +467,15 @@ impl Scheduler {
             let Some(number) = known.queued.first().copied() else {
                 return;
             };
-            if known.is_paused || !has_room || self.is_shutting_down {
+            let may_start = self.is_recording && !self.is_shutting_down;
+            if known.is_paused || !has_room || !may_start {
                 return;
             }
             let Some(run) = self.state.run(number) else {
                 return;
             };
-            let (dag, run_id) = (run.dag.clone(), run.facts.run_id.clone());
-            self.record(turn, dag_id, Fact::RunStarted { run_id });
+            let dag = run.dag.clone();
+            self.record_run(turn, number, RunFact::Started);
             if let Some(timeout) = dag.run_timeout {
                 self.timers
                     .set(Timer::Run(number), turn.now.monotonic.after(timeout));
@@ -432,7 +488,8 @@ impl Scheduler {
 
     /// Starts the task instance that is next, if there is one and a slot for it.
     fn start_next_task(&mut self, turn: &mut Turn) -> bool {
-        if self.is_shutting_down || self.attempts.len() >= self.limits.parallelism as usize {
+        let may_start = self.is_recording && !self.is_shutting_down;
+        if !may_start || self.attempts.len() >= self.limits.parallelism as usize {
             return false;
         }
         let Some((dag_id, next)) = self.queue.first() else {
@@ -447,16 +504,7 @@ impl Scheduler {
         let (dag, facts) = (run.dag.clone(), run.facts.clone());
         let task = dag.task(index);
         let try_number = run.task(index).try_number + 1;
-        let (run_id, task_id) = (facts.run_id.clone(), task.task_id.clone());
-        self.record(
-            turn,
-            &dag_id,
-            Fact::TaskStarted {
-                run_id,
-                task_id,
-                try_number,
-            },
-        );
+        self.record_task(turn, number, index, TaskFact::Started { try_number });
         if let Some(timeout) = task.timeout {
             self.timers.set(
                 Timer::Attempt(number, index),
@@ -495,6 +543,28 @@ impl Scheduler {
             .max_active_tasks
             .is_some_and(|max| known.running_tasks >= max);
         self.queue.shut(dag_id, known.is_paused || is_full);
+    }
+
+    fn record_task(
+        &mut self,
+        turn: &mut Turn,
+        number: RunNumber,
+        index: TaskIndex,
+        fact: TaskFact,
+    ) {
+        let Some(run) = self.state.run(number) else {
+            return;
+        };
+        let task_id = run.dag.task(index).task_id.clone();
+        self.record_run(turn, number, RunFact::Task(task_id, fact));
+    }
+
+    fn record_run(&mut self, turn: &mut Turn, number: RunNumber, fact: RunFact) {
+        let Some(run) = self.state.run(number) else {
+            return;
+        };
+        let dag_id = run.dag.dag_id.clone();
+        self.record(turn, &dag_id, Fact::Run(number, fact));
     }
 
     /// Applies a fact and has it written down.

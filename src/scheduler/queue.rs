@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::state::RunNumber;
+use super::record::RunNumber;
 use crate::dag::TaskIndex;
 use crate::timetable::Timestamp;
 

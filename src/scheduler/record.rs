@@ -1,13 +1,14 @@
 //! What happened: the facts that change state, one record each.
 //!
 //! A record says everything that [`super::State::apply`] needs; replaying a journal's records in
-//! order rebuilds the state that wrote them. Ids are spelt out, so that a record means the same
-//! to another process, to another version of a DAG, and to `grep`.
+//! order rebuilds the state that wrote them. Ids are spelt out, so that a record means the same to
+//! another process and to another version of a DAG.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::run::{RunState, TaskState};
 use crate::dag::Value;
 use crate::timetable::Timestamp;
 
@@ -22,54 +23,54 @@ pub struct Record {
     pub fact: Fact,
 }
 
-/// What happened to a DAG, one of its runs, or one of their task instances.
+/// What happened to a DAG.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// The DAG was paused, or unpaused.
+    /// It was paused, or unpaused.
     Paused(bool),
-    /// A run was created; it is `queued`.
-    RunCreated(Arc<RunFacts>),
-    /// The run became `running`.
-    RunStarted {
-        /// The run.
-        run_id: Arc<str>,
+    /// Something happened to one of its runs.
+    Run(RunNumber, RunFact),
+    /// What is known of it, from a snapshot.
+    Restored {
+        /// It was paused.
+        is_paused: bool,
+        /// How many runs had been created, of all DAGs.
+        runs_created: u64,
     },
-    /// The run was told to stop: what had not started is `skipped`, what runs is being stopped.
-    RunStopped {
-        /// The run.
-        run_id: Arc<str>,
-        /// Why.
-        reason: StopReason,
-    },
-    /// The run ended.
-    RunEnded {
-        /// The run.
-        run_id: Arc<str>,
-        /// Success or failure.
+}
+
+/// What happened to a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunFact {
+    /// It was created; it is `queued`.
+    Created(Arc<RunFacts>),
+    /// All that is known of it, from a snapshot, or from history because somebody wants to clear it.
+    Restored(Box<RunImage>),
+    /// It became `running`.
+    Started,
+    /// It was told to stop: what had not started is `skipped`, what runs is being stopped.
+    Stopped(StopReason),
+    /// It ended.
+    Ended {
+        /// `success`, else `failed`.
         success: bool,
     },
-    /// These task instances begin anew, and the run with them.
-    RunCleared {
-        /// The run.
-        run_id: Arc<str>,
-        /// Their ids, in the DAG's order.
-        tasks: Vec<Arc<str>>,
-    },
+    /// These task instances, in the DAG's order, begin anew, and the run with them.
+    Cleared(Vec<Arc<str>>),
+    /// Something happened to the task instance of this id.
+    Task(Arc<str>, TaskFact),
+}
+
+/// What happened to a task instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskFact {
     /// An attempt began: the task instance is `running`.
-    TaskStarted {
-        /// The run.
-        run_id: Arc<str>,
-        /// The task.
-        task_id: Arc<str>,
+    Started {
         /// From 1.
         try_number: u32,
     },
     /// An attempt ended.
-    TaskEnded {
-        /// The run.
-        run_id: Arc<str>,
-        /// The task.
-        task_id: Arc<str>,
+    Ended {
         /// The attempt.
         try_number: u32,
         /// What the task instance is now.
@@ -77,16 +78,13 @@ pub enum Fact {
         /// How the attempt ended.
         attempt: Attempt,
     },
-    /// The task instance ended without an attempt.
-    TaskSettled {
-        /// The run.
-        run_id: Arc<str>,
-        /// The task.
-        task_id: Arc<str>,
-        /// How.
-        state: Settled,
-    },
+    /// It ended without an attempt.
+    Settled(Settled),
 }
+
+/// Names a run for as long as there is a journal: the n-th run that was ever created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunNumber(pub u64);
 
 /// What a run is, from its creation on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +99,42 @@ pub struct RunFacts {
     pub data_interval: Option<(Timestamp, Timestamp)>,
     /// Given with the trigger; over the DAG's own.
     pub params: BTreeMap<String, Value>,
+}
+
+/// A run and its task instances at some moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunImage {
+    /// What it was created as.
+    pub facts: Arc<RunFacts>,
+    /// Where it stands.
+    pub state: RunState,
+    /// When it was created or cleared.
+    pub queued_at: Timestamp,
+    /// When it became `running`.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// It was told to stop.
+    pub stopped: Option<StopReason>,
+    /// The task instances that are not as they were created, in the DAG's order.
+    pub tasks: Vec<TaskImage>,
+}
+
+/// A task instance at some moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskImage {
+    /// Its task.
+    pub task_id: Arc<str>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// The latest attempt; 0 before the first.
+    pub try_number: u32,
+    /// A failed attempt is repeated while `try_number` is at most this.
+    pub max_tries: u32,
+    /// When the latest attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
 }
 
 /// Who asked for a run.
@@ -177,6 +211,21 @@ pub struct Attempt {
     pub output_bytes: u64,
     /// Bytes of output that were not kept.
     pub output_dropped_bytes: u64,
+}
+
+impl Attempt {
+    /// One whose process nobody could ask what it took.
+    pub fn unseen(exit: Exit, duration: Duration) -> Self {
+        Self {
+            exit,
+            stopped: None,
+            duration,
+            cpu: Duration::ZERO,
+            memory_peak_bytes: 0,
+            output_bytes: 0,
+            output_dropped_bytes: 0,
+        }
+    }
 }
 
 /// How a process ended.

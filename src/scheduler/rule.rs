@@ -63,7 +63,8 @@ pub fn decide(rule: TriggerRule, ended: UpstreamCounts, upstreams: u32) -> Decis
         TriggerRule::AllSkipped if success + failed > 0 => Skip,
         TriggerRule::OneSuccess if success > 0 => Run,
         TriggerRule::OneFailed if failed > 0 => Run,
-        TriggerRule::OneDone if success + failed > 0 => Run,
+        // Of upstreams that were not run, neither kind counts.
+        TriggerRule::OneDone if success + ended.failed > 0 => Run,
         _ if !all_done => Wait,
         TriggerRule::OneSuccess if failed > 0 => UpstreamFailed,
         TriggerRule::OneSuccess | TriggerRule::OneFailed | TriggerRule::OneDone => Skip,

@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use super::record::{Ended, Fact, Record, RunFacts, Settled, StopReason};
+use super::record::{Ended, RunFact, RunFacts, RunImage, Settled, StopReason, TaskFact, TaskImage};
 use super::rule::{Decision, UpstreamCounts, decide};
 use super::state::ApplyError;
 use crate::dag::{Dag, TaskIndex};
@@ -95,6 +95,28 @@ impl TaskState {
     }
 }
 
+impl From<Ended> for TaskState {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Success => Self::Success,
+            Ended::Failed => Self::Failed,
+            Ended::Skipped => Self::Skipped,
+            Ended::UpForRetry(_) => Self::UpForRetry,
+            Ended::Interrupted => Self::None,
+        }
+    }
+}
+
+impl From<Settled> for TaskState {
+    fn from(settled: Settled) -> Self {
+        match settled {
+            Settled::Success => Self::Success,
+            Settled::Skipped => Self::Skipped,
+            Settled::UpstreamFailed => Self::UpstreamFailed,
+        }
+    }
+}
+
 /// One task of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskInstance {
@@ -169,6 +191,15 @@ impl Run {
         &self.tasks
     }
 
+    /// How many task instances are running. O(tasks).
+    pub(super) fn running(&self) -> u32 {
+        let running = self
+            .tasks
+            .iter()
+            .filter(|task| task.state == TaskState::Running);
+        u32::try_from(running.count()).unwrap_or(u32::MAX)
+    }
+
     /// Whether every task instance has ended.
     pub(super) fn is_over(&self) -> bool {
         self.unfinished == 0
@@ -209,44 +240,76 @@ impl Run {
         }
     }
 
-    /// Changes the run as `record` says, or changes nothing. Returns by how much the number of
-    /// running task instances changed.
-    pub(super) fn apply(&mut self, record: &Record) -> Result<i32, ApplyError> {
-        match &record.fact {
-            Fact::TaskStarted {
-                task_id,
-                try_number,
-                ..
-            } => {
-                self.start_task(record, task_id, *try_number)?;
-                return Ok(1);
+    /// The run that `image` shows. A task that the DAG no longer has is left out; one that it did not
+    /// have then has not begun.
+    pub(super) fn restore(dag: Arc<Dag>, image: &RunImage) -> Self {
+        let mut run = Self::new(dag, image.facts.clone(), image.queued_at);
+        for task in &image.tasks {
+            let Some(index) = run.dag.find(&task.task_id) else {
+                continue;
+            };
+            let instance = &mut run.tasks[index.get()];
+            instance.try_number = task.try_number;
+            instance.max_tries = task.max_tries;
+            instance.started_at = task.started_at;
+            instance.ended_at = task.ended_at;
+            run.set(index, task.state);
+        }
+        run.state = image.state;
+        run.started_at = image.started_at;
+        run.ended_at = image.ended_at;
+        run.stopped = image.stopped;
+        run
+    }
+
+    /// All that has to be known to restore the run.
+    pub fn image(&self) -> RunImage {
+        let images = self.dag.tasks().iter().zip(&self.tasks);
+        let images = images.filter(|(task, instance)| {
+            let as_created = (TaskState::None, 0, task.retries);
+            (instance.state, instance.try_number, instance.max_tries) != as_created
+        });
+        let image = |(task, instance): (&crate::dag::Task, &TaskInstance)| TaskImage {
+            task_id: task.task_id.clone(),
+            state: instance.state,
+            try_number: instance.try_number,
+            max_tries: instance.max_tries,
+            started_at: instance.started_at,
+            ended_at: instance.ended_at,
+        };
+        RunImage {
+            facts: self.facts.clone(),
+            state: self.state,
+            queued_at: self.queued_at,
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            stopped: self.stopped,
+            tasks: images.map(image).collect(),
+        }
+    }
+
+    /// Changes the run as `fact` says, or changes nothing. Returns by how much the number of running
+    /// task instances changed.
+    pub(super) fn apply(&mut self, at: Timestamp, fact: &RunFact) -> Result<i32, ApplyError> {
+        match fact {
+            RunFact::Task(task_id, fact) => {
+                let index = self.find(task_id)?;
+                return self.apply_task(at, index, fact);
             }
-            Fact::TaskEnded {
-                task_id,
-                try_number,
-                state,
-                ..
-            } => {
-                self.end_task(record, task_id, *try_number, *state)?;
-                return Ok(-1);
-            }
-            Fact::TaskSettled { task_id, state, .. } => {
-                self.settle_task(record, task_id, *state)?;
-            }
-            Fact::RunStarted { .. } => {
+            RunFact::Started => {
                 if self.state != RunState::Queued || self.stopped.is_some() {
                     return Err(self.refuse("starts, but is not queued"));
                 }
                 self.state = RunState::Running;
-                self.started_at = Some(record.at);
+                self.started_at = Some(at);
             }
-            Fact::RunStopped { reason, .. } => {
+            RunFact::Stopped(reason) => {
                 if self.state.is_finished() {
                     return Err(self.refuse("is stopped, but is over"));
                 }
-                self.stop(record.at, *reason);
+                self.stop(at, *reason);
             }
-            Fact::RunEnded { success, .. } => {
+            RunFact::Ended { success } => {
                 if self.state.is_finished() || !self.is_over() {
                     return Err(self.refuse("ends, but is over or has tasks to go"));
                 }
@@ -255,10 +318,10 @@ impl Run {
                 } else {
                     RunState::Failed
                 };
-                self.ended_at = Some(record.at);
+                self.ended_at = Some(at);
                 self.stopped = None;
             }
-            Fact::RunCleared { tasks, .. } => {
+            RunFact::Cleared(tasks) => {
                 if self.stopped.is_some() {
                     return Err(self.refuse("is cleared while it is being stopped"));
                 }
@@ -268,82 +331,58 @@ impl Run {
                 }
                 if self.state.is_finished() {
                     self.state = RunState::Queued;
-                    self.queued_at = record.at;
+                    self.queued_at = at;
                     self.started_at = None;
                     self.ended_at = None;
                 }
             }
-            Fact::Paused(_) | Fact::RunCreated(_) => {}
+            RunFact::Created(_) | RunFact::Restored(_) => {
+                return Err(self.refuse("is created, but exists"));
+            }
         }
         Ok(0)
     }
 
-    fn start_task(
+    fn apply_task(
         &mut self,
-        record: &Record,
-        task_id: &str,
-        number: u32,
-    ) -> Result<(), ApplyError> {
-        let index = self.find(task_id)?;
+        at: Timestamp,
+        index: TaskIndex,
+        fact: &TaskFact,
+    ) -> Result<i32, ApplyError> {
+        let run_is_running = self.state == RunState::Running;
         let task = &mut self.tasks[index.get()];
         let may_start = matches!(task.state, TaskState::None | TaskState::UpForRetry);
-        if self.state != RunState::Running || !may_start || number != task.try_number + 1 {
-            return Err(self.refuse_task(index, "starts an attempt"));
-        }
-        task.try_number = number;
-        task.started_at = Some(record.at);
-        task.ended_at = None;
-        self.set(index, TaskState::Running);
-        Ok(())
-    }
-
-    fn end_task(
-        &mut self,
-        record: &Record,
-        task_id: &str,
-        try_number: u32,
-        ended: Ended,
-    ) -> Result<(), ApplyError> {
-        let index = self.find(task_id)?;
-        let task = &mut self.tasks[index.get()];
-        if task.state != TaskState::Running || try_number != task.try_number {
-            return Err(self.refuse_task(index, "ends an attempt"));
-        }
-        task.ended_at = Some(record.at);
-        let state = match ended {
-            Ended::Success => TaskState::Success,
-            Ended::Failed => TaskState::Failed,
-            Ended::Skipped => TaskState::Skipped,
-            Ended::UpForRetry(_) => TaskState::UpForRetry,
-            Ended::Interrupted => {
-                task.max_tries += 1;
-                TaskState::None
+        let (state, running) = match fact {
+            TaskFact::Started { try_number } => {
+                if !run_is_running || !may_start || *try_number != task.try_number + 1 {
+                    return Err(self.refuse_task(index, "starts an attempt"));
+                }
+                task.try_number = *try_number;
+                task.started_at = Some(at);
+                task.ended_at = None;
+                (TaskState::Running, 1)
+            }
+            TaskFact::Ended {
+                try_number, state, ..
+            } => {
+                if task.state != TaskState::Running || *try_number != task.try_number {
+                    return Err(self.refuse_task(index, "ends an attempt"));
+                }
+                task.ended_at = Some(at);
+                task.max_tries += u32::from(*state == Ended::Interrupted);
+                (TaskState::from(*state), -1)
+            }
+            TaskFact::Settled(settled) => {
+                if !may_start {
+                    return Err(self.refuse_task(index, "is settled"));
+                }
+                task.started_at = Some(at);
+                task.ended_at = Some(at);
+                (TaskState::from(*settled), 0)
             }
         };
         self.set(index, state);
-        Ok(())
-    }
-
-    fn settle_task(
-        &mut self,
-        record: &Record,
-        task_id: &str,
-        settled: Settled,
-    ) -> Result<(), ApplyError> {
-        let index = self.find(task_id)?;
-        let task = &mut self.tasks[index.get()];
-        if !matches!(task.state, TaskState::None | TaskState::UpForRetry) {
-            return Err(self.refuse_task(index, "is settled"));
-        }
-        task.started_at = Some(record.at);
-        task.ended_at = Some(record.at);
-        let state = match settled {
-            Settled::Success => TaskState::Success,
-            Settled::Skipped => TaskState::Skipped,
-            Settled::UpstreamFailed => TaskState::UpstreamFailed,
-        };
-        self.set(index, state);
-        Ok(())
+        Ok(running)
     }
 
     fn stop(&mut self, at: Timestamp, reason: StopReason) {

@@ -11,18 +11,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-use super::record::{Fact, Record};
-use super::run::Run;
+use super::record::{Fact, Record, RunFact, RunNumber};
+use super::run::{Run, RunState};
 use crate::dag::Dag;
+use crate::timetable::Timestamp;
 
 /// Finished runs of one DAG that are kept in memory.
 pub const RUNS_KEPT_MAX: usize = 8;
 /// Task instances of finished runs of one DAG that are kept in memory, if that is fewer runs.
 const TASKS_KEPT_MAX: usize = 1_000;
-
-/// Names a run within one process; later runs have larger numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RunNumber(u64);
 
 /// One DAG and what is known of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +39,34 @@ pub struct DagState {
     /// The finished runs, in the order they finished.
     finished: VecDeque<RunNumber>,
     finished_tasks: usize,
+}
+
+impl DagState {
+    /// Keeps count of a run, of so many tasks, that has changed.
+    fn apply(&mut self, number: RunNumber, tasks: usize, fact: &RunFact) {
+        match fact {
+            RunFact::Started => {
+                self.queued.remove(&number);
+                self.active_runs += 1;
+            }
+            RunFact::Ended { .. } => {
+                self.active_runs -= u32::from(!self.queued.remove(&number));
+                self.finished.push_back(number);
+                self.finished_tasks += tasks;
+            }
+            RunFact::Cleared(_) => {
+                if let Some(place) = self.finished.iter().position(|n| *n == number) {
+                    self.finished.remove(place);
+                    self.finished_tasks -= tasks;
+                    self.queued.insert(number);
+                }
+            }
+            RunFact::Created(_)
+            | RunFact::Restored(_)
+            | RunFact::Stopped(_)
+            | RunFact::Task(..) => {}
+        }
+    }
 }
 
 /// The record does not follow from the ones before it.
@@ -110,6 +135,11 @@ impl State {
         self.runs.iter().map(|(number, run)| (*number, run))
     }
 
+    /// The number of the next run that is created.
+    pub fn next_run(&self) -> RunNumber {
+        RunNumber(self.runs_created + 1)
+    }
+
     /// Changes the state as `record` says, or changes nothing and says why the record cannot be true.
     /// O(log n) in DAGs and runs; O(downstream) for a task, O(tasks of the run) for a run.
     pub fn apply(&mut self, record: &Record) -> Result<(), ApplyError> {
@@ -117,66 +147,104 @@ impl State {
         let Some(dag) = self.dags.get_mut(dag_id) else {
             return Err(ApplyError(format!("there is no DAG `{dag_id}`")));
         };
-        let run_id = match &record.fact {
-            Fact::Paused(is_paused) => {
+        match &record.fact {
+            Fact::Paused(is_paused) => dag.is_paused = *is_paused,
+            Fact::Restored {
+                is_paused,
+                runs_created,
+            } => {
                 dag.is_paused = *is_paused;
-                return Ok(());
+                self.runs_created = self.runs_created.max(*runs_created);
             }
-            Fact::RunCreated(facts) => {
-                if dag.runs.contains_key(&facts.run_id) {
+            Fact::Run(number, RunFact::Created(facts)) => {
+                let run = Run::new(dag.dag.clone(), facts.clone(), record.at);
+                if number.0 <= self.runs_created {
                     return Err(ApplyError(format!(
-                        "run `{dag_id}/{}` exists",
-                        facts.run_id
+                        "run {} of `{dag_id}` is not new",
+                        number.0
                     )));
                 }
-                self.runs_created += 1;
-                let number = RunNumber(self.runs_created);
-                dag.runs.insert(facts.run_id.clone(), number);
-                dag.queued.insert(number);
-                self.runs
-                    .insert(number, Run::new(dag.dag.clone(), facts.clone(), record.at));
-                return Ok(());
+                self.insert_run(*number, run)?;
             }
-            Fact::RunStarted { run_id }
-            | Fact::RunStopped { run_id, .. }
-            | Fact::RunEnded { run_id, .. }
-            | Fact::RunCleared { run_id, .. }
-            | Fact::TaskStarted { run_id, .. }
-            | Fact::TaskEnded { run_id, .. }
-            | Fact::TaskSettled { run_id, .. } => run_id,
-        };
-        let number = dag.runs.get(run_id).copied();
-        let Some((number, run)) = number.and_then(|n| Some((n, self.runs.get_mut(&n)?))) else {
-            return Err(ApplyError(format!("there is no run `{dag_id}/{run_id}`")));
-        };
-        let running = run.apply(record)?;
-        dag.running_tasks = dag.running_tasks.wrapping_add_signed(running);
-        match &record.fact {
-            Fact::RunStarted { .. } => {
-                dag.queued.remove(&number);
-                dag.active_runs += 1;
+            Fact::Run(number, RunFact::Restored(image)) => {
+                let run = Run::restore(dag.dag.clone(), image);
+                self.insert_run(*number, run)?;
             }
-            Fact::RunEnded { .. } => {
-                dag.active_runs -= u32::from(!dag.queued.remove(&number));
-                dag.finished.push_back(number);
-                dag.finished_tasks += run.tasks.len();
+            Fact::Run(number, fact) => {
+                let Some(run) = self
+                    .runs
+                    .get_mut(number)
+                    .filter(|run| run.dag.dag_id == *dag_id)
+                else {
+                    return Err(ApplyError(format!("`{dag_id}` has no run {}", number.0)));
+                };
+                let running = run.apply(record.at, fact)?;
+                dag.running_tasks = dag.running_tasks.wrapping_add_signed(running);
+                let tasks = run.tasks().len();
+                dag.apply(*number, tasks, fact);
                 self.forget_old_runs(dag_id);
             }
-            Fact::RunCleared { .. } => {
-                if let Some(place) = dag.finished.iter().position(|n| *n == number) {
-                    dag.finished.remove(place);
-                    dag.finished_tasks -= run.tasks.len();
-                    dag.queued.insert(number);
-                }
-            }
-            Fact::Paused(_)
-            | Fact::RunCreated(_)
-            | Fact::RunStopped { .. }
-            | Fact::TaskStarted { .. }
-            | Fact::TaskEnded { .. }
-            | Fact::TaskSettled { .. } => {}
         }
         Ok(())
+    }
+
+    fn insert_run(&mut self, number: RunNumber, run: Run) -> Result<(), ApplyError> {
+        let (dag_id, run_id) = (&run.dag.dag_id, &run.facts.run_id);
+        let Some(dag) = self
+            .dags
+            .get_mut(dag_id)
+            .filter(|_| !self.runs.contains_key(&number))
+        else {
+            return Err(ApplyError(format!("there is a run {} already", number.0)));
+        };
+        if dag.runs.contains_key(run_id) {
+            return Err(ApplyError(format!(
+                "there is a run `{dag_id}/{run_id}` already"
+            )));
+        }
+        dag.runs.insert(run_id.clone(), number);
+        dag.running_tasks += run.running();
+        match run.state {
+            RunState::Queued => {
+                dag.queued.insert(number);
+            }
+            RunState::Running => dag.active_runs += 1,
+            RunState::Success | RunState::Failed => {
+                dag.finished.push_back(number);
+                dag.finished_tasks += run.tasks().len();
+            }
+        }
+        self.runs_created = self.runs_created.max(number.0);
+        let dag_id = dag_id.clone();
+        self.runs.insert(number, run);
+        self.forget_old_runs(&dag_id);
+        Ok(())
+    }
+
+    /// Records that make an equal state of one that knows the DAGs and nothing else. Runs that are over
+    /// come in the order they ended.
+    pub fn snapshot(&self, at: Timestamp) -> impl Iterator<Item = Record> {
+        let runs_created = self.runs_created;
+        self.dags.values().flat_map(move |dag| {
+            let record = move |fact| Record {
+                at,
+                dag_id: dag.dag.dag_id.clone(),
+                fact,
+            };
+            let is_paused = dag.is_paused;
+            let restored = record(Fact::Restored {
+                is_paused,
+                runs_created,
+            });
+            let is_live = |number: &&RunNumber| !dag.finished.contains(*number);
+            let numbers = dag.finished.iter().chain(dag.runs.values().filter(is_live));
+            let runs = numbers.filter_map(move |number| {
+                let image = self.runs.get(number)?.image();
+                let fact = RunFact::Restored(Box::new(image));
+                Some(record(Fact::Run(*number, fact)))
+            });
+            std::iter::once(restored).chain(runs)
+        })
     }
 
     /// Keeps the latest finished run of a DAG always, and more while they are few and small.
@@ -190,7 +258,7 @@ impl State {
             let Some(run) = dag.finished.pop_front().and_then(|n| self.runs.remove(&n)) else {
                 return;
             };
-            dag.finished_tasks -= run.tasks.len();
+            dag.finished_tasks -= run.tasks().len();
             dag.runs.remove(&run.facts.run_id);
         }
     }

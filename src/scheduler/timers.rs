@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::Monotonic;
-use super::state::RunNumber;
+use super::record::RunNumber;
 use crate::dag::TaskIndex;
 
 /// What a deadline is for. Each name has at most one deadline.

@@ -1,6 +1,10 @@
 //! When a DAG is due: moments, schedules, zones.
 //!
 //! This room knows nobody and reads no clock: every function takes the moments it needs.
+//!
+//! A crontab line passes through three hands: `crontab` reads it as Debian's cron does, `wall` finds the wall-clock times
+//! that it names, and `fires` maps them to moments with the rules of the [`Zone`]. Whoever wants to know when a DAG is due
+//! asks a [`Timetable`].
 
 mod civil;
 mod crontab;

@@ -63,6 +63,7 @@ mod tests {
             ("Seoul", Some("Asia/Seoul")),
             ("berlin", Some("Europe/Berlin")),
             ("Utc", Some("UTC")),
+            ("UCT", Some("UTC")),
             ("Mars/Olympus", None),
             ("", None),
         ] {

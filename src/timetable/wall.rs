@@ -3,7 +3,7 @@
 //! The `cron` crate finds the matches, on wall-clock time dressed as UTC: with any other zone it loses fires in a gap and
 //! repeats them out of order in a fold. Its dialect differs from Debian's (Sunday is 1, both day fields must match), so it
 //! is only ever given explicit lists, made from our own reading of the line. It knows the years 1970 to 2100 only, so it
-//! looks into stand-in years with the same calendar as those that are meant; every year from 0 to 9999 is alike to us.
+//! looks into stand-in years with the same calendar as those that are meant; every year is alike to us.
 
 use std::str::FromStr;
 
@@ -16,10 +16,13 @@ use super::schedule::ScheduleError;
 /// A legal line names a date at least this often: 29 February on one weekday, across a year 2100 or the like.
 const YEARS_BETWEEN_DATES_MAX: i64 = 40;
 
+/// The years that the clocks of some zone show at some [`super::Timestamp`].
+const YEARS: std::ops::RangeInclusive<i64> = -1..=10_000;
+
 /// 28 years in a row without a century hold every calendar once; with 40 more on either side, the crate knows them.
 const STAND_IN_YEARS: std::ops::Range<i64> = 2014..2042;
 
-/// One crontab line. There is always a next match, until the calendar ends with the year 9999.
+/// One crontab line. There is always a next match, until the years of [`super::Timestamp`] end.
 #[derive(Clone, Debug)]
 pub(super) struct CronLine {
     text: Box<str>,
@@ -56,7 +59,7 @@ impl CronLine {
     /// The first match strictly after `wall`. Both are seconds since 1970-01-01T00:00:00 on the wall clock.
     pub(super) fn next_after(&self, wall: i64) -> Option<i64> {
         let mut first = year_of(wall + 1);
-        let end = (first + YEARS_BETWEEN_DATES_MAX).min(9999);
+        let end = (first + YEARS_BETWEEN_DATES_MAX).min(*YEARS.end());
         while first <= end {
             let last = (first..end)
                 .find(|&year| !same_pattern(year, year + 1))
@@ -78,7 +81,7 @@ impl CronLine {
     /// The last match strictly before `wall`.
     pub(super) fn last_before(&self, wall: i64) -> Option<i64> {
         let mut last = year_of(wall - 1);
-        let end = (last - YEARS_BETWEEN_DATES_MAX).max(0);
+        let end = (last - YEARS_BETWEEN_DATES_MAX).max(*YEARS.start());
         while last >= end {
             let first = (end..last)
                 .rev()
@@ -151,7 +154,7 @@ fn same_pattern(year: i64, next: i64) -> bool {
 fn stand_in(year: i64) -> i64 {
     let first_weekday = |year| weekday(days_from_civil(year, 1, 1));
     STAND_IN_YEARS
-        .filter(|&candidate| candidate % 4 == year % 4 || lacks_leap_day(year))
+        .filter(|&candidate| candidate % 4 == year.rem_euclid(4) || lacks_leap_day(year))
         .filter(|&candidate| is_leap(candidate) == is_leap(year))
         .find(|&candidate| first_weekday(candidate) == first_weekday(year))
         .expect("28 years in a row without a century hold every calendar")

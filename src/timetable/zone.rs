@@ -251,3 +251,46 @@ impl fmt::Display for Local<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The promise of the module header, on every half hour around changes of several kinds.
+    #[test]
+    fn first_showing_and_latest_shown_are_a_pair() {
+        for posix in [
+            "CET-1CEST,M3.5.0,M10.5.0/3",
+            "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0",
+            "WAY12FAR-12,J100/0,J200/0",
+            // Two changes within three hours, an hour back each time the other way round.
+            "AAA0BBB-3,J100/0,J100/5",
+            "AAA-3BBB0,J100/4,J100/2",
+        ] {
+            let zone = Zone::from_posix(posix).expect(posix);
+            for day in [
+                "2027-03-28",
+                "2027-10-31",
+                "2027-04-04",
+                "2027-04-10",
+                "2027-07-19",
+            ] {
+                let noon = Timestamp::parse(&format!("{day}T12:00:00Z"))
+                    .expect(day)
+                    .secs();
+                let around = |hours: i64| (noon - hours * 3600..noon + hours * 3600).step_by(1800);
+                for moment in around(30) {
+                    let shown = moment + zone.span_at(moment).offset();
+                    assert!(zone.latest_shown(moment) >= shown);
+                    for wall in around(18) {
+                        assert_eq!(
+                            zone.first_showing(wall) <= moment,
+                            wall <= zone.latest_shown(moment),
+                            "{posix}: {wall} and {moment}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -13,7 +13,7 @@ use mini_dag::exec::{Ending, Launch, LaunchError, Stdin, base_env, prepare, spaw
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Runs to the end, or fails the test.
-pub fn in_time<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn in_time<T>(work: impl Future<Output = T>) -> T {
     smol::block_on(smol::future::or(work, async {
         smol::Timer::after(DEADLINE).await;
         panic!("not done after {DEADLINE:?}");
@@ -21,10 +21,10 @@ pub fn in_time<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// A directory that goes with its test.
-pub struct Directory(pub PathBuf);
+pub(crate) struct Directory(pub(crate) PathBuf);
 
 impl Directory {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("mini-dag-exec-{}-{count}", std::process::id());
@@ -33,7 +33,7 @@ impl Directory {
         Self(path)
     }
 
-    pub fn file(&self, name: &str, content: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.0.join(name);
         fs::write(&path, content).unwrap();
         path
@@ -46,19 +46,19 @@ impl Drop for Directory {
     }
 }
 
-pub struct Attempt {
-    pub launch: Launch,
-    pub directory: Directory,
+pub(crate) struct Attempt {
+    pub(crate) launch: Launch,
+    pub(crate) directory: Directory,
 }
 
-pub struct Ended {
-    pub ending: Ending,
-    pub log: String,
-    pub took: Duration,
-    pub directory: Directory,
+pub(crate) struct Ended {
+    pub(crate) ending: Ending,
+    pub(crate) log: String,
+    pub(crate) took: Duration,
+    pub(crate) directory: Directory,
 }
 
-pub fn argv(argv: &[&str]) -> Attempt {
+pub(crate) fn argv(argv: &[&str]) -> Attempt {
     static PREPARED: Once = Once::new();
     PREPARED.call_once(|| prepare().unwrap());
     let directory = Directory::new();
@@ -75,12 +75,12 @@ pub fn argv(argv: &[&str]) -> Attempt {
     }
 }
 
-pub fn sh(script: &str) -> Attempt {
+pub(crate) fn sh(script: &str) -> Attempt {
     argv(&["/bin/sh", "-c", script])
 }
 
 impl Attempt {
-    pub fn run(self) -> Ended {
+    pub(crate) fn run(self) -> Ended {
         let start = Instant::now();
         let ending = in_time(spawn(&self.launch).unwrap().wait(|_| ()));
         Ended {
@@ -91,7 +91,7 @@ impl Attempt {
         }
     }
 
-    pub fn error(&self) -> LaunchError {
+    pub(crate) fn error(&self) -> LaunchError {
         match spawn(&self.launch) {
             Ok(running) => panic!("it started: {:?}", in_time(running.wait(|_| ()))),
             Err(error) => error,
@@ -99,7 +99,7 @@ impl Attempt {
     }
 }
 
-pub fn read(log: &Path) -> String {
+pub(crate) fn read(log: &Path) -> String {
     match fs::read(log) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -108,19 +108,19 @@ pub fn read(log: &Path) -> String {
 }
 
 /// Whether there is such a process, alive or waiting to be reaped.
-pub fn exists(pid: &str) -> bool {
+pub(crate) fn exists(pid: &str) -> bool {
     Path::new("/proc").join(pid).exists()
 }
 
 /// Waits until the condition holds.
-pub async fn until(mut condition: impl FnMut() -> bool) {
+pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
     while !condition() {
         smol::Timer::after(Duration::from_millis(2)).await;
     }
 }
 
 /// What a child that needs less is reported to have had.
-pub fn memory_peak_of_this_program() -> u64 {
+pub(crate) fn memory_peak_of_this_program() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib: u64 = line

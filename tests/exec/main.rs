@@ -10,5 +10,7 @@ mod attempt;
 mod http;
 mod launch;
 mod output;
+#[cfg(feature = "tls")]
+mod tls;
 mod tree;
 mod worker;

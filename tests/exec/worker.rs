@@ -16,7 +16,7 @@ use crate::attempt::{Attempt, Ended, argv};
 const PREAMBLE: &str = "\nrunning 1 test\n";
 
 /// An attempt whose process is this program, in [`as_a_worker`].
-pub fn worker(work: &Work) -> Attempt {
+pub(crate) fn worker(work: &Work) -> Attempt {
     let mut attempt = argv(&[
         "/proc/self/exe",
         "worker::as_a_worker",
@@ -32,7 +32,7 @@ pub fn worker(work: &Work) -> Attempt {
 }
 
 /// What a worker printed.
-pub fn printed(ended: &Ended) -> &str {
+pub(crate) fn printed(ended: &Ended) -> &str {
     let log = ended.log.strip_prefix(PREAMBLE).unwrap_or(&ended.log);
     log.strip_prefix("test worker::as_a_worker ... ")
         .unwrap_or(log)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mini_dag::dag::{Dag, TaskIndex, TriggerRule};
-use mini_dag::scheduler::{AttemptId, Ended, Fact, Record, Settled};
+use mini_dag::scheduler::{AttemptId, Ended, Fact, Record, RunFact, RunNumber, Settled, TaskFact};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -33,6 +33,7 @@ struct Task {
 
 struct Run {
     dag: Arc<Dag>,
+    run_id: String,
     state: &'static str,
     is_stopped: bool,
     tasks: Vec<Task>,
@@ -41,7 +42,7 @@ struct Run {
 #[derive(Default)]
 pub struct Model {
     dags: BTreeMap<String, Arc<Dag>>,
-    runs: BTreeMap<(String, String), Run>,
+    runs: BTreeMap<RunNumber, Run>,
     processes: BTreeSet<AttemptId>,
     pub tasks_run: u64,
 }
@@ -54,41 +55,40 @@ impl Model {
     /// I3, I7 and I8, one record at a time.
     pub fn record(&mut self, record: &Record) {
         let dag_id = record.dag_id.to_string();
-        let find = |runs: &mut BTreeMap<_, Run>, run_id: &str| {
-            let key = (dag_id.clone(), run_id.to_owned());
-            runs.remove(&key)
-                .unwrap_or_else(|| panic!("no run {key:?}"))
+        let Fact::Run(number, fact) = &record.fact else {
+            return;
         };
-        let (run_id, run) = match &record.fact {
-            Fact::Paused(_) => return,
-            Fact::RunCreated(facts) => {
-                let dag = self.dags[&dag_id].clone();
-                let tasks = dag.tasks().iter();
-                let tasks = tasks
-                    .map(|_| Task {
-                        state: State::None,
-                        try_number: 0,
-                        attempts: 0,
-                    })
-                    .collect();
-                (
-                    &facts.run_id,
-                    Run {
-                        dag,
-                        state: "queued",
-                        is_stopped: false,
-                        tasks,
-                    },
-                )
-            }
-            Fact::RunStarted { run_id } => {
-                let mut run = find(&mut self.runs, run_id);
+        if let RunFact::Created(facts) = fact {
+            let dag = self.dags[&dag_id].clone();
+            let task = |_| Task {
+                state: State::None,
+                try_number: 0,
+                attempts: 0,
+            };
+            let tasks = dag.tasks().iter().map(task).collect();
+            let run_id = facts.run_id.to_string();
+            let run = Run {
+                dag,
+                run_id,
+                state: "queued",
+                is_stopped: false,
+                tasks,
+            };
+            assert!(
+                self.runs.insert(*number, run).is_none(),
+                "{number:?} is created twice"
+            );
+            return;
+        }
+        let run = self.runs.get_mut(number).expect("the run was created");
+        assert_eq!(*run.dag.dag_id, *dag_id);
+        match fact {
+            RunFact::Created(_) | RunFact::Restored(_) => {}
+            RunFact::Started => {
                 assert_eq!(run.state, "queued");
                 run.state = "running";
-                (run_id, run)
             }
-            Fact::RunStopped { run_id, .. } => {
-                let mut run = find(&mut self.runs, run_id);
+            RunFact::Stopped(_) => {
                 assert!(!run.is_stopped && matches!(run.state, "queued" | "running"));
                 run.is_stopped = true;
                 for task in &mut run.tasks {
@@ -96,15 +96,13 @@ impl Model {
                         task.state = State::Skipped;
                     }
                 }
-                (run_id, run)
             }
-            Fact::RunEnded { run_id, success } => {
-                let mut run = find(&mut self.runs, run_id);
+            RunFact::Ended { success } => {
                 assert!(matches!(run.state, "queued" | "running"));
                 let states: Vec<_> = run.tasks.iter().map(|task| task.state).collect();
                 assert!(
                     states.iter().all(|state| state.is_final()),
-                    "a run ends early: {states:?}"
+                    "ends early: {states:?}"
                 );
                 let is_leaf = |index: &usize| run.dag.tasks()[*index].downstream.is_empty();
                 let mut leaves = (0..states.len()).filter(is_leaf);
@@ -113,14 +111,11 @@ impl Model {
                 assert_eq!(*success, !has_failed && !run.is_stopped, "{states:?}");
                 run.state = if *success { "success" } else { "failed" };
                 run.is_stopped = false;
-                (run_id, run)
             }
-            Fact::RunCleared { run_id, tasks } => {
-                let mut run = find(&mut self.runs, run_id);
+            RunFact::Cleared(tasks) => {
                 assert!(!run.is_stopped);
                 for task_id in tasks {
-                    let index = run.dag.find(task_id).unwrap();
-                    let task = &mut run.tasks[index.get()];
+                    let task = &mut run.tasks[run.dag.find(task_id).unwrap().get()];
                     // An attempt that runs is stopped and does not count.
                     task.attempts = u32::from(task.state == State::Running);
                     if task.state != State::Running {
@@ -130,99 +125,12 @@ impl Model {
                 if run.state != "running" {
                     run.state = "queued";
                 }
-                (run_id, run)
             }
-            Fact::TaskStarted {
-                run_id,
-                task_id,
-                try_number,
-            } => {
-                let mut run = find(&mut self.runs, run_id);
+            RunFact::Task(task_id, fact) => {
                 let index = run.dag.find(task_id).unwrap();
-                assert_eq!(run.state, "running");
-                assert!(!run.is_stopped, "a task of a stopped run starts");
-                assert_eq!(
-                    verdict(&run, index),
-                    "RUN",
-                    "I3: `{task_id}` starts too early"
-                );
-                let retries = run.dag.task(index).retries;
-                let task = &mut run.tasks[index.get()];
-                assert!(
-                    matches!(task.state, State::None | State::Retry),
-                    "I8: {:?}",
-                    task.state
-                );
-                assert_eq!(
-                    *try_number,
-                    task.try_number + 1,
-                    "I7: tries count one by one"
-                );
-                task.try_number += 1;
-                task.attempts += 1;
-                assert!(
-                    task.attempts <= retries + 1,
-                    "I7: `{task_id}` has too many tries"
-                );
-                task.state = State::Running;
-                self.tasks_run += 1;
-                (run_id, run)
+                self.tasks_run += run.task(index, fact);
             }
-            Fact::TaskEnded {
-                run_id,
-                task_id,
-                try_number,
-                state,
-                ..
-            } => {
-                let mut run = find(&mut self.runs, run_id);
-                let index = run.dag.find(task_id).unwrap();
-                let task = &mut run.tasks[index.get()];
-                assert_eq!(
-                    (task.state, task.try_number),
-                    (State::Running, *try_number),
-                    "I8"
-                );
-                task.state = match state {
-                    Ended::Success => State::Success,
-                    Ended::Failed => State::Failed,
-                    Ended::Skipped => State::Skipped,
-                    Ended::UpForRetry(_) => State::Retry,
-                    Ended::Interrupted => {
-                        task.attempts -= 1;
-                        State::None
-                    }
-                };
-                (run_id, run)
-            }
-            Fact::TaskSettled {
-                run_id,
-                task_id,
-                state,
-            } => {
-                let mut run = find(&mut self.runs, run_id);
-                let index = run.dag.find(task_id).unwrap();
-                let (told, state) = match state {
-                    Settled::Success => ("RUN", State::Success),
-                    Settled::Skipped => ("skipped", State::Skipped),
-                    Settled::UpstreamFailed => ("upstream_failed", State::UpstreamFailed),
-                };
-                assert_eq!(
-                    verdict(&run, index),
-                    told,
-                    "I3: `{task_id}` is settled wrongly"
-                );
-                let task = &mut run.tasks[index.get()];
-                assert!(
-                    matches!(task.state, State::None | State::Retry),
-                    "I8: {:?}",
-                    task.state
-                );
-                task.state = state;
-                (run_id, run)
-            }
-        };
-        self.runs.insert((dag_id, run_id.to_string()), run);
+        }
     }
 
     /// I7: one process for a task of a run.
@@ -243,7 +151,7 @@ impl Model {
     pub fn check_bounds(&self, parallelism: u32) {
         let mut running = 0;
         let mut by_dag: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
-        for ((dag_id, _), run) in &self.runs {
+        for run in self.runs.values() {
             let tasks = run
                 .tasks
                 .iter()
@@ -251,7 +159,7 @@ impl Model {
                 .count();
             let tasks = u32::try_from(tasks).unwrap();
             running += tasks;
-            let bounds = by_dag.entry(dag_id).or_default();
+            let bounds = by_dag.entry(&run.dag.dag_id).or_default();
             bounds.0 += u32::from(run.state == "running");
             bounds.1 += tasks;
         }
@@ -282,11 +190,75 @@ impl Model {
     }
 
     pub fn run_ids(&self) -> Vec<(String, String)> {
-        self.runs.keys().cloned().collect()
+        let name = |run: &Run| (run.dag.dag_id.to_string(), run.run_id.clone());
+        self.runs.values().map(name).collect()
     }
 }
 
-/// FEATURES of Airflow's trigger rules, read as sentences over the list of upstream states.
+impl Run {
+    /// Returns how many attempts began.
+    fn task(&mut self, index: TaskIndex, fact: &TaskFact) -> u64 {
+        let (told, definition) = (verdict(self, index), self.dag.task(index));
+        let task_id = &definition.task_id;
+        let task = &mut self.tasks[index.get()];
+        let has_not_begun = matches!(task.state, State::None | State::Retry);
+        match fact {
+            TaskFact::Started { try_number } => {
+                assert!(
+                    self.state == "running" && !self.is_stopped,
+                    "a task of no running run"
+                );
+                assert_eq!(told, "RUN", "I3: `{task_id}` starts too early");
+                assert!(has_not_begun, "I8: `{task_id}` is {:?}", task.state);
+                assert_eq!(
+                    *try_number,
+                    task.try_number + 1,
+                    "I7: tries count one by one"
+                );
+                task.try_number += 1;
+                task.attempts += 1;
+                assert!(
+                    task.attempts <= definition.retries + 1,
+                    "I7: too many tries"
+                );
+                task.state = State::Running;
+                return 1;
+            }
+            TaskFact::Ended {
+                try_number, state, ..
+            } => {
+                assert_eq!(
+                    (task.state, task.try_number),
+                    (State::Running, *try_number),
+                    "I8"
+                );
+                task.state = match state {
+                    Ended::Success => State::Success,
+                    Ended::Failed => State::Failed,
+                    Ended::Skipped => State::Skipped,
+                    Ended::UpForRetry(_) => State::Retry,
+                    Ended::Interrupted => {
+                        task.attempts -= 1;
+                        State::None
+                    }
+                };
+            }
+            TaskFact::Settled(state) => {
+                let (expected, state) = match state {
+                    Settled::Success => ("RUN", State::Success),
+                    Settled::Skipped => ("skipped", State::Skipped),
+                    Settled::UpstreamFailed => ("upstream_failed", State::UpstreamFailed),
+                };
+                assert_eq!(told, expected, "I3: `{task_id}` is settled wrongly");
+                assert!(has_not_begun, "I8: `{task_id}` is {:?}", task.state);
+                task.state = state;
+            }
+        }
+        0
+    }
+}
+
+/// Airflow's trigger rules, read as sentences over the list of upstream states.
 fn verdict(run: &Run, index: TaskIndex) -> &'static str {
     let task = run.dag.task(index);
     let states: Vec<State> = task
@@ -359,7 +331,7 @@ fn verdict(run: &Run, index: TaskIndex) -> &'static str {
             }
         }
         TriggerRule::OneDone => {
-            if any(&bad) || any(&[State::Success]) {
+            if any(&[State::Success, State::Failed]) {
                 "RUN"
             } else if all_done {
                 "skipped"

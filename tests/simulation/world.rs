@@ -137,7 +137,7 @@ impl World {
             }
         }
         self.model.check_all_runs_ended();
-        assert_eq!(self.scheduler.live_attempts(), 0);
+        assert_eq!(self.scheduler.live_attempts().len(), 0);
         assert_eq!(
             self.answered.len() as u64,
             self.commands,
@@ -339,6 +339,14 @@ impl World {
             state == *self.scheduler.state(),
             "I6: the replayed state differs"
         );
+        let mut restored = State::default();
+        for dag in &self.dags {
+            restored.insert_dag(dag.clone());
+        }
+        for record in state.snapshot(Timestamp::default()) {
+            restored.apply(&record).unwrap();
+        }
+        assert!(restored == state, "I6: the restored state differs");
     }
 
     /// The story as a text: what is compared when a seed is run twice, and shown when it fails.
@@ -351,15 +359,7 @@ impl World {
 }
 
 fn attempt(exit: Exit) -> Attempt {
-    Attempt {
-        exit,
-        stopped: None,
-        duration: Duration::ZERO,
-        cpu: Duration::ZERO,
-        memory_peak_bytes: 0,
-        output_bytes: 0,
-        output_dropped_bytes: 0,
-    }
+    Attempt::unseen(exit, Duration::ZERO)
 }
 
 fn random_dag(rng: &mut Rng, number: u64) -> Dag {

@@ -113,6 +113,8 @@ fn agent(request: &HttpRequest) -> Result<Agent, String> {
     Ok(config.build().new_agent())
 }
 
+/// How std begins the text of a name lookup's error, which has no kind of its own.
+const LOOKUP_FAILED: &str = "failed to lookup address information: ";
 const WITHOUT_TLS: &str = "this mini-dag was built without TLS and cannot speak https";
 
 #[cfg(feature = "tls")]
@@ -192,10 +194,16 @@ fn copy(
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "both enums are open, and their own words do for the rest"
+)]
 fn explain(error: Error, request: &HttpRequest) -> String {
     match error {
         Error::Timeout(_) => format!("no complete answer within {:?}", request.timeout),
         Error::HostNotFound => "the host name does not resolve".to_owned(),
+        Error::Http(error) => format!("not a valid request: {error}"),
+        Error::BadUri(reason) => format!("not a valid address: {reason}"),
         Error::TooManyRedirects => format!("more than {REDIRECTS_MAX} redirects"),
         Error::RedirectFailed => "redirected in a way that would send the body again".to_owned(),
         Error::TlsRequired => WITHOUT_TLS.to_owned(),
@@ -206,7 +214,10 @@ fn explain(error: Error, request: &HttpRequest) -> String {
             }
             io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
             io::ErrorKind::TimedOut => format!("no complete answer within {:?}", request.timeout),
-            _ => error.to_string(),
+            _ => match error.to_string().strip_prefix(LOOKUP_FAILED) {
+                Some(reason) => format!("the host name does not resolve: {reason}"),
+                None => error.to_string(),
+            },
         },
         other => other.to_string(),
     }

@@ -1,0 +1,149 @@
+//! One task, out of JSON, with what it inherits.
+
+use std::collections::BTreeMap;
+
+use super::super::diagnostic::Diagnostic;
+use super::super::draft::{Action, DraftHttp, DraftTask, DraftValue, Text, plain_task};
+use super::super::json::{Item, Kind};
+use super::super::{Task, TriggerRule, shape};
+use super::Reader;
+use super::item::{
+    boolean_of, draft_value, duration_of, member, number_of, pairs_of, string_of, text_of,
+    texts_of, timeout_of,
+};
+
+/// What a task may inherit.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) task: Task,
+    pub(super) env: Vec<(Text, Text)>,
+    pub(super) cwd: Option<Text>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            task: plain_task(),
+            env: Vec::new(),
+            cwd: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Takes over the keys that a task may inherit.
+    pub(super) fn read(&mut self, item: Item<'_>) {
+        for (key, value) in item.members() {
+            match &*key.text() {
+                "trigger_rule" => {
+                    self.task.trigger_rule = TriggerRule::parse(&value.text()).unwrap_or_default();
+                }
+                "retries" => self.task.retries = number_of(value).unwrap_or_default(),
+                "retry_delay" => self.task.retry_delay = duration_of(value).unwrap_or_default(),
+                "retry_exponential_backoff" => {
+                    self.task.retry_exponential_backoff = boolean_of(value).unwrap_or_default();
+                }
+                "max_retry_delay" => {
+                    self.task.max_retry_delay = duration_of(value).unwrap_or_default();
+                }
+                "timeout" => {
+                    self.task.timeout = timeout_of(value);
+                }
+                "env" => self.env = pairs_of(value),
+                "cwd" => self.cwd = text_of(value),
+                "priority" => self.task.priority = number_of(value).unwrap_or_default(),
+                "skip_on_exit_code" => self.task.skip_on_exit_code = number_of(value),
+                "limits" => {
+                    let output = member(value, "output").and_then(shape::size_bytes);
+                    self.task.output_bytes_max = output.unwrap_or(self.task.output_bytes_max);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Reader<'_, '_> {
+    pub(super) fn task(&mut self, item: Item<'_>, defaults: &Settings) -> DraftTask {
+        let mut settings = defaults.clone();
+        settings.read(item);
+        let mut task_id = Text::from("");
+        let mut action = None;
+        let mut args = BTreeMap::new();
+        let mut doc = String::new();
+        let mut args_span = None;
+        for (key, value) in item.members() {
+            let found = match &*key.text() {
+                "task_id" => {
+                    task_id = text_of(value).unwrap_or(task_id);
+                    None
+                }
+                "doc" => {
+                    doc = string_of(value).unwrap_or_default();
+                    None
+                }
+                "args" => {
+                    args_span = Some(key.span());
+                    if let DraftValue::Object(members) = draft_value(value) {
+                        args = members;
+                    }
+                    None
+                }
+                "bash" => text_of(value).map(Action::Bash),
+                "argv" if value.kind() == Kind::Array => Some(Action::Argv(texts_of(value))),
+                "http" => http(value).map(|http| Action::Http(Box::new(http))),
+                "call" => text_of(value).map(|function| Action::Call {
+                    function,
+                    args: DraftValue::Object(BTreeMap::new()),
+                }),
+                "empty" if boolean_of(value) == Some(true) => Some(Action::Empty),
+                _ => None,
+            };
+            action = action.or(found);
+        }
+        match &mut action {
+            Some(Action::Call { args: own, .. }) => *own = DraftValue::Object(args),
+            Some(Action::Bash(_) | Action::Argv(_) | Action::Http(_) | Action::Empty) | None => {
+                if args_span.is_some() && member(item, "call").is_none() {
+                    self.report.error(args_span, "there is no `call`", || {
+                        Diagnostic::new("`args` are for a `call`")
+                            .help("hand values over in `env`".to_owned())
+                    });
+                }
+            }
+        }
+        let mut task = settings.task;
+        task.doc = doc;
+        DraftTask {
+            task,
+            task_id,
+            action: action.unwrap_or(Action::Empty),
+            env: settings.env,
+            cwd: settings.cwd,
+        }
+    }
+}
+
+fn http(value: Item<'_>) -> Option<DraftHttp> {
+    let url = member(value, "url").and_then(text_of)?;
+    let mut draft = DraftHttp::new(url);
+    for (key, value) in value.members() {
+        match &*key.text() {
+            "method" => draft.http.method = string_of(value).unwrap_or_default(),
+            "headers" => draft.headers = pairs_of(value),
+            "body" => draft.body = text_of(value),
+            "json" => draft.json = Some(draft_value(value)),
+            "save_to" => draft.save_to = text_of(value),
+            "expect_status" => {
+                let list = value
+                    .elements()
+                    .chain((value.kind() == Kind::Number).then_some(value));
+                draft.http.expect_status = list.filter_map(number_of).collect();
+            }
+            "timeout" => draft.http.timeout = timeout_of(value).unwrap_or_default(),
+            "max_bytes" => draft.http.bytes_max = shape::size_bytes(value).unwrap_or_default(),
+            _ => {}
+        }
+    }
+    Some(draft)
+}

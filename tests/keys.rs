@@ -1,0 +1,186 @@
+//! The table of keys is what the loader does: a key that it calls supported is accepted with any value of its shape,
+//! and one that it does not is refused, never ignored.
+
+use std::collections::BTreeSet;
+
+use mini_dag::dag::keys::{ACTIONS, DAG_KEYS, Key, Shape, TASK_KEYS};
+use mini_dag::dag::{Functions, Known, Outcome, load};
+use mini_dag::json;
+use mini_dag::timetable::Zone;
+
+/// The messages of the errors of a file; none if it loads.
+fn errors(text: &str) -> Vec<String> {
+    let functions = Functions::new().with("f", |_| Ok(Outcome::Done));
+    let known = Known {
+        functions: &functions,
+        zone: &|name| (name == "UTC").then(Zone::utc),
+        zone_names: &Vec::new,
+    };
+    let result = load("keys.json", text, &known);
+    result.map_or_else(
+        |errors| errors.into_iter().map(|error| error.message).collect(),
+        |_| Vec::new(),
+    )
+}
+
+/// Values of a shape, as JSON: one for each alternative.
+fn samples(shape: &Shape) -> Vec<String> {
+    let one = |text: &str| vec![text.to_owned()];
+    match shape {
+        Shape::Null => one("null"),
+        Shape::Boolean => vec!["true".to_owned(), "false".to_owned()],
+        Shape::Text => one("\"f\""),
+        Shape::Template => one("\"http://{{ ds }}\""),
+        Shape::Script => one("\"echo {{ ds }}\""),
+        Shape::Id => one("\"b\""),
+        Shape::Zone => one("\"UTC\""),
+        Shape::Moment => vec![
+            "\"2026-05-01\"".to_owned(),
+            "\"2026-05-01T06:00:00Z\"".to_owned(),
+        ],
+        Shape::Duration | Shape::Timeout => vec!["\"1h30m\"".to_owned(), "2.5".to_owned()],
+        Shape::Size => vec!["\"64KiB\"".to_owned(), "100".to_owned()],
+        Shape::Schedule => vec!["\"0 6 * * *\"".to_owned()],
+        Shape::Order => vec!["\"a >> b\"".to_owned(), "\"b << a\"".to_owned()],
+        Shape::Word(words) => words.iter().map(|word| format!("\"{word}\"")).collect(),
+        Shape::Integer(least, most) => vec![least.to_string(), most.to_string()],
+        Shape::Any | Shape::AnyTemplate => one("[1, {\"x\": \"{{ ds }}\"}, null]"),
+        Shape::List(inner) => samples(inner)
+            .iter()
+            .map(|sample| format!("[{sample}]"))
+            .collect(),
+        Shape::Map(inner) => samples(inner)
+            .iter()
+            .map(|sample| format!("{{\"K\": {sample}}}"))
+            .collect(),
+        // One key at a time, beside those that must be there.
+        Shape::Object(keys) => {
+            let required = keys.iter().filter(|key| key.required);
+            let required: Vec<&Key> = required.collect();
+            let with = |key: &Key, value: &str| {
+                let others = required.iter().filter(|other| other.name != key.name);
+                let others: Vec<String> = others
+                    .map(|other| format!(", \"{}\": {}", other.name, samples(&other.shape)[0]))
+                    .collect();
+                format!("{{\"{}\": {value}{}}}", key.name, others.concat())
+            };
+            let supported = keys.iter().filter(|key| key.supported);
+            supported
+                .flat_map(|key| {
+                    samples(&key.shape)
+                        .into_iter()
+                        .map(move |value| (key, value))
+                })
+                .map(|(key, value)| with(key, &value))
+                .collect()
+        }
+        Shape::Either(shapes) => shapes.iter().flat_map(samples).collect(),
+    }
+}
+
+fn check(key: &Key, value: &str, text: &str) {
+    // These say something about another key of the same object, which is not there.
+    let incomplete = ["\"seconds\"", "\"timezone\""]
+        .iter()
+        .any(|word| value.contains(word));
+    if key.name == "schedule" && incomplete {
+        return;
+    }
+    let expect = if key.supported {
+        Vec::new()
+    } else {
+        vec![format!("`{}` is not supported yet", key.name)]
+    };
+    assert_eq!(errors(text), expect, "{text}");
+}
+
+#[test]
+fn every_key_of_a_dag_is_accepted_or_refused_as_the_table_says() {
+    let tasks = "{\"task_id\": \"a\", \"empty\": true}, {\"task_id\": \"b\", \"empty\": true}";
+    for key in DAG_KEYS {
+        if ["tasks", "defaults"].contains(&key.name) {
+            continue;
+        }
+        for value in samples(&key.shape) {
+            let text = format!("{{\"{}\": {value}, \"tasks\": [{tasks}]}}", key.name);
+            check(key, &value, &text);
+        }
+    }
+}
+
+#[test]
+fn every_key_of_a_task_is_accepted_or_refused_as_the_table_says() {
+    for key in TASK_KEYS {
+        for value in samples(&key.shape) {
+            let other = if ACTIONS.contains(&key.name) && value != "false" {
+                ""
+            } else if key.name == "args" {
+                ", \"call\": \"f\""
+            } else {
+                ", \"bash\": \"true\""
+            };
+            let id = if key.name == "task_id" {
+                ""
+            } else {
+                ", \"task_id\": \"a\""
+            };
+            let last = if key.name == "task_id" { "c" } else { "b" };
+            let text = format!(
+                "{{\"tasks\": [{{\"{}\": {value}{other}{id}}}, {{\"task_id\": \"{last}\", \"empty\": true}}]}}",
+                key.name
+            );
+            check(key, &value, &text);
+            let text = format!(
+                "{{\"defaults\": {{\"{}\": {value}}}, \"tasks\": [{{\"task_id\": \"a\", \"bash\": \"true\"}}]}}",
+                key.name
+            );
+            if key.inherited {
+                check(key, &value, &text);
+            } else {
+                assert_eq!(
+                    errors(&text),
+                    [format!("`{}` cannot stand in `defaults`", key.name)],
+                    "{text}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_default_that_is_written_out_is_accepted() {
+    for key in DAG_KEYS.iter().filter(|key| key.supported && !key.required) {
+        if json::parse(key.default).is_ok() {
+            let text = format!(
+                "{{\"{}\": {}, \"tasks\": [{{\"task_id\": \"a\", \"bash\": \"true\"}}]}}",
+                key.name, key.default
+            );
+            assert_eq!(errors(&text), [""; 0], "{text}");
+        }
+    }
+    for key in TASK_KEYS
+        .iter()
+        .filter(|key| key.supported && key.name != "args")
+    {
+        if json::parse(key.default).is_ok() {
+            let text = format!(
+                "{{\"tasks\": [{{\"task_id\": \"a\", \"bash\": \"true\", \"{}\": {}}}]}}",
+                key.name, key.default
+            );
+            assert_eq!(errors(&text), [""; 0], "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_sample_of_everything_has_every_supported_key() {
+    let text = include_str!("golden/everything.json");
+    for key in DAG_KEYS.iter().chain(TASK_KEYS).filter(|key| key.supported) {
+        let name = format!("\"{}\":", key.name);
+        assert!(text.contains(&name), "{name}");
+    }
+    let names: BTreeSet<&str> = DAG_KEYS.iter().map(|key| key.name).collect();
+    assert_eq!(names.len(), DAG_KEYS.len());
+    let names: BTreeSet<&str> = TASK_KEYS.iter().map(|key| key.name).collect();
+    assert_eq!(names.len(), TASK_KEYS.len());
+}

@@ -1,0 +1,134 @@
+//! What README says is so: the session, the table of keys, and the program in Rust.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mini_dag::dag::keys::{DAG_KEYS, HTTP_KEYS, Key, TASK_KEYS};
+
+const BEGIN: &str = "<!-- keys: made by `UPDATE=1 cargo test --test readme` -->\n";
+const END: &str = "<!-- end of keys -->\n";
+
+fn readme() -> (PathBuf, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let text = fs::read_to_string(&path).unwrap();
+    (path, text)
+}
+
+/// The fenced block that follows `heading`.
+fn block<'t>(text: &'t str, heading: &str) -> &'t str {
+    let after = &text[text.find(heading).expect(heading) + heading.len()..];
+    let body = &after[after.find("```").unwrap() + 3..];
+    let body = &body[body.find('\n').unwrap() + 1..];
+    &body[..body.find("```").unwrap()]
+}
+
+/// Times and durations differ from run to run.
+fn without_times(text: &str) -> String {
+    let digits = |word: &str| {
+        word.chars()
+            .all(|c| c.is_ascii_digit() || ".:sm".contains(c))
+    };
+    let is_time = |word: &str| word.len() > 3 && digits(word) && word.contains(['.', ':']);
+    let mut result = String::new();
+    for line in text.lines() {
+        let words = line.split(' ').map(|word| {
+            let (word, colon) = word
+                .strip_suffix(':')
+                .map_or((word, ""), |word| (word, ":"));
+            let is_time = is_time(word) && (word.ends_with('s') || word.matches(':').count() == 2);
+            if is_time {
+                format!("TIME{colon}")
+            } else {
+                format!("{word}{colon}")
+            }
+        });
+        writeln!(result, "{}", words.collect::<Vec<_>>().join(" ")).unwrap();
+    }
+    result
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test starts the program as its users do"
+)]
+fn the_session_is_what_the_program_prints() {
+    let (_, readme) = readme();
+    let folder = std::env::temp_dir().join(format!("mini-dag-readme-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(
+        folder.join("weather.json"),
+        block(&readme, "`weather.json`:"),
+    )
+    .unwrap();
+    let session = &readme[readme.find("$ mini-dag run weather.json").unwrap()..];
+    let (command, expected) = session[..session.find("```").unwrap()]
+        .split_once('\n')
+        .unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_mini-dag"))
+        .args(command.split(' ').skip(2))
+        .current_dir(&folder)
+        .env("HOME", &folder)
+        .env("TZ", "UTC")
+        .env_remove("XDG_STATE_HOME")
+        .env_remove("MINI_DAG_STATE")
+        .env_remove("STATE_DIRECTORY")
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    let told = told.replace(folder.to_str().unwrap(), "~");
+    assert_eq!(without_times(&told), without_times(expected));
+    assert!(output.status.success());
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+fn table(title: &str, keys: &[Key]) -> String {
+    let mut text =
+        format!("\n{title}\n\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
+    for key in keys {
+        let later = if key.supported { "" } else { "; *later*" };
+        let default = match key.default {
+            "" => String::new(),
+            text if text.starts_with(['"', '[', '{']) || text.parse::<f64>().is_ok() => {
+                format!("`{text}`")
+            }
+            text @ ("true" | "false" | "null") => format!("`{text}`"),
+            text => text.to_owned(),
+        };
+        let value = key.shape.describe().replace('|', "\\|");
+        writeln!(
+            text,
+            "| `{}` | {value} | {default} | {}{later} |",
+            key.name, key.doc
+        )
+        .unwrap();
+    }
+    text
+}
+
+#[test]
+fn every_key_is_in_the_reference() {
+    let (path, readme) = readme();
+    let expected = [
+        table("**Keys of a DAG**", DAG_KEYS),
+        table(
+            "**Keys of a task**, one of `bash`, `argv`, `http`, `call` and `empty` among them",
+            TASK_KEYS,
+        ),
+        table("**Keys of `http`**", HTTP_KEYS),
+        "\n".to_owned(),
+    ]
+    .concat();
+    let (before, rest) = readme.split_once(BEGIN).unwrap();
+    let (found, after) = rest.split_once(END).unwrap();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path, format!("{before}{BEGIN}{expected}{END}{after}")).unwrap();
+    } else {
+        assert_eq!(
+            found, expected,
+            "`UPDATE=1 cargo test --test readme` writes it"
+        );
+    }
+}

@@ -1,0 +1,349 @@
+//! One DAG, scripted processes, a virtual clock in seconds, and what happened as lines of text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mini_dag::dag::{Functions, Known, load};
+use mini_dag::scheduler::{
+    Action, Answer, Attempt, AttemptId, Command, Event, Exit, Fact, Limits, Monotonic, Now, Record,
+    Refusal, RunFact, RunNumber, RunType, Scheduler, Selection, Signal, TaskFact, TaskState,
+    Trigger,
+};
+use mini_dag::timetable::Timestamp;
+
+/// How the processes of a task behave.
+#[derive(Clone, Copy)]
+struct Script {
+    takes_s: u64,
+    fails: u32,
+    exit_code: i32,
+    hangs: bool,
+    is_deaf: bool,
+    is_undead: bool,
+}
+
+pub struct Tale {
+    dag: Arc<mini_dag::Dag>,
+    slots: u32,
+    scripts: BTreeMap<String, Script>,
+    scheduler: Option<Scheduler>,
+    now_s: u64,
+    /// When each process ends, and how.
+    processes: BTreeMap<(u64, AttemptId), i32>,
+    runs: BTreeMap<RunNumber, String>,
+    refused: Option<Refusal>,
+    told: String,
+}
+
+impl Tale {
+    pub fn new(text: &str) -> Self {
+        let (functions, zone, names) = (Functions::new(), |_: &str| None, Vec::new);
+        let known = Known {
+            functions: &functions,
+            zone: &zone,
+            zone_names: &names,
+        };
+        let dag = load("d.json", text, &known).unwrap_or_else(|errors| {
+            panic!("{}", mini_dag::dag::diagnostic::render(&errors, false))
+        });
+        Self {
+            dag: Arc::new(dag),
+            slots: 9,
+            scripts: BTreeMap::new(),
+            scheduler: None,
+            now_s: 0,
+            processes: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            refused: None,
+            told: String::new(),
+        }
+    }
+
+    pub fn slots(mut self, slots: u32) -> Self {
+        self.slots = slots;
+        self
+    }
+
+    /// Attempts take 10 seconds unless told otherwise.
+    pub fn takes(self, task: &str, takes_s: u64) -> Self {
+        self.script(task, |script| script.takes_s = takes_s)
+    }
+
+    /// The first attempts fail.
+    pub fn fails(self, task: &str, attempts: u32) -> Self {
+        self.script(task, |script| script.fails = attempts)
+    }
+
+    pub fn exits(self, task: &str, exit_code: i32) -> Self {
+        self.script(task, |script| script.exit_code = exit_code)
+    }
+
+    pub fn hangs(self, task: &str) -> Self {
+        self.script(task, |script| script.hangs = true)
+    }
+
+    /// It ignores SIGTERM.
+    pub fn deaf(self, task: &str) -> Self {
+        self.script(task, |script| script.is_deaf = true)
+    }
+
+    /// It cannot be killed.
+    pub fn undead(self, task: &str) -> Self {
+        self.script(task, |script| script.is_undead = true)
+    }
+
+    pub fn trigger(mut self, run_id: &str) -> Self {
+        self.ask(trigger(run_id));
+        self.expect_done()
+    }
+
+    pub fn cancel(mut self, run_id: &str) -> Self {
+        self.ask(Command::Cancel {
+            dag_id: "d".into(),
+            run_id: run_id.into(),
+        });
+        self.expect_done()
+    }
+
+    pub fn pause(mut self, is_paused: bool) -> Self {
+        self.ask(Command::Pause {
+            dag_id: "d".into(),
+            is_paused,
+        });
+        self.expect_done()
+    }
+
+    pub fn clear(mut self, run_id: &str, task: &str, downstream: bool, only_failed: bool) -> Self {
+        self.ask(clear(run_id, task, downstream, only_failed));
+        self.expect_done()
+    }
+
+    pub fn shutdown(mut self) -> Self {
+        self.step(Event::Shutdown);
+        self
+    }
+
+    pub fn refuses_trigger(mut self, run_id: &str, why: &str) -> Self {
+        self.ask(trigger(run_id));
+        self.expect_refused(why)
+    }
+
+    pub fn refuses_cancel(mut self, run_id: &str, why: &str) -> Self {
+        self.ask(Command::Cancel {
+            dag_id: "d".into(),
+            run_id: run_id.into(),
+        });
+        self.expect_refused(why)
+    }
+
+    pub fn refuses_clear(mut self, run_id: &str, task: &str, why: &str) -> Self {
+        self.ask(clear(run_id, task, false, false));
+        self.expect_refused(why)
+    }
+
+    /// Lets time pass.
+    pub fn until(mut self, end_s: u64) -> Self {
+        loop {
+            let deadline = self.scheduler().next_deadline().map(|at| at.0 / 1000);
+            let process = self.processes.keys().next().map(|(at, _)| *at);
+            let Some(next) = [deadline, process].into_iter().flatten().min() else {
+                break;
+            };
+            if next > end_s {
+                break;
+            }
+            self.now_s = self.now_s.max(next);
+            if process.is_some_and(|at| at <= next) {
+                let ((_, id), code) = self.processes.pop_first().unwrap();
+                self.step(Event::Exited(id, attempt(code)));
+            } else {
+                self.step(Event::Tick);
+            }
+        }
+        self.now_s = end_s;
+        self
+    }
+
+    pub fn tells(&self, expected: &str) {
+        let expected: String = expected
+            .lines()
+            .fold(String::new(), |text, line| text + line.trim() + "\n");
+        assert!(
+            self.told == expected,
+            "told:\n{}\nexpected:\n{expected}",
+            self.told
+        );
+    }
+
+    fn script(mut self, task: &str, change: impl FnOnce(&mut Script)) -> Self {
+        change(self.scripts.entry(task.to_owned()).or_insert(ORDINARY));
+        self
+    }
+
+    fn expect_done(self) -> Self {
+        assert_eq!(self.refused, None);
+        self
+    }
+
+    fn expect_refused(mut self, why: &str) -> Self {
+        let refusal = self.refused.take().expect("it was done").to_string();
+        assert!(refusal.contains(why), "{refusal}");
+        self
+    }
+
+    fn scheduler(&mut self) -> &mut Scheduler {
+        if self.scheduler.is_none() {
+            let kill_grace = Duration::from_secs(10);
+            let limits = Limits {
+                parallelism: self.slots,
+                kill_grace,
+            };
+            self.scheduler = Some(Scheduler::new(limits));
+            self.step(Event::DagLoaded(self.dag.clone()));
+        }
+        self.scheduler.as_mut().unwrap()
+    }
+
+    fn ask(&mut self, command: Command) {
+        self.scheduler();
+        self.step(Event::Command(1, command));
+    }
+
+    fn step(&mut self, event: Event) {
+        let wall = Timestamp::from_secs(1_795_334_400 + i64::try_from(self.now_s).unwrap());
+        let now = Now {
+            wall,
+            monotonic: Monotonic(self.now_s * 1000),
+        };
+        let mut actions = Vec::new();
+        self.scheduler().step(now, event, &mut actions);
+        let is_record = |action: &Action| matches!(action, Action::Record(_));
+        let (records, rest): (Vec<_>, Vec<_>) = actions.into_iter().partition(is_record);
+        for action in records.into_iter().chain(rest) {
+            match action {
+                Action::Record(record) => self.tell(&record),
+                Action::Reply(_, answer) => self.refused = answer.map(|_: Answer| ()).err(),
+                Action::Spawn(spawn) => self.spawn(spawn.attempt),
+                Action::Signal(id, signal) => self.signal(id, signal),
+            }
+        }
+    }
+
+    fn tell(&mut self, record: &Record) {
+        let now_s = self.now_s;
+        let line = match &record.fact {
+            Fact::Paused(true) => "paused".to_owned(),
+            Fact::Paused(false) => "unpaused".to_owned(),
+            Fact::Restored { .. } => return,
+            Fact::Run(number, fact) => {
+                if let RunFact::Created(facts) = fact {
+                    self.runs.insert(*number, facts.run_id.to_string());
+                }
+                let run_id = &self.runs[number];
+                match fact {
+                    RunFact::Created(_) | RunFact::Restored(_) => return,
+                    RunFact::Started => format!("{run_id} running"),
+                    RunFact::Stopped(_) => format!("{run_id} stopped"),
+                    RunFact::Ended { success: true } => format!("{run_id} success"),
+                    RunFact::Ended { success: false } => format!("{run_id} failed"),
+                    RunFact::Cleared(tasks) => format!("clear {}", tasks.join(" ")),
+                    RunFact::Task(task_id, TaskFact::Started { try_number }) => {
+                        format!("{task_id} {try_number} running")
+                    }
+                    RunFact::Task(
+                        task_id,
+                        TaskFact::Ended {
+                            try_number, state, ..
+                        },
+                    ) => {
+                        format!("{task_id} {try_number} {}", TaskState::from(*state).name())
+                    }
+                    RunFact::Task(task_id, TaskFact::Settled(state)) => {
+                        format!("{task_id} {}", TaskState::from(*state).name())
+                    }
+                }
+            }
+        };
+        writeln!(self.told, "{now_s} {line}").unwrap();
+    }
+
+    fn script_of(&self, id: AttemptId) -> (String, Script) {
+        let task_id = self.dag.task(id.task).task_id.to_string();
+        let script = self.scripts.get(&task_id).copied().unwrap_or(ORDINARY);
+        (task_id, script)
+    }
+
+    fn spawn(&mut self, id: AttemptId) {
+        let (_, script) = self.script_of(id);
+        let code = if id.try_number <= script.fails {
+            1
+        } else {
+            script.exit_code
+        };
+        if !script.hangs {
+            self.processes
+                .insert((self.now_s + script.takes_s, id), code);
+        }
+    }
+
+    fn signal(&mut self, id: AttemptId, signal: Signal) {
+        let (task_id, script) = self.script_of(id);
+        let (name, is_heard) = match signal {
+            Signal::Term => ("SIGTERM", !script.is_deaf),
+            Signal::Kill => ("SIGKILL", !script.is_undead),
+        };
+        writeln!(
+            self.told,
+            "{} {task_id} {} {name}",
+            self.now_s, id.try_number
+        )
+        .unwrap();
+        if is_heard {
+            self.processes.retain(|(_, other), _| *other != id);
+            self.processes.insert((self.now_s, id), 143);
+        }
+    }
+}
+
+const ORDINARY: Script = Script {
+    takes_s: 10,
+    fails: 0,
+    exit_code: 0,
+    hangs: false,
+    is_deaf: false,
+    is_undead: false,
+};
+
+fn trigger(run_id: &str) -> Command {
+    Command::Trigger(Trigger {
+        dag_id: "d".into(),
+        run_id: Some(run_id.into()),
+        run_type: RunType::Manual,
+        logical_date: None,
+        params: BTreeMap::new(),
+    })
+}
+
+fn clear(run_id: &str, task: &str, downstream: bool, only_failed: bool) -> Command {
+    let tasks = if task.is_empty() {
+        Vec::new()
+    } else {
+        vec![task.to_owned()]
+    };
+    let selection = Selection {
+        tasks,
+        downstream,
+        only_failed,
+    };
+    Command::Clear {
+        dag_id: "d".into(),
+        run_id: run_id.into(),
+        selection,
+    }
+}
+
+fn attempt(code: i32) -> Attempt {
+    Attempt::unseen(Exit::Code(code), Duration::ZERO)
+}
