@@ -20,6 +20,7 @@ impl Place {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         _ = fs::remove_dir_all(&root);
         fs::create_dir_all(root.join("empty")).unwrap();
+        fs::create_dir_all(root.join("home")).unwrap();
         Self { root }
     }
 

@@ -42,6 +42,15 @@ fn a_run_without_a_name_is_the_sensor_log_and_adds_a_row() {
 }
 
 #[test]
+fn a_run_that_is_told_nothing_logs_in_the_home_directory() {
+    let place = Place::new("stranger");
+    place.run(DEFAULT, &[]).succeeded();
+    let log = fs::read_to_string(place.path("home/sensor_log/sensor_log.csv")).unwrap();
+    assert!(log.starts_with(HEADER), "{log}");
+    assert_eq!(log.lines().count(), 2, "{log}");
+}
+
+#[test]
 fn the_temperature_is_that_of_the_hottest_zone_and_empty_where_there_is_none() {
     let check = |test: &str, zones: &[&str], expected: &str| {
         let place = Place::new(test);
