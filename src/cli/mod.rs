@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 the answer is no (invalid, failed, not found), 2 wrong usage.
 
+mod daemon;
 mod list;
 mod progress;
 mod run;
@@ -63,6 +64,7 @@ pub(crate) fn main(program: Program) -> ExitCode {
         }
     };
     let result = Context::new(program).and_then(|context| match matches.subcommand() {
+        Some(("daemon", matches)) => daemon::daemon(context, matches),
         Some(("run", matches)) => run::run(&context, matches),
         Some(("validate", matches)) => validate::validate(&context, matches),
         Some(("list", matches)) => list::list(&context, matches),
@@ -157,6 +159,12 @@ fn command() -> Command {
         )
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .subcommand(
+            Command::new("daemon")
+                .about("Run the service: the schedule, the history, the control socket")
+                .arg(dags_arg())
+                .arg(state_arg()),
+        )
         .subcommand(run_command())
         .subcommand(
             Command::new("validate")
@@ -239,13 +247,7 @@ fn run_command() -> Command {
                 .value_parser(value_parser!(u32).range(1..=10_000))
                 .help("Tasks that may run at once [default: the number of CPUs]"),
         )
-        .arg(
-            Arg::new("state")
-                .long("state")
-                .value_name("DIR")
-                .value_parser(value_parser!(PathBuf))
-                .help("Where logs go [default: $MINI_DAG_STATE, else ~/.local/state/mini-dag]"),
-        )
+        .arg(state_arg())
         .arg(dags_arg())
         .arg(json_arg())
 }
@@ -263,6 +265,14 @@ fn dags_arg() -> Arg {
         .action(ArgAction::Append)
         .value_parser(value_parser!(PathBuf))
         .help("Where DAG files are [default: $MINI_DAG_DAGS, else ./dags]")
+}
+
+fn state_arg() -> Arg {
+    Arg::new("state")
+        .long("state")
+        .value_name("DIR")
+        .value_parser(value_parser!(PathBuf))
+        .help("Where journal and logs are [default: $MINI_DAG_STATE, else ~/.local/state/mini-dag]")
 }
 
 fn json_arg() -> Arg {

@@ -5,5 +5,7 @@ pub mod clock;
 pub mod driver;
 pub mod launch;
 pub mod layout;
+pub mod lock;
+pub mod service;
 pub mod signals;
 pub mod zones;

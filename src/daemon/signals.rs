@@ -8,12 +8,16 @@ use smol::stream::StreamExt;
 
 use super::driver::Notice;
 
-/// From now on SIGINT and SIGTERM are notices, and no longer end the program.
+/// From now on SIGINT, SIGTERM and SIGHUP are notices, and no longer end the program.
 pub async fn listen(sender: Sender<Notice>) -> io::Result<()> {
-    let mut signals = Signals::new([Signal::Int, Signal::Term])?;
+    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])?;
     while let Some(signal) = signals.next().await {
-        signal?;
-        if sender.send(Notice::Stop).await.is_err() {
+        let notice = if signal? == Signal::Hup {
+            Notice::Reload
+        } else {
+            Notice::Stop
+        };
+        if sender.send(notice).await.is_err() {
             return Ok(());
         }
     }
