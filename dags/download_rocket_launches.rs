@@ -99,13 +99,15 @@ fn fetch<'u>(agent: &Agent, url: &'u str) -> std::result::Result<Picture<'u>, Re
         return Err(Refusal::InvalidUrl);
     }
     let name = file_name(url).ok_or(Refusal::Nameless)?;
-    let mut response = agent.get(url).call().map_err(|error| match error {
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) => Refusal::InvalidUrl,
-        ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::Io(_)
-        | ureq::Error::Timeout(_) => Refusal::Unreachable,
-        other => Refusal::Other(other),
+    let mut response = agent.get(url).call().map_err(|error| {
+        use ureq::Error::{BadUri, ConnectionFailed, HostNotFound, Http, Io, Timeout};
+        if matches!(error, BadUri(_) | Http(_)) {
+            Refusal::InvalidUrl
+        } else if matches!(error, HostNotFound | ConnectionFailed | Io(_) | Timeout(_)) {
+            Refusal::Unreachable
+        } else {
+            Refusal::Other(error)
+        }
     })?;
     let body = response.body_mut().with_config().limit(PICTURE_BYTES_MAX);
     let bytes = body.read_to_vec().map_err(Refusal::Other)?;

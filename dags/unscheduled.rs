@@ -99,43 +99,55 @@ enum Form {
 
 const DAY_US: i64 = 86_400_000_000;
 
+/// A date that is understood.
+struct Moment {
+    /// Microseconds since 1970 on the clock that the date shows.
+    clock_us: i64,
+    /// The offset of that clock, if the date names one.
+    offset: Option<UtcOffset>,
+}
+
 /// The dates as moments, if all of them are.
 fn dates(column: Vec<Option<Cell>>) -> (Vec<Option<Cell>>, Form) {
     let unit_us = epoch_unit_us(&column);
     let read = |cell: &Cell| match cell {
-        Cell::Number(number) => Some((number.checked_mul(unit_us?)?, None)),
+        Cell::Number(number) => Some(Moment {
+            clock_us: number.checked_mul(unit_us?)?,
+            offset: None,
+        }),
         Cell::Text(text) => moment(text),
     };
-    let moments: Option<Vec<Option<(i64, Option<UtcOffset>)>>> = column
-        .iter()
-        .map(|cell| {
-            cell.as_ref()
-                .map_or(Some(None), |cell| read(cell).map(Some))
-        })
-        .collect();
-    let Some(moments) = moments else {
-        return (column, Form::AsIs);
-    };
-    let mut offsets = moments.iter().flatten().map(|(_, offset)| *offset);
+    let mut moments = Vec::with_capacity(column.len());
+    for cell in &column {
+        let moment = cell.as_ref().map(read);
+        if let Some(None) = moment {
+            return (column, Form::AsIs);
+        }
+        moments.push(moment.flatten());
+    }
+    let mut offsets = moments.iter().flatten().map(|moment| moment.offset);
     let offset = offsets.next().flatten();
     if offsets.any(|other| other != offset) {
         return (column, Form::AsIs);
     }
-    let all_divisible = |by: i64| moments.iter().flatten().all(|(at_us, _)| at_us % by == 0);
+    let all_divisible = |by: i64| {
+        let mut moments = moments.iter().flatten();
+        moments.all(|moment| moment.clock_us % by == 0)
+    };
+    let digits = if all_divisible(1_000_000) {
+        0
+    } else if all_divisible(1_000) {
+        3
+    } else {
+        6
+    };
     let form = Form::Moment {
         offset,
         only_days: offset.is_none() && all_divisible(DAY_US),
-        digits: if all_divisible(1_000_000) {
-            0
-        } else if all_divisible(1_000) {
-            3
-        } else {
-            6
-        },
+        digits,
     };
-    let cells = moments
-        .into_iter()
-        .map(|moment| moment.map(|(at_us, _)| Cell::Number(at_us)));
+    let cells = moments.into_iter();
+    let cells = cells.map(|moment| moment.map(|moment| Cell::Number(moment.clock_us)));
     (cells.collect(), form)
 }
 
@@ -163,26 +175,32 @@ fn epoch_unit_us(column: &[Option<Cell>]) -> Option<i64> {
     }
 }
 
-/// Microseconds on the clock that the text shows, and the offset of that clock if the text names one:
 /// `Thu, 05 Jan 2023 00:00:00 GMT`, `2023-01-05`, `2023-01-05T00:00:00`, `2023-01-05 00:00:00.5+09:00`.
-fn moment(text: &str) -> Option<(i64, Option<UtcOffset>)> {
-    let clock_us = |at: OffsetDateTime| {
-        let us =
-            at.unix_timestamp_nanos() / 1_000 + i128::from(at.offset().whole_seconds()) * 1_000_000;
-        i64::try_from(us).ok()
+fn moment(text: &str) -> Option<Moment> {
+    let at_offset = |at: OffsetDateTime| {
+        let clock_ns =
+            at.unix_timestamp_nanos() + i128::from(at.offset().whole_seconds()) * 1_000_000_000;
+        Some(Moment {
+            clock_us: i64::try_from(clock_ns / 1_000).ok()?,
+            offset: Some(at.offset()),
+        })
     };
     if let Ok(at) = OffsetDateTime::parse(text, &Rfc2822) {
-        return Some((clock_us(at)?, Some(at.offset())));
+        return at_offset(at);
     }
     let text = match text.len() {
         10 => format!("{text}T00:00:00"),
         _ => text.replacen(' ', "T", 1),
     };
     if let Ok(at) = OffsetDateTime::parse(&text, &Rfc3339) {
-        return Some((clock_us(at)?, Some(at.offset())));
+        return at_offset(at);
     }
     let at = OffsetDateTime::parse(&format!("{text}Z"), &Rfc3339).ok()?;
-    Some((clock_us(at)?, None))
+    let moment = at_offset(at)?;
+    Some(Moment {
+        offset: None,
+        ..moment
+    })
 }
 
 impl Form {

@@ -57,7 +57,7 @@ impl Rows {
 fn clean(value: Value, rows: &mut Rows) -> Value {
     match value {
         Value::Object(members) => match columns_length(&members) {
-            Some(length) => clean_columns(members, length, rows),
+            Some(length) => clean_columns(&members, length, rows),
             None => Value::Object(
                 members
                     .into_iter()
@@ -99,7 +99,7 @@ fn columns_length(members: &BTreeMap<String, Value>) -> Option<usize> {
         .then_some(length)
 }
 
-fn clean_columns(columns: BTreeMap<String, Value>, length: usize, rows: &mut Rows) -> Value {
+fn clean_columns(columns: &BTreeMap<String, Value>, length: usize, rows: &mut Rows) -> Value {
     let mut keep = vec![true; length];
     for column in columns.values().filter_map(Value::as_array) {
         for (keep, value) in keep.iter_mut().zip(column) {

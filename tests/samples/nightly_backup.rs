@@ -78,9 +78,9 @@ fn what_cannot_be_read_back_is_no_backup() {
     let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/dags/nightly_backup.json");
     let sample = fs::read_to_string(sample).unwrap();
     // Half of what tar makes, as if its process had been killed there.
-    let tar = r#"tar -czf \"$to/.partial.tar.gz\" -C \"$from\" ."#;
-    let half = r#"tar -czf - -C \"$from\" . | head -c 100 > \"$to/.partial.tar.gz\""#;
-    let torn = sample.replace(tar, half);
+    let tar = r#"tar -czf - -C \"$source\" ."#;
+    let torn = format!("{tar} | head -c 100");
+    let torn = sample.replace(tar, &torn);
     assert_ne!(torn, sample);
     fs::write(place.path("nightly_backup.json"), torn).unwrap();
     let dir = place.text("the backups");
@@ -98,6 +98,27 @@ fn what_cannot_be_read_back_is_no_backup() {
 }
 
 #[test]
+fn a_backup_does_not_hold_backups() {
+    let place = Place::new("within");
+    let source = source(&place);
+    let run = |dir: &str| {
+        let params = [("source", &*source), ("dir", dir)];
+        place.run("nightly_backup.json", &params)
+    };
+    std::os::unix::fs::symlink(&source, place.path("elsewhere")).unwrap();
+    for within in [
+        source.clone(),
+        format!("{source}/-rf/backups"),
+        place.text("elsewhere/backups"),
+    ] {
+        let log = run(&within).failed().log("make_dir").unwrap();
+        assert!(log.contains("must not be inside source"), "{within}: {log}");
+    }
+    // A name that only begins alike is another directory.
+    run(&format!("{source} 2")).succeeded();
+}
+
+#[test]
 fn no_value_of_keep_is_code_or_removes_everything() {
     let place = Place::new("keep");
     let source = source(&place);
@@ -108,7 +129,7 @@ fn no_value_of_keep_is_code_or_removes_everything() {
         "\"\"",
         "\" 1\"",
         "1.5",
-        "\"a[$(touch pwned)]\"",
+        r#""a[$(touch \"$dir/pwned\")]""#,
         "99999999999999999999",
     ] {
         let ended = backup(&place, &source, keep).failed();

@@ -20,6 +20,7 @@ impl Place {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         _ = fs::remove_dir_all(&root);
         fs::create_dir_all(root.join("empty")).unwrap();
+        fs::create_dir_all(root.join("home")).unwrap();
         Self { root }
     }
 
@@ -37,7 +38,7 @@ impl Place {
         let state = states.find(|state| !state.exists()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_mini-dag"));
         command.arg("run");
-        if !dag.contains('/') && dag.ends_with(".json") {
+        if !dag.contains('/') && Path::new(dag).extension().is_some() {
             command.arg(format!("{}/dags/{dag}", env!("CARGO_MANIFEST_DIR")));
         } else if dag != DEFAULT {
             command.arg(dag);

@@ -22,6 +22,8 @@ fn a_run_without_a_name_is_the_sensor_log_and_adds_a_row() {
         assert_eq!(rows.len(), runs + 1);
         let row = rows.last().unwrap();
         assert_eq!(ended.log("append_row").unwrap(), format!("{row}\n"));
+        let told = format!("{} rows in {dir}/sensor_log.csv\n", runs + 1);
+        assert_eq!(ended.log("trim_log").unwrap(), told);
         let cells: Vec<&str> = row.split(',').collect();
         let [time, temperature, load, memory, disk] = cells[..] else {
             panic!("{row}");
@@ -40,6 +42,15 @@ fn a_run_without_a_name_is_the_sensor_log_and_adds_a_row() {
 }
 
 #[test]
+fn a_run_that_is_told_nothing_logs_in_the_home_directory() {
+    let place = Place::new("stranger");
+    place.run(DEFAULT, &[]).succeeded();
+    let log = fs::read_to_string(place.path("home/sensor_log/sensor_log.csv")).unwrap();
+    assert!(log.starts_with(HEADER), "{log}");
+    assert_eq!(log.lines().count(), 2, "{log}");
+}
+
+#[test]
 fn the_temperature_is_that_of_the_hottest_zone_and_empty_where_there_is_none() {
     let check = |test: &str, zones: &[&str], expected: &str| {
         let place = Place::new(test);
@@ -54,6 +65,7 @@ fn the_temperature_is_that_of_the_hottest_zone_and_empty_where_there_is_none() {
             .succeeded();
         let rows = rows(&place);
         assert_eq!(rows[0].split(',').nth(1), Some(expected), "{zones:?}");
+        assert!(!place.path("out/pwned").exists(), "{zones:?}");
     };
     check("none", &[], "");
     check("pi", &["48312\n"], "48.312");
@@ -61,7 +73,7 @@ fn the_temperature_is_that_of_the_hottest_zone_and_empty_where_there_is_none() {
     check("cold", &["-500\n", "-12005\n"], "-0.500");
     check(
         "unreadable",
-        &["a[$(touch /tmp/x)]\n", "", "51000\n"],
+        &["a[$(touch \"$dir/pwned\")]\n", "", "51000\n"],
         "51.000",
     );
 }
@@ -71,8 +83,12 @@ fn the_log_keeps_no_more_rows_than_it_should() {
     let place = Place::new("bounded");
     let dir = place.text("out");
     fs::create_dir_all(place.path("out")).unwrap();
-    let old: String = (1..=20).map(|row| format!("row {row}\n")).collect();
-    fs::write(place.path("out/sensor_log.csv"), format!("{HEADER}\n{old}")).unwrap();
+    let old: Vec<String> = (1..=20).map(|row| format!("row {row}\n")).collect();
+    fs::write(
+        place.path("out/sensor_log.csv"),
+        format!("{HEADER}\n{}", old.concat()),
+    )
+    .unwrap();
     let run = |keep: &str| place.run("sensor_log.json", &[("dir", &dir), ("keep", keep)]);
 
     run("21").succeeded();
@@ -89,7 +105,7 @@ fn the_log_keeps_no_more_rows_than_it_should() {
         "0",
         "-1",
         "\"\"",
-        "\"a[$(touch pwned)]\"",
+        r#""a[$(touch \"$dir/pwned\")]""#,
         "99999999999999999999",
     ] {
         run(keep).failed();

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::fs;
 
 use crate::place::Place;
@@ -13,7 +14,7 @@ fn expected(first_day: u32, days_end: u32) -> String {
     lines.sort_unstable();
     let mut csv = String::from("date,user,0\n");
     for same in lines.chunk_by(|a, b| a == b) {
-        csv += &format!("{},{}\n", same[0], same.len());
+        _ = writeln!(csv, "{},{}", same[0], same.len());
     }
     csv
 }

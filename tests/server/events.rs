@@ -14,12 +14,9 @@ fn of_day(day: u32) -> Vec<Event> {
     let users = 50 + random.below(50);
     let events = 200 + random.below(1_800);
     let users: Vec<String> = (0..users)
-        .map(|_| {
-            let octets = [(); 4].map(|()| random.below(256).to_string());
-            octets.join(".")
-        })
+        .map(|_| [(); 4].map(|()| random.below(256).to_string()).join("."))
         .collect();
-    let mut user = || users[random.below(users.len() as u64) as usize].clone();
+    let mut user = || users[random.below(users.len())].clone();
     (0..events).map(|_| (day, user())).collect()
 }
 
@@ -42,11 +39,11 @@ pub fn json(start_date: Option<&str>, end_date: Option<&str>) -> String {
 struct SplitMix64(u64);
 
 impl SplitMix64 {
-    fn below(&mut self, bound: u64) -> u64 {
+    fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
+        usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).unwrap()
     }
 }

@@ -53,7 +53,7 @@ impl Server {
                     break;
                 }
                 // A client that goes away is its own affair.
-                _ = stream.and_then(|stream| of_thread.serve(stream, address));
+                _ = stream.and_then(|stream| of_thread.serve(&stream, address));
             }
         });
         Self {
@@ -92,16 +92,15 @@ impl Drop for Server {
 }
 
 impl Shared {
-    fn serve(&self, stream: TcpStream, address: SocketAddr) -> io::Result<()> {
+    fn serve(&self, mut stream: &TcpStream, address: SocketAddr) -> io::Result<()> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let request = Request::read(&mut BufReader::new(&stream))?;
+        let request = Request::read(&mut BufReader::new(stream))?;
         self.seen.lock().unwrap().push(request.clone());
         let (status, body) = answer(&request, address);
         let length = body.len();
         let head =
             format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-        let mut stream = &stream;
         stream.write_all(head.as_bytes())?;
         stream.write_all(&body)
     }
