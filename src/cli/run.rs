@@ -25,6 +25,7 @@ use crate::dag::{Dag, Diagnostic, Value, suggest};
 use crate::exec;
 use crate::scheduler::{
     Command, Event, Fact, Limits, Run, RunFact, RunState, RunType, Scheduler, Trigger,
+    data_interval,
 };
 use crate::timetable::Timestamp;
 
@@ -66,6 +67,12 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
         .unwrap_or_else(|| clock::now().wall)
         .truncated_to_secs();
     let run_id = claim_run_id(&root, &dag, logical_date)?;
+    let data_interval = data_interval(&dag, logical_date, logical_date);
+    // One run, and not those that the schedule would add.
+    let dag = Arc::new(Dag {
+        schedule: None,
+        ..(*dag).clone()
+    });
 
     exec::prepare().map_err(|error| Diagnostic::new(format!("cannot start processes: {error}")))?;
     let limits = Limits {
@@ -81,6 +88,7 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
         run_id: Some(run_id.clone()),
         run_type: RunType::Manual,
         logical_date: Some(logical_date),
+        data_interval,
         params,
     };
     let logs = layout::run_logs(&root, &dag.dag_id, &run_id);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::event::{Answer, Command, Refusal, Selection, Trigger};
 use super::record::{Fact, RunFact, RunFacts, RunNumber, StopCause, StopReason};
 use super::run::{Run, TaskState};
+use super::schedule::data_interval;
 use super::{RUN_ID_BYTES_MAX, RUNS_QUEUED_MAX, Scheduler, Turn};
 use crate::dag::TaskIndex;
 
@@ -49,12 +50,16 @@ impl Scheduler {
         if known.queued.len() >= RUNS_QUEUED_MAX {
             return Err(Refusal::TooManyQueued(trigger.dag_id));
         }
+        let first_seen = known.first_seen.unwrap_or(turn.now.wall);
+        let data_interval = trigger
+            .data_interval
+            .or_else(|| data_interval(&known.dag, first_seen, logical_date));
         let run_id: Arc<str> = run_id.into();
         let facts = RunFacts {
             run_id: run_id.clone(),
             run_type: trigger.run_type,
             logical_date,
-            data_interval: self.interval_at(&dag_id, logical_date),
+            data_interval,
             params: trigger.params,
         };
         let fact = RunFact::Created(Arc::new(facts));

@@ -110,6 +110,8 @@ pub struct Trigger {
     pub run_type: RunType,
     /// Now, without the fraction of a second, unless given.
     pub logical_date: Option<Timestamp>,
+    /// The last complete one of the schedule unless given.
+    pub data_interval: Option<(Timestamp, Timestamp)>,
     /// Over the DAG's own.
     pub params: BTreeMap<String, Value>,
 }

@@ -168,17 +168,17 @@ impl Scheduler {
         let fact = RunFact::Created(Arc::new(facts));
         self.record(turn, &dag.dag_id, Fact::Run(self.state.next_run(), fact));
     }
+}
 
-    /// The last complete data interval of a DAG's schedule at a moment.
-    pub(super) fn interval_at(
-        &self,
-        dag_id: &str,
-        at: Timestamp,
-    ) -> Option<(Timestamp, Timestamp)> {
-        let timetable = &self.fires.plans.get(dag_id)?.timetable;
-        let end = timetable.latest_at_or_before(at)?;
-        Some((timetable.previous_before(end).unwrap_or(end), end))
-    }
+/// The last complete data interval of a DAG's schedule at a moment; none without a schedule.
+pub fn data_interval(
+    dag: &Dag,
+    first_seen: Timestamp,
+    at: Timestamp,
+) -> Option<(Timestamp, Timestamp)> {
+    let timetable = timetable(dag, first_seen)?;
+    let end = timetable.latest_at_or_before(at)?;
+    Some((timetable.previous_before(end).unwrap_or(end), end))
 }
 
 /// When a DAG is due, if it has a schedule.

@@ -1,3 +1,5 @@
+//! The sample `download_rocket_launches`: what it makes of good and of bad input.
+
 use std::collections::BTreeMap;
 use std::fs;
 

@@ -1,3 +1,5 @@
+//! The sample `nightly_backup`: what it makes of good and of bad input.
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

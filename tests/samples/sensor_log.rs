@@ -1,3 +1,5 @@
+//! The sample `sensor_log`: what it makes of good and of bad input.
+
 use std::fs;
 
 use crate::place::{DEFAULT, Place, names};

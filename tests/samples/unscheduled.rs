@@ -1,3 +1,5 @@
+//! The sample `unscheduled`: what it makes of good and of bad input.
+
 use std::fmt::Write as _;
 use std::fs;
 

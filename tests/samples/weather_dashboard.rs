@@ -1,3 +1,5 @@
+//! The sample `weather_dashboard`: what it makes of good and of bad input.
+
 use std::fs;
 
 use crate::place::{Place, has_curl, names};

@@ -4,6 +4,13 @@
 //! `SEEDS=10000 cargo test --release --test simulation` runs more of them; a seed that fails is
 //! printed with its story and runs alone with `SEED=17 cargo test --test simulation`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed, and says how far it came"
+)]
+
 mod model;
 mod rng;
 mod world;

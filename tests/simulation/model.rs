@@ -33,7 +33,7 @@ struct Task {
 
 struct Run {
     dag: Arc<Dag>,
-    run_id: String,
+    name: String,
     state: &'static str,
     is_stopped: bool,
     tasks: Vec<Task>,
@@ -69,7 +69,7 @@ impl Model {
             let run_id = facts.run_id.to_string();
             let run = Run {
                 dag,
-                run_id,
+                name: run_id,
                 state: "queued",
                 is_stopped: false,
                 tasks,
@@ -190,7 +190,7 @@ impl Model {
     }
 
     pub fn run_ids(&self) -> Vec<(String, String)> {
-        let name = |run: &Run| (run.dag.dag_id.to_string(), run.run_id.clone());
+        let name = |run: &Run| (run.dag.dag_id.to_string(), run.name.clone());
         self.runs.values().map(name).collect()
     }
 }
@@ -259,6 +259,7 @@ impl Run {
 }
 
 /// Airflow's trigger rules, read as sentences over the list of upstream states.
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn verdict(run: &Run, index: TaskIndex) -> &'static str {
     let task = run.dag.task(index);
     let states: Vec<State> = task

@@ -22,6 +22,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const BUSY_MS: u64 = 600_000;
 
 /// What may happen in this world: each seed draws a subset, so that rare mixtures are met too.
+#[expect(clippy::struct_excessive_bools, reason = "each may be, or not")]
 struct Weather {
     failures: bool,
     skips: bool,
@@ -298,6 +299,7 @@ impl World {
                     run_id,
                     run_type: RunType::Manual,
                     logical_date: None,
+                    data_interval: None,
                     params: BTreeMap::new(),
                 })
             }

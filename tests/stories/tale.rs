@@ -380,6 +380,7 @@ fn trigger(run_id: &str) -> Command {
         run_id: Some(run_id.into()),
         run_type: RunType::Manual,
         logical_date: None,
+        data_interval: None,
         params: BTreeMap::new(),
     })
 }
