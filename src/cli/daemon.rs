@@ -17,7 +17,7 @@ use crate::daemon::driver::{Driver, Notices};
 use crate::daemon::launch::Launcher;
 use crate::daemon::lock::{Lock, LockError};
 use crate::daemon::service::{Places, Service, Shared};
-use crate::daemon::{clock, layout, signals};
+use crate::daemon::{clock, layout, logging, signals, watch};
 use crate::dag::Diagnostic;
 use crate::exec;
 use crate::scheduler::{Limits, Scheduler};
@@ -25,6 +25,7 @@ use crate::scheduler::{Limits, Scheduler};
 const KILL_GRACE: Duration = Duration::from_secs(10);
 
 pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failure> {
+    logging::begin();
     let paths = |name| -> Vec<PathBuf> {
         let paths = matches.get_many(name).map(|paths| paths.cloned().collect());
         paths.unwrap_or_default()
@@ -72,12 +73,22 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     };
     let launcher = Launcher::new(state.clone(), context.library.zones.local()).map_err(cannot)?;
     let executor = Rc::new(LocalExecutor::new());
-    let (driver, notices) = Driver::new(Scheduler::new(limits), launcher, executor.clone());
+    let (driver, notices) =
+        Driver::new(Scheduler::new(limits), launcher, executor.clone()).map_err(cannot)?;
     let listen = signals::listen(driver.sender());
     executor
         .spawn(async move {
             if let Err(error) = listen.await {
                 log::warn!("signals are not heard: {error}");
+            }
+        })
+        .detach();
+    let watched = dags.iter().filter(|path| path.is_dir()).cloned().collect();
+    let watch = watch::watch(watched, driver.sender());
+    executor
+        .spawn(async move {
+            if let Err(error) = watch.await {
+                log::warn!("DAG directories are not watched: {error}");
             }
         })
         .detach();
@@ -100,10 +111,11 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
 
 /// The loop.
 async fn serve(service: Shared, notices: Notices) {
-    service.borrow_mut().reload();
+    service.borrow_mut().reload(true);
     while !service.borrow().is_over() {
         let deadline = service.borrow().next_deadline();
-        let notice = notices.next(deadline).await;
+        let fire = service.borrow().next_fire();
+        let notice = notices.next(deadline, fire).await;
         service.borrow_mut().notice(notice);
     }
 }

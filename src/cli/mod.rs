@@ -119,7 +119,7 @@ impl Context {
             paths.push(layout::default_dags());
             paths.retain(|path| path.exists());
         }
-        Catalog::load(&self.library, &self.compiled_in, &paths)
+        Catalog::load(&self.library, &self.compiled_in, &paths, None)
     }
 
     /// The DAG that a command line names: a file, or the id of a DAG in the catalog.

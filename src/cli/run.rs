@@ -82,7 +82,8 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
     let launcher = Launcher::new(root.clone(), context.library.zones.local())
         .map_err(|error| Diagnostic::new(format!("cannot start processes: {error}")))?;
     let executor = Rc::new(LocalExecutor::new());
-    let (driver, notices) = Driver::new(Scheduler::new(limits), launcher, executor.clone());
+    let (driver, notices) = Driver::new(Scheduler::new(limits), launcher, executor.clone())
+        .map_err(|error| Diagnostic::new(format!("cannot wait for anything: {error}")))?;
     let trigger = Trigger {
         dag_id: dag.dag_id.to_string(),
         run_id: Some(run_id.clone()),
@@ -140,7 +141,9 @@ async fn follow(
         }
         progress.draw(clock::now().monotonic);
         let deadlines = [progress.next_draw(), driver.scheduler().next_deadline()];
-        let notice = notices.next(deadlines.into_iter().flatten().min()).await;
+        let notice = notices
+            .next(deadlines.into_iter().flatten().min(), None)
+            .await;
         match &notice {
             Notice::Printed(id, line) => progress.printed(id.task, line),
             Notice::Stop => {
@@ -154,7 +157,11 @@ async fn follow(
                     driver.kill_all();
                 }
             }
-            Notice::Due | Notice::Exited(..) | Notice::Reload => {}
+            Notice::Due
+            | Notice::Exited(..)
+            | Notice::Reload
+            | Notice::FilesChanged
+            | Notice::ClockSet => {}
         }
         if let Some(event) = driver.event(notice) {
             driver.step(event, &mut records);

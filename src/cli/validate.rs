@@ -12,8 +12,8 @@ pub(super) fn validate(context: &Context, matches: &ArgMatches) -> Result<(), Fa
         .get_many("path")
         .map(|paths| paths.cloned().collect())
         .unwrap_or_default();
-    let catalog = Catalog::load(&context.library, &[], &paths);
-    let (files, dags, errors) = (catalog.files, catalog.dags.len(), catalog.errors.len());
+    let catalog = Catalog::load(&context.library, &[], &paths, None);
+    let (files, dags, errors) = (catalog.files(), catalog.dags.len(), catalog.errors.len());
     let count = |count: usize, noun: &str| {
         let plural = if count == 1 { "" } else { "s" };
         format!("{count} {noun}{plural}")

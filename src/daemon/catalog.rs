@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::hygiene;
 use super::zones::Zones;
 use crate::dag::{self, DAG_FILE_BYTES_MAX, Dag, Diagnostic, Functions, Known};
 
@@ -31,24 +33,48 @@ pub struct Catalog {
     pub dags: BTreeMap<Arc<str>, Arc<Dag>>,
     /// What is wrong, each with its file.
     pub errors: Vec<Diagnostic>,
-    /// How many files were looked at.
-    pub files: usize,
+    files: BTreeMap<PathBuf, Loaded>,
+}
+
+/// What became of a file.
+#[derive(Clone, Debug)]
+struct Loaded {
+    fingerprint: u64,
+    /// The DAG, or its last good version.
+    dag: Option<Arc<Dag>>,
+    errors: Vec<Diagnostic>,
+}
+
+/// How a daemon reads its DAGs again.
+#[derive(Clone, Copy, Debug)]
+pub struct Again<'c> {
+    /// What it has read before.
+    pub before: &'c Catalog,
+    /// Read files again even if they have not changed: what they depend on may have.
+    pub all: bool,
 }
 
 impl Library {
     /// Reads one DAG file.
     pub fn read(&self, path: &Path) -> Result<Dag, Vec<Diagnostic>> {
         let name = path.display().to_string();
-        let cannot =
-            |error: &io::Error| vec![Diagnostic::new(format!("cannot read `{name}`: {error}"))];
-        let bytes = read_file(path).map_err(|error| cannot(&error))?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let bytes = read_file(path)
+            .map_err(|error| vec![Diagnostic::new(format!("cannot read `{name}`: {error}"))])?;
+        self.decode(&name, &bytes)
+    }
+
+    fn decode(&self, name: &str, bytes: &[u8]) -> Result<Dag, Vec<Diagnostic>> {
+        if bytes.len() > DAG_FILE_BYTES_MAX {
+            // Too long, and cut anywhere: the loader says so of any text of this length.
+            return self.parse(name, &" ".repeat(bytes.len()));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| {
             let at = error.valid_up_to();
             let line = bytes[..at].split(|byte| *byte == b'\n').count();
             let message = format!("`{name}` is not UTF-8: line {line}, byte {}", at + 1);
             vec![Diagnostic::new(message).help("save the file as UTF-8".to_owned())]
         })?;
-        self.parse(&name, text)
+        self.parse(name, text)
     }
 
     /// Reads the text of a DAG file; `name` is what errors call it.
@@ -60,58 +86,128 @@ impl Library {
             zone: &zone,
             zone_names: &zone_names,
         };
-        dag::load(name, text, &known)
+        let mut dag = dag::load(name, text, &known)?;
+        dag.timezone.get_or_insert_with(|| self.zones.local());
+        Ok(dag)
     }
 }
 
 impl Catalog {
     /// Everything that `paths` (files and directories) hold, over `compiled_in`.
-    pub fn load(library: &Library, compiled_in: &[Arc<Dag>], paths: &[PathBuf]) -> Self {
+    ///
+    /// A daemon reads `again`: it refuses files that others could have written, and a file that no longer
+    /// loads keeps its last good version. Without it, somebody has named these paths for this once.
+    pub fn load(
+        library: &Library,
+        compiled_in: &[Arc<Dag>],
+        paths: &[PathBuf],
+        again: Option<Again<'_>>,
+    ) -> Self {
         let mut catalog = Self::default();
         for path in paths {
-            if path.is_dir() {
-                match files_of(path) {
-                    Ok(files) => files.iter().for_each(|file| catalog.add(library, file)),
-                    Err(error) => catalog.errors.push(Diagnostic::new(format!(
-                        "cannot read directory `{}`: {error}",
-                        path.display()
-                    ))),
-                }
-            } else {
-                catalog.add(library, path);
+            if !path.is_dir() {
+                catalog.add(library, path, again);
+                continue;
+            }
+            let refused = again.and_then(|_| hygiene::refuse_directory(path));
+            let files = match refused {
+                Some(reason) => Err(io::Error::other(reason)),
+                None => files_of(path),
+            };
+            match files {
+                Ok(files) => files
+                    .iter()
+                    .for_each(|file| catalog.add(library, file, again)),
+                Err(error) => catalog.errors.push(Diagnostic::new(format!(
+                    "cannot read directory `{}`: {error}",
+                    path.display()
+                ))),
             }
         }
         for dag in compiled_in {
-            catalog
-                .dags
-                .entry(dag.dag_id.clone())
-                .or_insert_with(|| dag.clone());
+            let entry = catalog.dags.entry(dag.dag_id.clone());
+            entry.or_insert_with(|| dag.clone());
         }
         catalog
     }
 
-    fn add(&mut self, library: &Library, file: &Path) {
-        self.files += 1;
-        let dag = match library.read(file) {
-            Ok(dag) => dag,
-            Err(errors) => return self.errors.extend(errors),
-        };
-        if let Some(twin) = self.dags.get(&dag.dag_id) {
-            let place = |dag: &Dag| match &dag.source {
-                Some(path) => path.display().to_string(),
-                None => String::new(),
-            };
-            let message = format!("two files have the dag_id `{}`", dag.dag_id);
-            let help = "give one of them another `dag_id`; until then the first is used";
-            self.errors.push(
-                Diagnostic::new(message)
-                    .note(format!("{} and {}", place(twin), place(&dag)))
-                    .help(help.to_owned()),
-            );
-            return;
-        }
-        self.dags.insert(dag.dag_id.clone(), Arc::new(dag));
+    /// How many files were looked at.
+    pub fn files(&self) -> usize {
+        self.files.len()
     }
+
+    fn add(&mut self, library: &Library, file: &Path, again: Option<Again<'_>>) {
+        let loaded = load(library, file, again);
+        self.errors.extend(loaded.errors.iter().cloned());
+        if let Some(dag) = &loaded.dag {
+            match self.dags.get(&dag.dag_id) {
+                None => {
+                    self.dags.insert(dag.dag_id.clone(), dag.clone());
+                }
+                Some(twin) => self.errors.push(twins(twin, file)),
+            }
+        }
+        self.files.insert(file.to_owned(), loaded);
+    }
+}
+
+fn load(library: &Library, file: &Path, again: Option<Again<'_>>) -> Loaded {
+    let before = again.and_then(|again| again.before.files.get(file));
+    let last_good = before.and_then(|loaded| loaded.dag.clone());
+    let name = file.display();
+    let refused = again.and_then(|_| hygiene::refuse_file(file.parent().unwrap_or(file), file));
+    let bytes = match refused {
+        Some(reason) => Err(format!("`{name}` is refused: {reason}")),
+        None => read_file(file).map_err(|error| format!("cannot read `{name}`: {error}")),
+    };
+    let fingerprint = fingerprint(&bytes);
+    if let Some(before) = before
+        && before.fingerprint == fingerprint
+        && again.is_some_and(|again| !again.all)
+    {
+        return before.clone();
+    }
+    let read = match bytes {
+        Ok(bytes) => library.decode(&name.to_string(), &bytes),
+        Err(message) => Err(vec![Diagnostic::new(message)]),
+    };
+    match read {
+        Ok(dag) => Loaded {
+            fingerprint,
+            dag: Some(Arc::new(dag)),
+            errors: Vec::new(),
+        },
+        Err(mut errors) => {
+            if let (Some(error), Some(dag)) = (errors.last_mut(), &last_good) {
+                error
+                    .notes
+                    .push(format!("the last good version of `{}` is used", dag.dag_id));
+            }
+            Loaded {
+                fingerprint,
+                dag: last_good,
+                errors,
+            }
+        }
+    }
+}
+
+/// Tells one content (or error) from another, within one process.
+fn fingerprint(content: &Result<Vec<u8>, String>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn twins(twin: &Dag, file: &Path) -> Diagnostic {
+    let first = twin.source.as_deref().unwrap_or(Path::new("?"));
+    Diagnostic::new(format!("two files have the dag_id `{}`", twin.dag_id))
+        .note(format!(
+            "{} is used, {} is not",
+            first.display(),
+            file.display()
+        ))
+        .help("give one of them another `dag_id`".to_owned())
 }
 
 /// The DAG files of a directory, ordered by name: `*.json`, but not the hidden ones.

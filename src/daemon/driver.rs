@@ -5,19 +5,21 @@
 //! they cannot be written, nothing that follows from them is begun.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::{LocalExecutor, Timer, future};
 
-use super::clock;
+use super::clock::{self, Rang, WallTimer};
 use super::launch::Launcher;
 use crate::exec::{self, LastLine, Process};
 use crate::scheduler::{
     Action, Answer, Attempt, AttemptId, Event, Exit, Monotonic, Record, Refusal, Scheduler, Signal,
     Spawn,
 };
+use crate::timetable::Timestamp;
 
 /// The longest piece of a task's last line that is shown while it runs.
 const GLIMPSE_BYTES_MAX: usize = 256;
@@ -33,17 +35,24 @@ pub enum Notice {
     Printed(AttemptId, String),
     /// Somebody wants this program to end: SIGINT or SIGTERM.
     Stop,
-    /// Somebody wants the DAG files to be read again: SIGHUP, or a file that changed.
+    /// Somebody wants all DAG files to be read again: SIGHUP.
     Reload,
+    /// A file in a DAG directory has changed.
+    FilesChanged,
+    /// The wall clock was set.
+    ClockSet,
 }
 
 /// The place where everything that wakes the loop arrives.
 #[derive(Debug)]
-pub struct Notices(Receiver<Notice>);
+pub struct Notices {
+    receiver: Receiver<Notice>,
+    wall: WallTimer,
+}
 
 impl Notices {
-    /// Waits until something happens, or until `deadline`.
-    pub async fn next(&self, deadline: Option<Monotonic>) -> Notice {
+    /// Waits until something happens, or until `deadline`, or until the wall clock shows `fire`.
+    pub async fn next(&self, deadline: Option<Monotonic>, fire: Option<Timestamp>) -> Notice {
         let due = async {
             match deadline {
                 Some(at) => Timer::after(at.since(clock::now().monotonic)).await,
@@ -52,10 +61,16 @@ impl Notices {
             Notice::Due
         };
         let notice = async {
-            let notice = self.0.recv().await;
+            let notice = self.receiver.recv().await;
             notice.expect("the driver holds a sender")
         };
-        future::or(notice, due).await
+        let fire = async {
+            match self.wall.wait(fire).await {
+                Rang::Due => Notice::Due,
+                Rang::ClockSet => Notice::ClockSet,
+            }
+        };
+        future::or(notice, future::or(due, fire)).await
     }
 }
 
@@ -92,7 +107,7 @@ impl Driver {
         scheduler: Scheduler,
         launcher: Launcher,
         executor: Rc<LocalExecutor<'static>>,
-    ) -> (Self, Notices) {
+    ) -> io::Result<(Self, Notices)> {
         let (sender, receiver) = unbounded();
         let driver = Self {
             scheduler,
@@ -101,7 +116,8 @@ impl Driver {
             processes: BTreeMap::new(),
             sender,
         };
-        (driver, Notices(receiver))
+        let wall = WallTimer::new()?;
+        Ok((driver, Notices { receiver, wall }))
     }
 
     /// Who decides.
@@ -117,12 +133,12 @@ impl Driver {
     /// What the scheduler is told of a notice, if it concerns it.
     pub fn event(&mut self, notice: Notice) -> Option<Event> {
         match notice {
-            Notice::Due => Some(Event::Tick),
+            Notice::Due | Notice::ClockSet => Some(Event::Tick),
             Notice::Exited(id, attempt) => {
                 self.processes.remove(&id);
                 Some(Event::Exited(id, *attempt))
             }
-            Notice::Printed(..) | Notice::Stop | Notice::Reload => None,
+            Notice::Printed(..) | Notice::Stop | Notice::Reload | Notice::FilesChanged => None,
         }
     }
 

@@ -3,9 +3,12 @@
 pub mod catalog;
 pub mod clock;
 pub mod driver;
+pub mod hygiene;
 pub mod launch;
 pub mod layout;
 pub mod lock;
+pub mod logging;
 pub mod service;
 pub mod signals;
+pub mod watch;
 pub mod zones;

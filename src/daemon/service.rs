@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use smol::channel::{Receiver, Sender, bounded};
 
-use super::catalog::{Catalog, Library};
+use super::catalog::{Again, Catalog, Library};
 use super::driver::{Driver, Notice, Recorder, Reply};
 use crate::dag::Dag;
 use crate::scheduler::{Answer, Command, Event, Monotonic, Now, Refusal, Scheduler, State};
+use crate::timetable::Timestamp;
 
 /// The daemon, as everybody on its thread holds it.
 pub type Shared = Rc<RefCell<Service>>;
@@ -98,6 +99,16 @@ impl Service {
         self.driver.scheduler().next_deadline()
     }
 
+    /// When a DAG is due by the wall clock.
+    pub fn next_fire(&self) -> Option<Timestamp> {
+        self.driver.scheduler().next_fire()
+    }
+
+    /// When this DAG is due next, as far as the clock alone decides.
+    pub fn next_run(&self, dag_id: &str) -> Option<Timestamp> {
+        self.driver.scheduler().next_fire_of(dag_id)
+    }
+
     /// Whether it was told to stop and nothing runs any more.
     pub fn is_over(&self) -> bool {
         self.is_stopping && self.driver.scheduler().live_attempts().len() == 0
@@ -114,11 +125,33 @@ impl Service {
         receiver
     }
 
-    /// Reads the DAG files again. A file that no longer loads keeps its last good version.
-    pub fn reload(&mut self) {
-        let catalog = Catalog::load(&self.library, &self.compiled_in, &self.places.dags);
-        for dag in catalog.dags.values() {
-            self.step(Event::DagLoaded(dag.clone()));
+    /// Reads the DAG files again: those that have changed, or `all`.
+    pub fn reload(&mut self, all: bool) {
+        let before = std::mem::take(&mut self.catalog);
+        let again = Again {
+            before: &before,
+            all,
+        };
+        let catalog = Catalog::load(
+            &self.library,
+            &self.compiled_in,
+            &self.places.dags,
+            Some(again),
+        );
+        for (dag_id, dag) in &catalog.dags {
+            let is_new = before
+                .dags
+                .get(dag_id)
+                .is_none_or(|old| !Arc::ptr_eq(old, dag));
+            if is_new {
+                log::info!("dag={dag_id} loaded");
+                self.step(Event::DagLoaded(dag.clone()));
+            }
+        }
+        let gone = |dag_id: &&Arc<str>| !catalog.dags.contains_key(*dag_id);
+        for dag_id in before.dags.keys().filter(gone) {
+            log::info!("dag={dag_id} removed");
+            self.step(Event::DagRemoved(dag_id.clone()));
         }
         for error in &catalog.errors {
             log::error!("{}", error.message);
@@ -129,7 +162,9 @@ impl Service {
     /// Takes what has woken the loop.
     pub fn notice(&mut self, notice: Notice) {
         match &notice {
-            Notice::Reload => self.reload(),
+            Notice::Reload => self.reload(true),
+            Notice::FilesChanged => self.reload(false),
+            Notice::ClockSet => log::warn!("the wall clock was set"),
             Notice::Stop if self.is_stopping => self.driver.kill_all(),
             Notice::Stop => {
                 self.is_stopping = true;

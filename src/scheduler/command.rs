@@ -32,6 +32,7 @@ impl Scheduler {
         let known = self
             .state
             .dag(&trigger.dag_id)
+            .filter(|known| !known.is_removed)
             .ok_or_else(|| Refusal::NoDag(trigger.dag_id.clone()))?;
         let dag_id = known.dag.dag_id.clone();
         let logical_date = trigger

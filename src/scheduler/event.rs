@@ -56,6 +56,8 @@ pub enum Event {
     Tick,
     /// A DAG, or a new version of one, is there.
     DagLoaded(Arc<Dag>),
+    /// A DAG is there no more. Its runs go on to their end; nothing new begins.
+    DagRemoved(Arc<str>),
     /// The process of an attempt ended, or was never started.
     Exited(AttemptId, Attempt),
     /// The process of an attempt is gone, or was never begun, and nobody can say how it ended: the

@@ -213,6 +213,7 @@ impl Scheduler {
         match event {
             Event::Tick => {}
             Event::DagLoaded(dag) => self.load(&mut turn, &dag),
+            Event::DagRemoved(dag_id) => self.remove(&dag_id),
             Event::Exited(id, attempt) => self.exited(&mut turn, id, attempt),
             Event::Lost(id) => self.lost(&mut turn, id),
             Event::Recording(is_recording) => self.set_recording(is_recording),
@@ -237,6 +238,12 @@ impl Scheduler {
         self.plan(turn, dag);
         self.open_or_shut(&dag.dag_id);
         self.waking.push_back(dag.dag_id.clone());
+    }
+
+    fn remove(&mut self, dag_id: &Arc<str>) {
+        self.fires.forget(dag_id);
+        self.state.remove_dag(dag_id);
+        self.waking.push_back(dag_id.clone());
     }
 
     /// Whether anything new may begin.

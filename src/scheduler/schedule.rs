@@ -52,6 +52,11 @@ impl Fires {
         }
     }
 
+    pub(super) fn forget(&mut self, dag_id: &Arc<str>) {
+        self.wait(dag_id, None);
+        self.plans.remove(dag_id);
+    }
+
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.by_time.first().map(|(fire, _)| *fire)
     }

@@ -26,9 +26,11 @@ const TASKS_KEPT_MAX: usize = 1_000;
 pub struct DagState {
     /// The version that new runs get.
     pub dag: Arc<Dag>,
+    /// Its file is gone; its runs go on to their end.
+    pub is_removed: bool,
     /// Nothing of a paused DAG starts.
     pub is_paused: bool,
-    /// When it was seen for the first time.
+    /// When it was seen for the first time, in whole seconds.
     pub first_seen: Option<Timestamp>,
     /// The last fire that was run or skipped; it only ever grows, so that no fire is run twice.
     pub scheduled_until: Option<Timestamp>,
@@ -102,9 +104,11 @@ impl State {
     pub fn insert_dag(&mut self, dag: Arc<Dag>) {
         if let Some(known) = self.dags.get_mut(&dag.dag_id) {
             known.dag = dag;
+            known.is_removed = false;
             return;
         }
         let known = DagState {
+            is_removed: false,
             is_paused: dag.is_paused_upon_creation,
             dag,
             first_seen: None,
@@ -117,6 +121,13 @@ impl State {
             finished_tasks: 0,
         };
         self.dags.insert(known.dag.dag_id.clone(), known);
+    }
+
+    /// Offers a DAG no more: nobody can trigger it. What is known of it stays, in case it comes back.
+    pub fn remove_dag(&mut self, dag_id: &str) {
+        if let Some(known) = self.dags.get_mut(dag_id) {
+            known.is_removed = true;
+        }
     }
 
     /// A DAG by its id.
@@ -158,7 +169,7 @@ impl State {
             return Err(ApplyError(format!("there is no DAG `{dag_id}`")));
         };
         match &record.fact {
-            Fact::Seen => dag.first_seen = Some(record.at),
+            Fact::Seen => dag.first_seen = Some(record.at.truncated_to_secs()),
             Fact::Paused(is_paused) => dag.is_paused = *is_paused,
             Fact::Skipped { until } => dag.schedule_until(*until),
             Fact::Restored {

@@ -1,0 +1,96 @@
+//! The daemon's own log, on stderr: `2026-11-22T06:00:00.123Z INFO dag=weather loaded`.
+//!
+//! Under systemd's journal a line has a priority instead of a time. A reader of stderr that is stuck
+//! never blocks the daemon: lines that it would have to wait for are dropped, and counted.
+
+use std::env;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+
+use log::Level;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::fstat;
+
+use super::clock;
+
+/// What a pipe takes at once or not at all.
+const LINE_BYTES_MAX: usize = 4096;
+
+/// Begins to log, at `info` unless `RUST_LOG` says otherwise.
+pub fn begin() {
+    let to_journal = is_journal();
+    let mut builder = env_logger::Builder::new();
+    builder
+        .filter_level(log::LevelFilter::Info)
+        .parse_default_env();
+    builder.format(move |line, record| {
+        let text = record.args().to_string().replace(['\n', '\r'], " ");
+        if to_journal {
+            let priority = match record.level() {
+                Level::Error => 3,
+                Level::Warn => 4,
+                Level::Info => 6,
+                Level::Debug | Level::Trace => 7,
+            };
+            writeln!(line, "<{priority}>{text}")
+        } else {
+            let at = clock::now().wall.to_string().replace("+00:00", "Z");
+            writeln!(line, "{at} {:5} {text}", record.level())
+        }
+    });
+    builder.target(env_logger::Target::Pipe(Box::new(Stderr { lost: 0 })));
+    // A program that uses the library may log in its own way already.
+    let _ = builder.try_init();
+}
+
+/// Whether stderr is the stream that systemd says goes to its journal.
+fn is_journal() -> bool {
+    let Ok(stream) = env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    let Ok(stat) = fstat(io::stderr()) else {
+        return false;
+    };
+    stream == format!("{}:{}", stat.st_dev, stat.st_ino)
+}
+
+/// Writes whole lines, and only such as can be written at once.
+struct Stderr {
+    lost: u64,
+}
+
+impl Stderr {
+    fn can_write() -> bool {
+        let stderr = io::stderr();
+        let mut ready = [PollFd::from_borrowed_fd(stderr.as_fd(), PollFlags::OUT)];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        poll(&mut ready, Some(&at_once)).is_ok_and(|count| count > 0)
+    }
+}
+
+impl Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if Self::can_write() {
+            let mut stderr = io::stderr().lock();
+            if self.lost > 0 {
+                writeln!(stderr, "({} lines could not be written)", self.lost)?;
+                self.lost = 0;
+            }
+            let end = line.len().min(LINE_BYTES_MAX - 1);
+            stderr.write_all(&line[..end])?;
+            if end < line.len() {
+                stderr.write_all(b"\n")?;
+            }
+        } else {
+            self.lost += 1;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
