@@ -45,6 +45,11 @@ impl Monitor {
 
     pub fn degrade(&mut self, now: Monotonic, why: String, is_writable: bool) {
         self.health = Health::Degraded { why, is_writable };
+        self.put_off(now);
+    }
+
+    /// The time has come and it was tried; whether it worked will be seen.
+    pub fn put_off(&mut self, now: Monotonic) {
         if self.retry_at.is_none_or(|at| at <= now) {
             self.retry_at = Some(now.after(self.delay));
             self.delay = (self.delay * 2).min(LAST_RETRY);
@@ -53,10 +58,6 @@ impl Monitor {
 
     pub fn heal(&mut self) {
         *self = Self::new();
-    }
-
-    pub fn is_healthy(&self) -> bool {
-        self.health == Health::Healthy
     }
 
     pub fn is_due(&self, now: Monotonic) -> bool {

@@ -24,7 +24,7 @@
 //!
 //! | `ev` | of | means |
 //! | --- | --- | --- |
-//! | `segment` | | a segment's first line: format `version`, `number`, `boot` id, `prev` = the `crc` of line `seq` - 1, `snapshot` = how many lines of snapshot follow, `runs_created`, `held` = damage was found before and waits for a repair |
+//! | `segment` | | a segment's first line: format `version`, `number`, `boot` id, `prev` = the `crc` of line `seq` - 1, `snapshot` = how many lines of snapshot follow, `runs_created` before them, `held` = damage was found before and waits for a repair |
 //! | `paused` `unpaused` `dag` | `dag` | a switch; and what a snapshot knows of a DAG |
 //! | `run_created` `run_started` `run_stopped` `run_success` `run_failed` `run_cleared` | `run` | the life of a run |
 //! | `run_restored` | `run` | all of a run, in a snapshot or because an old run is cleared |

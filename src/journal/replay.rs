@@ -11,7 +11,8 @@ use crate::scheduler::{
     ApplyError, Fact, Record, RunFact, RunImage, RunNumber, RunState, State, StopReason,
 };
 
-/// How often a reader begins anew because the daemon deleted what it was about to read.
+/// How often a reader begins anew because the daemon deleted what it was about to read, or the disk
+/// would not give it.
 const ATTEMPTS: u32 = 5;
 /// Refused records that are told one by one.
 const REFUSED_MAX: usize = 1_000;
@@ -75,7 +76,7 @@ pub(super) fn replay(
     }
     for _ in 1..ATTEMPTS {
         let replay = replay_once(disk, known.clone())?;
-        if !replay.walked.has_vanished {
+        if !replay.walked.is_partial {
             return Ok(replay);
         }
     }

@@ -112,8 +112,10 @@ pub(super) struct Segment {
     pub number: u64,
     pub file: String,
     pub bytes: u64,
-    /// Its first line; `None` if that cannot be read.
+    /// Its first line; `None` if that is not one.
     pub header: Option<Header>,
+    /// The disk did not give it.
+    pub is_unreadable: bool,
 }
 
 /// The segments, oldest first. Refuses those of another version.
@@ -124,32 +126,34 @@ pub(super) fn list(disk: &dyn Disk) -> Result<Vec<Segment>, OpenError> {
         let Some(number) = digits.and_then(|digits| digits.parse().ok()) else {
             continue;
         };
-        let header = match read_header(disk, &file) {
-            Ok(header) => header,
-            Err(Flaw::Version(version)) => return Err(OpenError::Version { file, version }),
-            Err(Flaw::Frame | Flaw::Crc | Flaw::Content(_)) => None,
+        let line = first_line(disk, &file);
+        let header = match line.as_deref().map(header_of) {
+            Ok(Ok(header)) => header,
+            Ok(Err(Flaw::Version(version))) => return Err(OpenError::Version { file, version }),
+            Ok(Err(Flaw::Frame | Flaw::Crc | Flaw::Content(_))) | Err(_) => None,
         };
         segments.push(Segment {
             number,
             file,
             bytes,
             header,
+            is_unreadable: line.is_err(),
         });
     }
     segments.sort_by_key(|segment| segment.number);
     Ok(segments)
 }
 
-fn read_header(disk: &dyn Disk, file: &str) -> Result<Option<Header>, Flaw> {
-    let Ok(input) = disk.read(file) else {
-        return Ok(None);
-    };
+fn first_line(disk: &dyn Disk, file: &str) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
-    let mut input = BufReader::with_capacity(4096, input.take(4096));
-    if input.read_until(b'\n', &mut line).is_err() || line.pop() != Some(b'\n') {
-        return Ok(None);
-    }
-    Ok(match decode(check(&line)?)? {
+    let mut input = BufReader::with_capacity(4096, disk.read(file)?.take(4096));
+    input.read_until(b'\n', &mut line)?;
+    Ok(line)
+}
+
+fn header_of(line: &[u8]) -> Result<Option<Header>, Flaw> {
+    let line = line.strip_suffix(b"\n").ok_or(Flaw::Frame)?;
+    Ok(match decode(check(line)?)? {
         Entry::Header(header) => Some(header),
         Entry::Record(_) | Entry::Repaired(_) => None,
     })
@@ -248,7 +252,6 @@ fn bad_line(byte: u64, raw: &[u8], flaw: &Flaw, each: &mut dyn FnMut(Stretch<'_>
 /// A line that counts.
 pub(super) struct Line<'l> {
     pub segment: &'l Segment,
-    pub byte: u64,
     /// With its newline.
     pub raw: &'l [u8],
     pub seq: u64,
@@ -267,8 +270,8 @@ pub(super) struct Walked {
     pub next_seq: u64,
     /// The checksum of the last line.
     pub crc: Option<Crc>,
-    /// A segment was deleted meanwhile.
-    pub has_vanished: bool,
+    /// The disk did not give all of it: a segment was deleted meanwhile, or an error came up.
+    pub is_partial: bool,
 }
 
 /// What is wrong since the last good line.
@@ -298,7 +301,7 @@ pub(super) fn walk(
             report: Report::default(),
             next_seq: 1,
             crc: None,
-            has_vanished: false,
+            is_partial: false,
         },
         expected: None,
         after_repair: false,
@@ -307,13 +310,14 @@ pub(super) fn walk(
     };
     for (index, segment) in segments.iter().enumerate() {
         let limit = limit(segments, index);
+        walk.walked.is_partial |= segment.is_unreadable;
         let mut snapshot_until = 0;
         let result = stretches(disk, &segment.file, &mut |stretch| {
             walk.stretch(segment, limit, index, &mut snapshot_until, &stretch);
             true
         });
         if let Err(error) = result {
-            walk.walked.has_vanished |= error.kind() == io::ErrorKind::NotFound;
+            walk.walked.is_partial = true;
             // Nobody knows what it has: that is damage even if nothing follows.
             walk.walked.report.add_damage(Damage {
                 segment: segment.number,
@@ -373,7 +377,6 @@ impl Walk<'_> {
                     self.walked.report.lines += 1;
                     (self.visit)(Line {
                         segment,
-                        byte: stretch.byte,
                         raw: stretch.raw,
                         seq: line.seq,
                         missing,

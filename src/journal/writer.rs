@@ -557,6 +557,8 @@ impl Journal {
             self.settle_ballast(now);
         } else if let Err(error) = self.start_over(now, state) {
             self.degrade(&error, now);
+        } else {
+            self.monitor.put_off(now.monotonic);
         }
     }
 
@@ -687,7 +689,12 @@ impl Journal {
             boot_id: self.options.boot_id.clone(),
             prev: mark.crc,
             snapshot: with_snapshot.then(|| snapshot.lines().count() as u64),
-            runs_created: state.next_run().0 - 1,
+            // Without a snapshot, what was created lately is still to be told.
+            runs_created: if with_snapshot {
+                state.next_run().0 - 1
+            } else {
+                0
+            },
             held: self.held,
         };
         let mut body = String::new();
