@@ -20,6 +20,7 @@
 //!   changes state is a [`scheduler::Record`], and [`scheduler::State::apply`] is the only thing that
 //!   changes it. So recovery is replay, and a test is a story with a virtual clock. Pure.
 //! - [`exec`]: doing it. Processes, their output, their end; the worker for `http` and `call` tasks.
+//! - [`journal`]: what happened, on disk; recovery, history, and what the disk may do to them.
 //! - [`daemon`]: the loop that joins them, clocks, files, signals.
 //! - [`api`]: what DAGs and runs look like to other programs.
 //! - `cli`: one file per command.
@@ -44,6 +45,7 @@ mod cli;
 pub mod daemon;
 pub mod dag;
 pub mod exec;
+pub mod journal;
 pub mod scheduler;
 pub mod timetable;
 

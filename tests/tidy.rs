@@ -7,16 +7,31 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room, and the rooms that it may know.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 8] = [
     ("timetable", &[]),
     ("dag", &["timetable"]),
     ("scheduler", &["timetable", "dag"]),
+    ("journal", &["timetable", "dag", "scheduler"]),
     ("exec", &["timetable", "dag", "scheduler"]),
-    ("daemon", &["timetable", "dag", "scheduler", "exec"]),
-    ("api", &["timetable", "dag", "scheduler", "daemon"]),
+    (
+        "daemon",
+        &["timetable", "dag", "scheduler", "journal", "exec"],
+    ),
+    (
+        "api",
+        &["timetable", "dag", "scheduler", "journal", "daemon"],
+    ),
     (
         "cli",
-        &["timetable", "dag", "scheduler", "exec", "daemon", "api"],
+        &[
+            "timetable",
+            "dag",
+            "scheduler",
+            "journal",
+            "exec",
+            "daemon",
+            "api",
+        ],
     ),
 ];
 

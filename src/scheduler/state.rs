@@ -161,6 +161,11 @@ impl State {
         RunNumber(self.runs_created + 1)
     }
 
+    /// Numbers up to this one are taken, by runs of DAGs that are not there.
+    pub fn skip_runs(&mut self, runs_created: u64) {
+        self.runs_created = self.runs_created.max(runs_created);
+    }
+
     /// Changes the state as `record` says, or changes nothing and says why the record cannot be true.
     /// O(log n) in DAGs and runs; O(downstream) for a task, O(tasks of the run) for a run.
     pub fn apply(&mut self, record: &Record) -> Result<(), ApplyError> {

@@ -1,0 +1,335 @@
+//! Lines back into records: frame and checksum first, then JSON, then meaning.
+//!
+//! Never panics, hangs or recurses, whatever the bytes: nanoserde, which does on malformed text, sees
+//! only text that `dag::json` has accepted. Numbers are bounded so that no arithmetic on them can
+//! overflow.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nanoserde::DeJson;
+
+use super::crc::crc32c_hex;
+use super::encode::Header;
+use super::{Crc, names};
+use crate::dag::json::Document;
+use crate::scheduler::{
+    Attempt, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, TaskFact, TaskImage,
+};
+use crate::timetable::Timestamp;
+
+/// Beyond this a number of a line is not believed.
+const NUMBER_MAX: u64 = 1 << 53;
+/// Beyond this a try number is not believed.
+const TRY_MAX: u32 = 1 << 30;
+
+/// A line whose frame and checksum are right.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Checked<'l> {
+    pub seq: u64,
+    pub crc: Crc,
+    pub text: &'l str,
+}
+
+/// What a line says.
+#[derive(Debug)]
+pub(super) enum Entry {
+    Header(Header),
+    Record(Record),
+    /// Lines up to this number were lost and given up.
+    Repaired(u64),
+}
+
+/// Why a line is not one of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// Not the frame of a line.
+    Frame,
+    /// The checksum says that it has changed.
+    Crc,
+    /// The checksum is right, but it is not a record, and why.
+    Content(String),
+    /// Written by a newer program.
+    Version(u64),
+}
+
+/// Checks a line, without its newline.
+pub(super) fn check(line: &[u8]) -> Result<Checked<'_>, Flaw> {
+    let (before, crc) = (|| {
+        let rest = line.strip_suffix(b"\"}")?;
+        let (rest, crc) = rest.split_last_chunk::<8>()?;
+        Some((rest.strip_suffix(b",\"crc\":\"")?, *crc))
+    })()
+    .ok_or(Flaw::Frame)?;
+    if crc32c_hex(before) != crc {
+        return Err(Flaw::Crc);
+    }
+    let text = std::str::from_utf8(line).map_err(|_| Flaw::Frame)?;
+    let seq = text.strip_prefix("{\"seq\":").and_then(|rest| {
+        let (digits, _) = rest.split_once(',')?;
+        digits.parse().ok()
+    });
+    let seq = seq.filter(|seq| *seq < NUMBER_MAX).ok_or(Flaw::Frame)?;
+    Ok(Checked { seq, crc, text })
+}
+
+/// Reads what a checked line says.
+pub(super) fn decode(line: Checked) -> Result<Entry, Flaw> {
+    let content = |why: &str| Flaw::Content(why.to_owned());
+    let document =
+        Document::parse(line.text).map_err(|error| Flaw::Content(error.message.clone()))?;
+    if document.duplicates().next().is_some() {
+        return Err(content("a key stands there twice"));
+    }
+    let mut fields = Fields::deserialize_json(line.text).map_err(|_| content("wrong fields"))?;
+    if fields.ev == "segment" {
+        if fields.version != Some(super::VERSION) {
+            return Err(Flaw::Version(fields.version.unwrap_or(0)));
+        }
+        let header = fields.header(line.seq).ok_or(content("wrong fields"))?;
+        return Ok(Entry::Header(header));
+    }
+    if fields.ev == "repaired" {
+        let last = fields.last.filter(|last| *last < NUMBER_MAX);
+        return last.map(Entry::Repaired).ok_or(content("wrong fields"));
+    }
+    let params = document
+        .root()
+        .members()
+        .find(|(key, _)| key.text() == "params");
+    if let Some((_, params)) = params {
+        let members = params.members();
+        fields.params = members
+            .map(|(key, value)| (key.text().into_owned(), value.to_value()))
+            .collect();
+    }
+    let record = fields.record();
+    record
+        .map(Entry::Record)
+        .ok_or_else(|| content("not a record that this version knows"))
+}
+
+/// Every field of every line but `seq`, `crc` and `params`. Unknown ones are ignored.
+#[derive(DeJson)]
+struct Fields {
+    at: String,
+    ev: String,
+    dag: Option<String>,
+    run: Option<String>,
+    task: Option<String>,
+    #[nserde(rename = "try")]
+    try_number: Option<u32>,
+    retry_ms: Option<u64>,
+    exit: Option<i32>,
+    signal: Option<i32>,
+    not_started: Option<String>,
+    unseen: Option<bool>,
+    stopped: Option<String>,
+    ms: Option<u64>,
+    cpu: Option<u64>,
+    kib: Option<u64>,
+    out: Option<u64>,
+    dropped: Option<u64>,
+    state: Option<String>,
+    run_id: Option<String>,
+    #[nserde(rename = "type")]
+    run_type: Option<String>,
+    logical_date: Option<String>,
+    interval: Option<Vec<String>>,
+    #[nserde(skip)]
+    params: BTreeMap<String, crate::dag::Value>,
+    queued_at: Option<String>,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    why: Option<String>,
+    tasks: Option<Vec<TaskFields>>,
+    cleared: Option<Vec<String>>,
+    paused: Option<bool>,
+    runs_created: Option<u64>,
+    version: Option<u64>,
+    number: Option<u64>,
+    boot: Option<String>,
+    prev: Option<String>,
+    snapshot: Option<u64>,
+    held: Option<bool>,
+    last: Option<u64>,
+}
+
+/// A task instance in a snapshot.
+#[derive(DeJson)]
+struct TaskFields {
+    task: String,
+    state: String,
+    #[nserde(rename = "try")]
+    try_number: Option<u32>,
+    max_tries: Option<u32>,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+}
+
+impl Fields {
+    fn header(self, seq: u64) -> Option<Header> {
+        let prev = match self.prev {
+            Some(text) => Some(text.as_bytes().try_into().ok()?),
+            None => None,
+        };
+        Some(Header {
+            seq,
+            at: Timestamp::parse(&self.at).ok()?,
+            number: bounded(self.number)?,
+            boot_id: self.boot.unwrap_or_default(),
+            prev,
+            snapshot: self.snapshot,
+            runs_created: bounded(self.runs_created)?,
+            held: self.held.unwrap_or(false),
+        })
+    }
+
+    fn record(mut self) -> Option<Record> {
+        let at = Timestamp::parse(&self.at).ok()?;
+        if let Some(dag_id) = self.dag.take() {
+            let fact = match self.ev.as_str() {
+                "paused" => Fact::Paused(true),
+                "unpaused" => Fact::Paused(false),
+                "dag" => Fact::Restored {
+                    is_paused: self.paused.unwrap_or(false),
+                    runs_created: bounded(self.runs_created)?,
+                },
+                _ => return None,
+            };
+            let dag_id = dag_id.into();
+            return Some(Record { at, dag_id, fact });
+        }
+        let run = self.run.take()?;
+        let (dag_id, number) = run.rsplit_once('/')?;
+        let number = number.parse().ok().filter(|number| *number < NUMBER_MAX)?;
+        let fact = Fact::Run(RunNumber(number), self.run_fact()?);
+        let dag_id = dag_id.into();
+        Some(Record { at, dag_id, fact })
+    }
+
+    fn run_fact(mut self) -> Option<RunFact> {
+        if let Some(task_id) = self.task.take() {
+            return Some(RunFact::Task(task_id.into(), self.task_fact()?));
+        }
+        Some(match self.ev.as_str() {
+            "run_created" => RunFact::Created(self.run_facts()?),
+            "run_restored" => RunFact::Restored(Box::new(self.run_image()?)),
+            "run_started" => RunFact::Started,
+            "run_stopped" => RunFact::Stopped(names::stop_reason_of(&self.why?)?),
+            "run_success" => RunFact::Ended { success: true },
+            "run_failed" => RunFact::Ended { success: false },
+            "run_cleared" => RunFact::Cleared(self.cleared?.into_iter().map(Arc::from).collect()),
+            _ => return None,
+        })
+    }
+
+    fn task_fact(self) -> Option<TaskFact> {
+        let try_number = self.try_number.unwrap_or(1);
+        if try_number > TRY_MAX {
+            return None;
+        }
+        match self.ev.as_str() {
+            "start" => return Some(TaskFact::Started { try_number }),
+            "settled" => return Some(TaskFact::Settled(names::settled_of(&self.state?)?)),
+            _ => {}
+        }
+        let retry = duration(self.retry_ms);
+        let state: Ended = names::ended_of(&self.ev, retry)?;
+        let exit = match (self.signal, self.not_started, self.unseen) {
+            (Some(signal), ..) => Exit::Signal(signal),
+            (_, Some(why), _) => Exit::NotStarted(why),
+            (_, _, Some(true)) => Exit::Unknown,
+            (None, None, _) => Exit::Code(self.exit.unwrap_or(0)),
+        };
+        let stopped = match self.stopped {
+            Some(name) => Some(names::stop_cause_of(&name)?),
+            None => None,
+        };
+        let attempt = Attempt {
+            exit,
+            stopped,
+            duration: duration(self.ms),
+            cpu: duration(self.cpu),
+            memory_peak_bytes: self.kib.unwrap_or(0).saturating_mul(1024),
+            output_bytes: self.out.unwrap_or(0),
+            output_dropped_bytes: self.dropped.unwrap_or(0),
+        };
+        Some(TaskFact::Ended {
+            try_number,
+            state,
+            attempt,
+        })
+    }
+
+    fn run_facts(&mut self) -> Option<Arc<RunFacts>> {
+        let data_interval = match self.interval.take().as_deref() {
+            None => None,
+            Some([from, until]) => {
+                Some((Timestamp::parse(from).ok()?, Timestamp::parse(until).ok()?))
+            }
+            Some(_) => return None,
+        };
+        Some(Arc::new(RunFacts {
+            run_id: self.run_id.take()?.into(),
+            run_type: names::run_type_of(self.run_type.as_deref()?)?,
+            logical_date: moment(self.logical_date.as_deref())??,
+            data_interval,
+            params: std::mem::take(&mut self.params),
+        }))
+    }
+
+    fn run_image(mut self) -> Option<RunImage> {
+        let facts = self.run_facts()?;
+        let stopped = match self.why {
+            Some(name) => Some(names::stop_reason_of(&name)?),
+            None => None,
+        };
+        let tasks = self.tasks?.into_iter().map(TaskFields::image);
+        Some(RunImage {
+            facts,
+            state: names::run_state_of(&self.state?)?,
+            queued_at: moment(self.queued_at.as_deref())??,
+            started_at: moment(self.started_at.as_deref())?,
+            ended_at: moment(self.ended_at.as_deref())?,
+            stopped,
+            tasks: tasks.collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl TaskFields {
+    fn image(self) -> Option<TaskImage> {
+        let believed = |number: Option<u32>| Some(number.unwrap_or(0)).filter(|n| *n <= TRY_MAX);
+        Some(TaskImage {
+            task_id: self.task.into(),
+            state: names::task_state_of(&self.state)?,
+            try_number: believed(self.try_number)?,
+            max_tries: believed(self.max_tries)?,
+            started_at: moment(self.started_at.as_deref())?,
+            ended_at: moment(self.ended_at.as_deref())?,
+        })
+    }
+}
+
+/// The number, 0 if there is none, `None` if it cannot be true.
+fn bounded(number: Option<u64>) -> Option<u64> {
+    Some(number.unwrap_or(0)).filter(|number| *number < NUMBER_MAX)
+}
+
+fn duration(millis: Option<u64>) -> Duration {
+    Duration::from_millis(millis.unwrap_or(0).min(NUMBER_MAX))
+}
+
+/// The moment, if there is one; `None` if it is none.
+#[expect(
+    clippy::option_option,
+    reason = "wrong, absent, there: `?` reads best on it"
+)]
+fn moment(text: Option<&str>) -> Option<Option<Timestamp>> {
+    match text {
+        Some(text) => Timestamp::parse(text).ok().map(Some),
+        None => Some(None),
+    }
+}

@@ -1,0 +1,313 @@
+//! Runs of the past, read from the segments, newest first, and no further back than needed.
+//!
+//! A reader writes nothing and needs no daemon; while one writes, it sees a moment between two records.
+//! A segment that is deleted meanwhile is as if it had been deleted before.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use super::decode::{Entry, decode};
+use super::disk::Disk;
+use super::replay::apply_replayed;
+use super::scan::{OpenError, Segment, limit, list, stretches};
+use crate::dag::Dag;
+use crate::scheduler::{
+    Attempt, Ended, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, RunState, Settled, State,
+    StopReason, TaskFact,
+};
+use crate::timetable::Timestamp;
+
+/// Which runs are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter<'f> {
+    /// Of this DAG; of all if `None`.
+    pub dag_id: Option<&'f str>,
+    /// Of this name.
+    pub run_id: Option<&'f str>,
+    /// The latest so many.
+    pub limit: usize,
+}
+
+/// A run as the journal tells it. One that has not ended is here too.
+#[derive(Clone, Debug)]
+pub struct PastRun {
+    /// Its number.
+    pub number: RunNumber,
+    /// Its DAG.
+    pub dag_id: Arc<str>,
+    /// What it was created as.
+    pub facts: Arc<RunFacts>,
+    /// Where it stands.
+    pub state: RunState,
+    /// When it was created or cleared.
+    pub queued_at: Timestamp,
+    /// When it became `running`.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// It was told to stop.
+    pub stopped: Option<StopReason>,
+    /// Every attempt at its tasks, in the order they began.
+    pub attempts: Vec<PastAttempt>,
+    /// Task instances that ended without an attempt, and when.
+    pub settled: Vec<(Arc<str>, Settled, Timestamp)>,
+    records: Vec<Record>,
+}
+
+/// An attempt of the past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastAttempt {
+    /// Its task.
+    pub task_id: Arc<str>,
+    /// From 1.
+    pub try_number: u32,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// How it ended, if it has.
+    pub end: Option<AttemptEnd>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptEnd {
+    /// When.
+    pub at: Timestamp,
+    /// What the task instance was then.
+    pub state: Ended,
+    /// Exit code, duration, CPU time, memory.
+    pub attempt: Attempt,
+}
+
+impl PastRun {
+    /// The run as it stands now, for a DAG as it is now: what [`RunFact::Restored`] needs.
+    pub fn image(&self, dag: &Arc<Dag>) -> Option<RunImage> {
+        let mut state = State::default();
+        state.insert_dag(dag.clone());
+        for record in &self.records {
+            // What no longer has a place in the DAG is left out.
+            let _ = apply_replayed(&mut state, record);
+        }
+        state.run(self.number).map(crate::scheduler::Run::image)
+    }
+
+    fn of(number: RunNumber, records: Vec<Record>) -> Option<Self> {
+        let first = records.first()?;
+        let mut run = match &first.fact {
+            Fact::Run(_, RunFact::Created(facts)) => Self {
+                number,
+                dag_id: first.dag_id.clone(),
+                facts: facts.clone(),
+                state: RunState::Queued,
+                queued_at: first.at,
+                started_at: None,
+                ended_at: None,
+                stopped: None,
+                attempts: Vec::new(),
+                settled: Vec::new(),
+                records: Vec::new(),
+            },
+            Fact::Run(_, RunFact::Restored(image)) => Self {
+                number,
+                dag_id: first.dag_id.clone(),
+                facts: image.facts.clone(),
+                state: image.state,
+                queued_at: image.queued_at,
+                started_at: image.started_at,
+                ended_at: image.ended_at,
+                stopped: image.stopped,
+                attempts: Vec::new(),
+                settled: Vec::new(),
+                records: Vec::new(),
+            },
+            Fact::Paused(_) | Fact::Restored { .. } | Fact::Run(..) => return None,
+        };
+        for record in &records {
+            if let Fact::Run(_, fact) = &record.fact {
+                run.apply(record.at, fact);
+            }
+        }
+        run.records = records;
+        Some(run)
+    }
+
+    fn apply(&mut self, at: Timestamp, fact: &RunFact) {
+        match fact {
+            RunFact::Created(_) | RunFact::Restored(_) => {}
+            RunFact::Started => {
+                self.state = RunState::Running;
+                self.started_at = Some(at);
+            }
+            RunFact::Stopped(reason) => self.stopped = Some(*reason),
+            RunFact::Ended { success } => {
+                self.state = if *success {
+                    RunState::Success
+                } else {
+                    RunState::Failed
+                };
+                self.ended_at = Some(at);
+            }
+            RunFact::Cleared(_) => {
+                if self.state.is_finished() {
+                    self.state = RunState::Queued;
+                    self.queued_at = at;
+                    self.started_at = None;
+                    self.ended_at = None;
+                    self.stopped = None;
+                }
+            }
+            RunFact::Task(task_id, fact) => self.apply_task(at, task_id, fact),
+        }
+    }
+
+    fn apply_task(&mut self, at: Timestamp, task_id: &Arc<str>, fact: &TaskFact) {
+        match fact {
+            TaskFact::Started { try_number } => self.attempts.push(PastAttempt {
+                task_id: task_id.clone(),
+                try_number: *try_number,
+                started_at: Some(at),
+                end: None,
+            }),
+            TaskFact::Ended {
+                try_number,
+                state,
+                attempt,
+            } => {
+                let end = Some(AttemptEnd {
+                    at,
+                    state: *state,
+                    attempt: attempt.clone(),
+                });
+                let known = self
+                    .attempts
+                    .iter_mut()
+                    .rev()
+                    .find(|known| known.task_id == *task_id && known.try_number == *try_number);
+                if let Some(known) = known {
+                    known.end = end;
+                } else {
+                    self.attempts.push(PastAttempt {
+                        task_id: task_id.clone(),
+                        try_number: *try_number,
+                        started_at: None,
+                        end,
+                    });
+                }
+            }
+            TaskFact::Settled(settled) => self.settled.push((task_id.clone(), *settled, at)),
+        }
+    }
+}
+
+/// What has been found of a run so far.
+#[derive(Default)]
+struct Found {
+    /// Of the newest segment first.
+    records: Vec<Vec<Record>>,
+    /// What the oldest snapshot so far says of it; needed if what was before that is deleted.
+    image: Option<Record>,
+    facts: Option<Arc<RunFacts>>,
+    /// Its creation has been found.
+    is_whole: bool,
+}
+
+/// The latest runs, newest first. O(bytes of the segments since the oldest of them was created).
+pub fn history(disk: &dyn Disk, filter: Filter<'_>) -> Result<Vec<PastRun>, OpenError> {
+    let segments = list(disk)?;
+    let mut found: BTreeMap<RunNumber, Found> = BTreeMap::new();
+    for (index, segment) in segments.iter().enumerate().rev() {
+        match read_segment(disk, segment, limit(&segments, index), filter, &mut found) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(error) => return Err(error.into()),
+        }
+        found.retain(|_, found| {
+            let facts = found.facts.as_ref().filter(|_| filter.run_id.is_some());
+            facts.is_none_or(|facts| filter.run_id == Some(&facts.run_id))
+        });
+        let beyond = found.keys().rev().nth(filter.limit).copied();
+        let is_candidate = filter.run_id.is_none();
+        if let Some(beyond) = beyond.filter(|_| is_candidate) {
+            found.retain(|number, _| *number > beyond);
+        }
+        let whole = found.values().filter(|found| found.is_whole).count();
+        if whole >= filter.limit && (is_candidate || whole == 1) && found.len() == whole {
+            break;
+        }
+    }
+    let runs = found.into_iter().rev().filter_map(|(number, found)| {
+        let image = found.image.filter(|_| !found.is_whole);
+        let later = found.records.into_iter().rev().flatten();
+        PastRun::of(number, image.into_iter().chain(later).collect())
+    });
+    let is_wanted = |run: &PastRun| {
+        filter
+            .run_id
+            .is_none_or(|run_id| *run.facts.run_id == *run_id)
+    };
+    Ok(runs.filter(is_wanted).take(filter.limit).collect())
+}
+
+fn read_segment(
+    disk: &dyn Disk,
+    segment: &Segment,
+    limit: u64,
+    filter: Filter<'_>,
+    found: &mut BTreeMap<RunNumber, Found>,
+) -> io::Result<()> {
+    let wanted = format!(
+        "\"run\":\"{}",
+        filter.dag_id.map_or(String::new(), |id| format!("{id}/"))
+    );
+    let header = segment.header.as_ref();
+    let snapshot = header.and_then(|header| Some(header.seq..=header.seq + header.snapshot?));
+    let mut here: BTreeMap<RunNumber, Vec<Record>> = BTreeMap::new();
+    stretches(disk, &segment.file, &mut |stretch| {
+        let line = stretch.line.ok();
+        let Some(line) = line.filter(|line| line.seq < limit && line.text.contains(&wanted)) else {
+            return true;
+        };
+        let Ok(Entry::Record(record)) = decode(line) else {
+            return true;
+        };
+        let Fact::Run(number, fact) = &record.fact else {
+            return true;
+        };
+        let number = *number;
+        if filter
+            .dag_id
+            .is_some_and(|dag_id| *record.dag_id != *dag_id)
+        {
+            return true;
+        }
+        let run = found.entry(number).or_default();
+        match fact {
+            RunFact::Created(facts) => {
+                run.is_whole = true;
+                run.facts = Some(facts.clone());
+            }
+            RunFact::Restored(image) => {
+                run.facts = Some(image.facts.clone());
+                if snapshot
+                    .as_ref()
+                    .is_some_and(|range| range.contains(&line.seq))
+                {
+                    run.image = Some(record);
+                    // What came before a snapshot in the same segment there is none of.
+                    return true;
+                }
+            }
+            RunFact::Started
+            | RunFact::Stopped(_)
+            | RunFact::Ended { .. }
+            | RunFact::Cleared(_)
+            | RunFact::Task(..) => {}
+        }
+        here.entry(number).or_default().push(record);
+        true
+    })?;
+    for (number, records) in here {
+        found.entry(number).or_default().records.push(records);
+    }
+    Ok(())
+}

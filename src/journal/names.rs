@@ -1,0 +1,98 @@
+//! What the variants of records are called in lines: each name once, for writing and for reading.
+
+use std::time::Duration;
+
+use crate::scheduler::{Ended, RunState, RunType, Settled, StopCause, StopReason, TaskState};
+
+pub(super) fn ended(state: Ended) -> &'static str {
+    match state {
+        Ended::Success => "success",
+        Ended::Failed => "failed",
+        Ended::Skipped => "skipped",
+        Ended::UpForRetry(_) => "up_for_retry",
+        Ended::Interrupted => "interrupted",
+    }
+}
+
+pub(super) fn ended_of(name: &str, retry: Duration) -> Option<Ended> {
+    let all = [
+        Ended::Success,
+        Ended::Failed,
+        Ended::Skipped,
+        Ended::UpForRetry(retry),
+        Ended::Interrupted,
+    ];
+    all.into_iter().find(|state| ended(*state) == name)
+}
+
+pub(super) fn settled(state: Settled) -> &'static str {
+    match state {
+        Settled::Success => "success",
+        Settled::Skipped => "skipped",
+        Settled::UpstreamFailed => "upstream_failed",
+    }
+}
+
+pub(super) fn settled_of(name: &str) -> Option<Settled> {
+    let all = [Settled::Success, Settled::Skipped, Settled::UpstreamFailed];
+    all.into_iter().find(|state| settled(*state) == name)
+}
+
+pub(super) fn stop_reason(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Cancelled => "cancelled",
+        StopReason::TimedOut => "timed_out",
+    }
+}
+
+pub(super) fn stop_reason_of(name: &str) -> Option<StopReason> {
+    let all = [StopReason::Cancelled, StopReason::TimedOut];
+    all.into_iter().find(|reason| stop_reason(*reason) == name)
+}
+
+pub(super) fn stop_cause(cause: StopCause) -> &'static str {
+    match cause {
+        StopCause::TimedOut => "timed_out",
+        StopCause::RunStopped => "run_stopped",
+        StopCause::Cleared => "cleared",
+        StopCause::Shutdown => "shutdown",
+    }
+}
+
+pub(super) fn stop_cause_of(name: &str) -> Option<StopCause> {
+    let all = [
+        StopCause::TimedOut,
+        StopCause::RunStopped,
+        StopCause::Cleared,
+        StopCause::Shutdown,
+    ];
+    all.into_iter().find(|cause| stop_cause(*cause) == name)
+}
+
+pub(super) fn run_type_of(name: &str) -> Option<RunType> {
+    let all = [RunType::Scheduled, RunType::Manual, RunType::Backfill];
+    all.into_iter().find(|kind| kind.name() == name)
+}
+
+pub(super) fn run_state_of(name: &str) -> Option<RunState> {
+    let all = [
+        RunState::Queued,
+        RunState::Running,
+        RunState::Success,
+        RunState::Failed,
+    ];
+    all.into_iter().find(|state| state.name() == name)
+}
+
+pub(super) fn task_state_of(name: &str) -> Option<TaskState> {
+    let all = [
+        TaskState::None,
+        TaskState::Running,
+        TaskState::Success,
+        TaskState::Failed,
+        TaskState::UpForRetry,
+        TaskState::UpstreamFailed,
+        TaskState::Skipped,
+    ];
+    all.into_iter().find(|state| state.name() == name)
+}

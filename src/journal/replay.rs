@@ -1,0 +1,188 @@
+//! From lines to a state: recovery, and every question that is asked without a daemon.
+
+use std::sync::Arc;
+
+use super::decode::Entry;
+use super::disk::Disk;
+use super::encode::Header;
+use super::scan::{OpenError, Report, Segment, Walked, limit, list, stretches, walk};
+use crate::dag::Dag;
+use crate::scheduler::{
+    ApplyError, Fact, Record, RunFact, RunImage, RunNumber, RunState, State, StopReason,
+};
+
+/// How often a reader begins anew because the daemon deleted what it was about to read, or the disk
+/// would not give it.
+const ATTEMPTS: u32 = 5;
+/// Refused records that are told one by one.
+const REFUSED_MAX: usize = 1_000;
+
+/// What a journal says.
+#[derive(Debug)]
+pub struct Recovered {
+    /// What is.
+    pub state: State,
+    /// How the journal is.
+    pub report: Report,
+    /// Which boot the newest segment was begun in.
+    pub boot_id: Option<String>,
+}
+
+/// All that replay finds out.
+pub(super) struct Replay {
+    pub state: State,
+    pub walked: Walked,
+    pub segments: Vec<Segment>,
+    /// The segment that it began at.
+    pub base: Option<u64>,
+    /// What is known of DAGs that are not there, in a form that can be applied at any later time.
+    pub absent: Vec<Record>,
+}
+
+impl Replay {
+    pub fn boot_id(&self) -> Option<&str> {
+        let header = self.last_header()?;
+        Some(&header.boot_id)
+    }
+
+    fn last_header(&self) -> Option<&Header> {
+        let headers = self.segments.iter().rev();
+        headers.filter_map(|segment| segment.header.as_ref()).next()
+    }
+}
+
+/// Reads a journal and changes nothing, while a daemon writes it or not. O(what came since the newest
+/// snapshot).
+pub fn read_state(
+    disk: &dyn Disk,
+    dags: impl IntoIterator<Item = Arc<Dag>>,
+) -> Result<Recovered, OpenError> {
+    let replay = replay(disk, dags)?;
+    let boot_id = replay.boot_id().map(str::to_owned);
+    Ok(Recovered {
+        state: replay.state,
+        report: replay.walked.report,
+        boot_id,
+    })
+}
+
+pub(super) fn replay(
+    disk: &dyn Disk,
+    dags: impl IntoIterator<Item = Arc<Dag>>,
+) -> Result<Replay, OpenError> {
+    let mut known = State::default();
+    for dag in dags {
+        known.insert_dag(dag);
+    }
+    for _ in 1..ATTEMPTS {
+        let replay = replay_once(disk, known.clone())?;
+        if !replay.walked.is_partial {
+            return Ok(replay);
+        }
+    }
+    replay_once(disk, known)
+}
+
+fn replay_once(disk: &dyn Disk, mut state: State) -> Result<Replay, OpenError> {
+    let segments = list(disk)?;
+    let base = (0..segments.len())
+        .rev()
+        .find(|index| is_base(disk, &segments[*index], limit(&segments, *index)));
+    let mut absent = Vec::new();
+    let mut refused = Vec::new();
+    let from = &segments[base.unwrap_or(0)..];
+    let mut walked = walk(disk, from, &mut |line| match line.entry {
+        Entry::Header(header) => state.skip_runs(header.runs_created),
+        Entry::Record(_) if line.is_snapshot => {}
+        Entry::Record(record) => {
+            if state.dag(&record.dag_id).is_none() {
+                if let Fact::Run(number, _) = record.fact {
+                    state.skip_runs(number.0);
+                }
+                absent.push(for_any_time(record));
+            } else if let Err(error) = apply_replayed(&mut state, &record) {
+                if refused.len() < REFUSED_MAX {
+                    refused.push((record.dag_id.to_string(), error.to_string()));
+                }
+            }
+        }
+        Entry::Repaired(_) => {}
+    });
+    walked.report.refused = refused;
+    // Without a snapshot to begin at, only the very first segment says all.
+    let begins = from.first().and_then(|segment| segment.header.as_ref());
+    if base.is_none() && begins.is_some_and(|header| header.seq > 1) {
+        walked.report.held = true;
+    }
+    Ok(Replay {
+        state,
+        walked,
+        base: base.map(|index| segments[index].number),
+        segments,
+        absent,
+    })
+}
+
+/// Whether replay can begin at a segment: it has a snapshot, and all of that verifies.
+fn is_base(disk: &dyn Disk, segment: &Segment, limit: u64) -> bool {
+    let Some(header) = &segment.header else {
+        return false;
+    };
+    let Some(lines) = header.snapshot else {
+        return false;
+    };
+    let last = header.seq + lines;
+    if last >= limit {
+        return false;
+    }
+    let mut expected = header.seq;
+    let read = stretches(disk, &segment.file, &mut |stretch| {
+        let follows = stretch.line.is_ok_and(|line| line.seq == expected);
+        expected += u64::from(follows);
+        follows && expected <= last
+    });
+    read.is_ok() && expected > last
+}
+
+/// A record that says the same, but can be applied after runs with later numbers: `run_created` as
+/// `run_restored`.
+fn for_any_time(mut record: Record) -> Record {
+    if let Fact::Run(_, fact) = &mut record.fact {
+        if let RunFact::Created(facts) = fact {
+            *fact = RunFact::Restored(Box::new(RunImage {
+                facts: facts.clone(),
+                state: RunState::Queued,
+                queued_at: record.at,
+                started_at: None,
+                ended_at: None,
+                stopped: None,
+                tasks: Vec::new(),
+            }));
+        }
+    }
+    record
+}
+
+/// Applies a record of the past. A run that has ended is over, even if its DAG has got tasks since that
+/// it never had: they are `skipped`.
+pub fn apply_replayed(state: &mut State, record: &Record) -> Result<(), ApplyError> {
+    let result = state.apply(record);
+    let Fact::Run(number, RunFact::Ended { .. }) = record.fact else {
+        return result;
+    };
+    if result.is_ok() || !is_live(state, number) {
+        return result;
+    }
+    let stopped = Fact::Run(number, RunFact::Stopped(StopReason::Cancelled));
+    state.apply(&Record {
+        fact: stopped,
+        ..record.clone()
+    })?;
+    state.apply(record)
+}
+
+fn is_live(state: &State, number: RunNumber) -> bool {
+    state
+        .run(number)
+        .is_some_and(|run| !run.state.is_finished())
+}

@@ -1,0 +1,264 @@
+//! The exact bytes of lines. A test that fails here means that old journals cannot be read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mini_dag::dag::Value;
+use mini_dag::journal::cat;
+use mini_dag::scheduler::{
+    Attempt, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, RunState, RunType,
+    Settled, State, StopCause, StopReason, TaskFact, TaskImage, TaskState,
+};
+use mini_dag::timetable::Timestamp;
+
+use crate::sim_disk::SimDisk;
+use crate::story::now;
+use crate::{open, options, sync};
+
+/// 2026-11-22T08:01:28.160Z
+fn at() -> Timestamp {
+    Timestamp::from_millis(1_795_334_488_160)
+}
+
+fn record(fact: Fact) -> Record {
+    Record {
+        at: at(),
+        dag_id: "sensor_log".into(),
+        fact,
+    }
+}
+
+fn run(fact: RunFact) -> Record {
+    record(Fact::Run(RunNumber(17), fact))
+}
+
+fn task(fact: TaskFact) -> Record {
+    run(RunFact::Task("read".into(), fact))
+}
+
+fn facts() -> Arc<RunFacts> {
+    Arc::new(RunFacts {
+        run_id: "manual__x".into(),
+        run_type: RunType::Manual,
+        logical_date: at(),
+        data_interval: Some((Timestamp::from_secs(0), at())),
+        params: BTreeMap::from([("a \"b\"".to_owned(), Value::from(vec![1, 2]))]),
+    })
+}
+
+fn attempt() -> Attempt {
+    Attempt {
+        exit: Exit::Code(0),
+        stopped: None,
+        duration: Duration::from_millis(61_234),
+        cpu: Duration::from_millis(120),
+        memory_peak_bytes: 3456 * 1024,
+        output_bytes: 0,
+        output_dropped_bytes: 0,
+    }
+}
+
+fn ended(try_number: u32, state: Ended, attempt: Attempt) -> Record {
+    task(TaskFact::Ended {
+        try_number,
+        state,
+        attempt,
+    })
+}
+
+fn golden() -> Vec<(Record, &'static str)> {
+    let image = RunImage {
+        facts: facts(),
+        state: RunState::Failed,
+        queued_at: at(),
+        started_at: Some(at()),
+        ended_at: Some(Timestamp::from_secs(1)),
+        stopped: Some(StopReason::Cancelled),
+        tasks: vec![TaskImage {
+            task_id: "read".into(),
+            state: TaskState::UpForRetry,
+            try_number: 1,
+            max_tries: 2,
+            started_at: Some(at()),
+            ended_at: None,
+        }],
+    };
+    let other = |exit, stopped| Attempt {
+        exit,
+        stopped,
+        output_bytes: 12,
+        output_dropped_bytes: 3,
+        ..attempt()
+    };
+    vec![
+        (
+            record(Fact::Paused(true)),
+            r#""ev":"paused","dag":"sensor_log""#,
+        ),
+        (
+            record(Fact::Paused(false)),
+            r#""ev":"unpaused","dag":"sensor_log""#,
+        ),
+        (
+            record(Fact::Restored {
+                is_paused: true,
+                runs_created: 17,
+            }),
+            r#""ev":"dag","dag":"sensor_log","paused":true,"runs_created":17"#,
+        ),
+        (
+            run(RunFact::Created(facts())),
+            r#""ev":"run_created","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"params":{"a \"b\"":[1,2]}"#,
+        ),
+        (
+            run(RunFact::Restored(Box::new(image))),
+            r#""ev":"run_restored","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"params":{"a \"b\"":[1,2]},"state":"failed","queued_at":"2026-11-22T08:01:28.160Z","started_at":"2026-11-22T08:01:28.160Z","ended_at":"1970-01-01T00:00:01.000Z","why":"cancelled","tasks":[{"task":"read","state":"up_for_retry","try":1,"max_tries":2,"started_at":"2026-11-22T08:01:28.160Z"}]"#,
+        ),
+        (
+            run(RunFact::Started),
+            r#""ev":"run_started","run":"sensor_log/17""#,
+        ),
+        (
+            run(RunFact::Stopped(StopReason::TimedOut)),
+            r#""ev":"run_stopped","run":"sensor_log/17","why":"timed_out""#,
+        ),
+        (
+            run(RunFact::Ended { success: true }),
+            r#""ev":"run_success","run":"sensor_log/17""#,
+        ),
+        (
+            run(RunFact::Ended { success: false }),
+            r#""ev":"run_failed","run":"sensor_log/17""#,
+        ),
+        (
+            run(RunFact::Cleared(vec!["read".into(), "push".into()])),
+            r#""ev":"run_cleared","run":"sensor_log/17","cleared":["read","push"]"#,
+        ),
+        (
+            task(TaskFact::Started { try_number: 1 }),
+            r#""ev":"start","run":"sensor_log/17","task":"read""#,
+        ),
+        (
+            task(TaskFact::Started { try_number: 2 }),
+            r#""ev":"start","run":"sensor_log/17","task":"read","try":2"#,
+        ),
+        (
+            ended(1, Ended::Success, attempt()),
+            r#""ev":"success","run":"sensor_log/17","task":"read","ms":61234,"cpu":120,"kib":3456"#,
+        ),
+        (
+            ended(
+                2,
+                Ended::UpForRetry(Duration::from_secs(30)),
+                other(Exit::Code(1), None),
+            ),
+            r#""ev":"up_for_retry","run":"sensor_log/17","task":"read","try":2,"retry_ms":30000,"exit":1,"ms":61234,"cpu":120,"kib":3456,"out":12,"dropped":3"#,
+        ),
+        (
+            ended(
+                1,
+                Ended::Failed,
+                other(Exit::Signal(9), Some(StopCause::TimedOut)),
+            ),
+            r#""ev":"failed","run":"sensor_log/17","task":"read","signal":9,"stopped":"timed_out","ms":61234,"cpu":120,"kib":3456,"out":12,"dropped":3"#,
+        ),
+        (
+            ended(
+                1,
+                Ended::Failed,
+                other(Exit::NotStarted("no \"x\"\n".into()), None),
+            ),
+            r#""ev":"failed","run":"sensor_log/17","task":"read","not_started":"no \"x\"\n","ms":61234,"cpu":120,"kib":3456,"out":12,"dropped":3"#,
+        ),
+        (
+            ended(
+                1,
+                Ended::Interrupted,
+                other(Exit::Unknown, Some(StopCause::Shutdown)),
+            ),
+            r#""ev":"interrupted","run":"sensor_log/17","task":"read","unseen":true,"stopped":"shutdown","ms":61234,"cpu":120,"kib":3456,"out":12,"dropped":3"#,
+        ),
+        (
+            ended(
+                1,
+                Ended::Skipped,
+                other(Exit::Code(99), Some(StopCause::Cleared)),
+            ),
+            r#""ev":"skipped","run":"sensor_log/17","task":"read","exit":99,"stopped":"cleared","ms":61234,"cpu":120,"kib":3456,"out":12,"dropped":3"#,
+        ),
+        (
+            task(TaskFact::Settled(Settled::UpstreamFailed)),
+            r#""ev":"settled","run":"sensor_log/17","task":"read","state":"upstream_failed""#,
+        ),
+    ]
+}
+
+/// Lines of these records, as they stand in a journal.
+fn lines_of(records: &[Record]) -> Vec<String> {
+    let disk = SimDisk::default();
+    let (mut journal, _) = open(&disk, options());
+    for record in records {
+        journal.append(record);
+    }
+    journal.flush(now(0), &State::default());
+    sync(&mut journal, &State::default());
+    let mut lines = Vec::new();
+    cat(&disk, &mut |line| lines.push(line.to_owned())).unwrap();
+    lines.split_off(3)
+}
+
+#[test]
+fn every_kind_of_line_has_these_bytes() {
+    let golden = golden();
+    let records: Vec<_> = golden.iter().map(|(record, _)| record.clone()).collect();
+    let lines = lines_of(&records);
+    assert_eq!(lines.len(), golden.len());
+    for (index, ((_, body), line)) in golden.iter().zip(&lines).enumerate() {
+        let expected = format!(
+            "{{\"seq\":{},\"at\":\"2026-11-22T08:01:28.160Z\",{body},\"crc\":\"",
+            index + 4
+        );
+        assert_eq!(line[..line.len() - 10], expected, "{line}");
+        assert!(line.ends_with("\"}"));
+    }
+    let line = lines_of(&[run(RunFact::Started)]);
+    assert_eq!(
+        line,
+        [
+            r#"{"seq":4,"at":"2026-11-22T08:01:28.160Z","ev":"run_started","run":"sensor_log/17","crc":"b758de24"}"#
+        ]
+    );
+}
+
+#[test]
+fn a_journal_begins_with_these_bytes() {
+    let disk = SimDisk::default();
+    drop(open(&disk, options()));
+    let text = String::from_utf8(disk.contents("0000000001.jsonl")).unwrap();
+    assert_eq!(text, [
+            r#"{"seq":1,"at":"2026-11-22T08:00:00.000Z","ev":"segment","version":1,"number":1,"boot":"boot","snapshot":2,"crc":"a8ed0985"}"#,
+            r#"{"seq":2,"at":"2026-11-22T08:00:00.000Z","ev":"dag","dag":"chain","crc":"58ed7de0"}"#,
+            r#"{"seq":3,"at":"2026-11-22T08:00:00.000Z","ev":"dag","dag":"fan","crc":"50fbf8c9"}"#,
+            "",
+        ]
+        .join("\n"));
+}
+
+#[test]
+fn an_ordinary_task_takes_300_bytes_at_most() {
+    let of = |fact| Record {
+        at: at(),
+        dag_id: "a_dag_with_20_letter".into(),
+        fact: Fact::Run(RunNumber(1234), RunFact::Task("twelve_lette".into(), fact)),
+    };
+    let ended = TaskFact::Ended {
+        try_number: 1,
+        state: Ended::Success,
+        attempt: attempt(),
+    };
+    let lines = lines_of(&[of(TaskFact::Started { try_number: 1 }), of(ended)]);
+    let seq_digits = 2 * (6 - 1);
+    let bytes: usize = lines.iter().map(|line| line.len() + 1).sum::<usize>() + seq_digits;
+    assert!(bytes <= 300, "{bytes} bytes: {lines:#?}");
+}

@@ -1,0 +1,60 @@
+//! The journal: its bytes, what damage does to it, and what a failing disk does to it.
+
+mod bytes;
+mod damage;
+mod faults;
+mod keep;
+mod past;
+mod rng;
+mod sim_disk;
+mod story;
+
+use std::sync::Arc;
+
+use mini_dag::journal::{Disk, Journal, Options, Recovered, read_state};
+use mini_dag::scheduler::{Record, State};
+
+use rng::Rng;
+use sim_disk::{SimDisk, Tail};
+use story::{dags, empty_state, now};
+
+fn options() -> Options {
+    Options {
+        boot_id: "boot".to_owned(),
+        ..Options::default()
+    }
+}
+
+fn open(disk: &SimDisk, options: Options) -> (Journal, Recovered) {
+    Journal::open(Arc::new(disk.clone()), options, dags(), now(0)).unwrap()
+}
+
+fn read(disk: &dyn Disk) -> Recovered {
+    read_state(disk, dags()).unwrap()
+}
+
+/// Does the sync that is due, if one is.
+fn sync(journal: &mut Journal, state: &State) {
+    if let Some(task) = journal.begin_sync() {
+        journal.sync_done(task.run(), now(0), state);
+    }
+}
+
+/// A disk with a synced journal of these records, in one segment.
+fn journal_of(records: &[Record]) -> SimDisk {
+    let disk = SimDisk::default();
+    let options = Options {
+        segment_bytes_max: u64::MAX,
+        ..options()
+    };
+    let (mut journal, _) = open(&disk, options);
+    let mut state = empty_state();
+    for record in records {
+        state.apply(record).unwrap();
+        journal.append(record);
+        journal.flush(now(0), &state);
+    }
+    sync(&mut journal, &state);
+    assert_eq!(journal.synced(), journal.written());
+    disk.after_crash(Tail::Torn, &mut Rng::new(0))
+}
