@@ -146,6 +146,8 @@ struct Fields {
     tasks: Option<Vec<TaskFields>>,
     cleared: Option<Vec<String>>,
     paused: Option<bool>,
+    first_seen: Option<String>,
+    until: Option<String>,
     runs_created: Option<u64>,
     version: Option<u64>,
     number: Option<u64>,
@@ -190,10 +192,16 @@ impl Fields {
         let at = Timestamp::parse(&self.at).ok()?;
         if let Some(dag_id) = self.dag.take() {
             let fact = match self.ev.as_str() {
+                "seen" => Fact::Seen,
+                "fires_skipped" => Fact::Skipped {
+                    until: moment(self.until.as_deref())??,
+                },
                 "paused" => Fact::Paused(true),
                 "unpaused" => Fact::Paused(false),
                 "dag" => Fact::Restored {
                     is_paused: self.paused.unwrap_or(false),
+                    first_seen: moment(self.first_seen.as_deref())?,
+                    scheduled_until: moment(self.until.as_deref())?,
                     runs_created: bounded(self.runs_created)?,
                 },
                 _ => return None,

@@ -36,17 +36,30 @@ pub(super) fn record(out: &mut String, record: &Record) {
     at(out, record.at);
     let dag_id = &*record.dag_id;
     match &record.fact {
+        Fact::Seen => {
+            event(out, "seen");
+            text(out, "dag", dag_id);
+        }
+        Fact::Skipped { until } => {
+            event(out, "fires_skipped");
+            text(out, "dag", dag_id);
+            moment(out, "until", Some(*until));
+        }
         Fact::Paused(is_paused) => {
             event(out, if *is_paused { "paused" } else { "unpaused" });
             text(out, "dag", dag_id);
         }
         Fact::Restored {
             is_paused,
+            first_seen,
+            scheduled_until,
             runs_created,
         } => {
             event(out, "dag");
             text(out, "dag", dag_id);
             flag(out, "paused", *is_paused);
+            moment(out, "first_seen", *first_seen);
+            moment(out, "until", *scheduled_until);
             number(out, "runs_created", *runs_created);
         }
         Fact::Run(run, fact) => run_fact(out, dag_id, *run, fact),

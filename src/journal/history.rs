@@ -120,7 +120,11 @@ impl PastRun {
                 settled: Vec::new(),
                 records: Vec::new(),
             },
-            Fact::Paused(_) | Fact::Restored { .. } | Fact::Run(..) => return None,
+            Fact::Seen
+            | Fact::Paused(_)
+            | Fact::Skipped { .. }
+            | Fact::Restored { .. }
+            | Fact::Run(..) => return None,
         };
         for record in &records {
             if let Fact::Run(_, fact) = &record.fact {

@@ -102,6 +102,8 @@ fn golden() -> Vec<(Record, &'static str)> {
         ),
         (
             record(Fact::Restored {
+                first_seen: None,
+                scheduled_until: None,
                 is_paused: true,
                 runs_created: 17,
             }),

@@ -169,6 +169,7 @@ impl Story {
                     run_id: None,
                     run_type: RunType::Manual,
                     logical_date: None,
+                    data_interval: None,
                     params,
                 })
             }
