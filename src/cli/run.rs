@@ -159,6 +159,7 @@ async fn follow(
             }
             Notice::Due
             | Notice::Exited(..)
+            | Notice::Synced(_)
             | Notice::Reload
             | Notice::FilesChanged
             | Notice::ClockSet => {}

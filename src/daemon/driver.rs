@@ -15,9 +15,10 @@ use smol::{LocalExecutor, Timer, future};
 use super::clock::{self, Rang, WallTimer};
 use super::launch::Launcher;
 use crate::exec::{self, LastLine, Process};
+use crate::journal::SyncDone;
 use crate::scheduler::{
-    Action, Answer, Attempt, AttemptId, Event, Exit, Monotonic, Record, Refusal, Scheduler, Signal,
-    Spawn,
+    Action, Answer, Attempt, AttemptId, Event, Exit, Monotonic, Now, Record, Refusal, Scheduler,
+    Signal, Spawn, State,
 };
 use crate::timetable::Timestamp;
 
@@ -33,6 +34,8 @@ pub enum Notice {
     Exited(AttemptId, Box<Attempt>),
     /// An attempt printed; this is its last line so far.
     Printed(AttemptId, String),
+    /// What was written has been synced to the disk, or not.
+    Synced(SyncDone),
     /// Somebody wants this program to end: SIGINT or SIGTERM.
     Stop,
     /// Somebody wants all DAG files to be read again: SIGHUP.
@@ -76,14 +79,14 @@ impl Notices {
 
 /// Where records are written down.
 pub trait Recorder {
-    /// Writes records down, in order. `false`: they are not written, and nothing may begin that follows
-    /// from them.
-    fn record(&mut self, records: Vec<Record>) -> bool;
+    /// Writes records down, in order; `state` is that after them. `false`: they are not written, and
+    /// nothing may begin that follows from them.
+    fn record(&mut self, records: Vec<Record>, now: Now, state: &State) -> bool;
 }
 
 /// For a run that nobody will resume.
 impl Recorder for VecDeque<Record> {
-    fn record(&mut self, records: Vec<Record>) -> bool {
+    fn record(&mut self, records: Vec<Record>, _: Now, _: &State) -> bool {
         self.extend(records);
         true
     }
@@ -138,7 +141,11 @@ impl Driver {
                 self.processes.remove(&id);
                 Some(Event::Exited(id, *attempt))
             }
-            Notice::Printed(..) | Notice::Stop | Notice::Reload | Notice::FilesChanged => None,
+            Notice::Printed(..)
+            | Notice::Synced(_)
+            | Notice::Stop
+            | Notice::Reload
+            | Notice::FilesChanged => None,
         }
     }
 
@@ -148,7 +155,8 @@ impl Driver {
         let mut actions = Vec::new();
         let mut replies = Vec::new();
         while let Some(event) = events.pop_front() {
-            self.scheduler.step(clock::now(), event, &mut actions);
+            let now = clock::now();
+            self.scheduler.step(now, event, &mut actions);
             let mut records = Vec::new();
             let mut rest = Vec::new();
             for action in actions.drain(..) {
@@ -158,7 +166,8 @@ impl Driver {
                     Action::Spawn(_) | Action::Signal(..) => rest.push(action),
                 }
             }
-            let is_written = records.is_empty() || recorder.record(records);
+            let is_written =
+                records.is_empty() || recorder.record(records, now, self.scheduler.state());
             for action in rest {
                 match action {
                     Action::Signal(id, signal) => self.signal(id, signal),
@@ -175,6 +184,11 @@ impl Driver {
             }
         }
         replies
+    }
+
+    /// Lets `change` apply records of the past to the state.
+    pub fn recall(&mut self, now: Now, change: impl FnOnce(&mut State)) {
+        self.scheduler.recall(now, change);
     }
 
     /// Kills every process tree at once.

@@ -15,6 +15,10 @@ use crate::exec::{Launch, Stdin, base_env};
 use crate::scheduler::Spawn;
 use crate::timetable::Zone;
 
+/// Where `mini-dag`, called by a task, finds the daemon; and by which a daemon that was killed is
+/// survived by processes that the next one can find.
+const STATE: &str = "MINI_DAG_STATE";
+
 /// What all launches have in common.
 #[derive(Debug)]
 pub struct Launcher {
@@ -26,6 +30,12 @@ pub struct Launcher {
 }
 
 impl Launcher {
+    /// What all processes of this program have in their environment, and no others.
+    pub fn mark(root: &Path) -> io::Result<String> {
+        let root = std::path::absolute(root)?;
+        Ok(format!("{STATE}={}", root.display()))
+    }
+
     /// Logs go below `root`; `local` is the zone of DAGs that name none.
     pub fn new(root: PathBuf, local: Zone) -> io::Result<Self> {
         let root = std::path::absolute(root)?;
@@ -81,6 +91,7 @@ impl Launcher {
         for (name, value) in dag.env.iter().chain(&task.env) {
             env.insert(name.into(), value.render(&facts).into());
         }
+        env.insert(STATE.into(), self.root.clone().into());
         for (name, value) in facts.environment() {
             env.insert(name.into(), value.into());
         }

@@ -194,6 +194,8 @@ pub enum Refusal {
     RunStopping(String),
     /// The DAG has [`super::RUNS_QUEUED_MAX`] runs waiting.
     TooManyQueued(String),
+    /// It cannot be written down, and why.
+    NotRecorded(String),
     /// The daemon is going down.
     ShuttingDown,
 }
@@ -220,6 +222,7 @@ impl fmt::Display for Refusal {
                     super::RUNS_QUEUED_MAX
                 )
             }
+            Self::NotRecorded(why) => write!(f, "nothing can be recorded now: {why}"),
             Self::ShuttingDown => f.write_str("mini-dag is shutting down"),
         }
     }

@@ -16,7 +16,7 @@
 //! ```
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,53 +126,82 @@ impl Scheduler {
     /// wall clock, and are never longer than the whole of them.
     pub fn resume(limits: Limits, state: State, now: Now) -> Self {
         let mut scheduler = Self::new(limits);
-        for (number, run) in state.runs().filter(|(_, run)| !run.state.is_finished()) {
-            let left = |whole: Duration, since: Option<Timestamp>| {
-                let gone = since.map_or(Duration::ZERO, |since| now.wall.since(since));
-                now.monotonic.after(whole.saturating_sub(gone))
-            };
-            if let Some(timeout) = run
-                .dag
-                .run_timeout
-                .filter(|_| run.state == RunState::Running)
-            {
-                scheduler
-                    .timers
-                    .set(Timer::Run(number), left(timeout, run.started_at));
-            }
-            for index in run.dag.indices() {
-                let (task, instance) = (run.dag.task(index), run.task(index));
-                match instance.state {
-                    TaskState::None => scheduler.touched.push_back((number, index)),
-                    TaskState::UpForRetry => {
-                        let delay = retry_delay(task, instance.try_number);
-                        let at = left(delay, instance.ended_at);
-                        scheduler.timers.set(Timer::Retry(number, index), at);
-                    }
-                    TaskState::Running => {
-                        let live = LiveAttempt {
-                            try_number: instance.try_number,
-                            stage: Stage::Running,
-                            stopped: run.stopped.map(|_| StopCause::RunStopped),
-                            started: now.monotonic,
-                        };
-                        scheduler.attempts.insert((number, index), live);
-                    }
-                    TaskState::Success
-                    | TaskState::Failed
-                    | TaskState::UpstreamFailed
-                    | TaskState::Skipped => {}
-                }
-            }
-            scheduler.ending.push_back(number);
-        }
-        let dag_ids: Vec<_> = state.dags().map(|known| known.dag.dag_id.clone()).collect();
-        scheduler.state = state;
-        for dag_id in dag_ids {
-            scheduler.open_or_shut(&dag_id);
-            scheduler.waking.push_back(dag_id);
-        }
+        scheduler.recall(now, |own| *own = state);
         scheduler
+    }
+
+    /// Lets `change` apply records of the past to the state, and goes on from there as
+    /// [`Scheduler::resume`] does with the runs that were not known before.
+    pub fn recall(&mut self, now: Now, change: impl FnOnce(&mut State)) {
+        let known: BTreeSet<_> = self.state.runs().map(|(number, _)| number).collect();
+        change(&mut self.state);
+        let is_new = |number: &RunNumber| !known.contains(number);
+        let runs: Vec<_> = self
+            .state
+            .runs()
+            .map(|(number, _)| number)
+            .filter(is_new)
+            .collect();
+        for number in runs {
+            self.take_up(now, number);
+        }
+        let dag_ids: Vec<_> = self
+            .state
+            .dags()
+            .map(|known| known.dag.dag_id.clone())
+            .collect();
+        for dag_id in dag_ids {
+            self.open_or_shut(&dag_id);
+            self.waking.push_back(dag_id);
+        }
+    }
+
+    /// Goes on with a run of the past.
+    fn take_up(&mut self, now: Now, number: RunNumber) {
+        let Some(run) = self
+            .state
+            .run(number)
+            .filter(|run| !run.state.is_finished())
+        else {
+            return;
+        };
+        let left = |whole: Duration, since: Option<Timestamp>| {
+            let gone = since.map_or(Duration::ZERO, |since| now.wall.since(since));
+            now.monotonic.after(whole.saturating_sub(gone))
+        };
+        if let Some(timeout) = run
+            .dag
+            .run_timeout
+            .filter(|_| run.state == RunState::Running)
+        {
+            self.timers
+                .set(Timer::Run(number), left(timeout, run.started_at));
+        }
+        for index in run.dag.indices() {
+            let (task, instance) = (run.dag.task(index), run.task(index));
+            match instance.state {
+                TaskState::None => self.touched.push_back((number, index)),
+                TaskState::UpForRetry => {
+                    let delay = retry_delay(task, instance.try_number);
+                    let at = left(delay, instance.ended_at);
+                    self.timers.set(Timer::Retry(number, index), at);
+                }
+                TaskState::Running => {
+                    let live = LiveAttempt {
+                        try_number: instance.try_number,
+                        stage: Stage::Running,
+                        stopped: run.stopped.map(|_| StopCause::RunStopped),
+                        started: now.monotonic,
+                    };
+                    self.attempts.insert((number, index), live);
+                }
+                TaskState::Success
+                | TaskState::Failed
+                | TaskState::UpstreamFailed
+                | TaskState::Skipped => {}
+            }
+        }
+        self.ending.push_back(number);
     }
 
     /// What is.

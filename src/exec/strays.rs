@@ -1,0 +1,50 @@
+//! What an earlier process of ours left running when it was killed.
+
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, Signal, getpid, pidfd_open};
+
+use super::proc;
+
+/// How long a killed process is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A process that starts others faster than this is reported as still there.
+const ROUNDS: u32 = 10;
+
+/// Kills every process, but this one, whose environment has `entry` (`NAME=value`), and waits for their
+/// ends. Returns how many were killed, and how many are still there. Blocks; for the start of a program.
+pub fn kill_strays(entry: &str) -> (usize, usize) {
+    let mut killed = 0;
+    for _ in 0..ROUNDS {
+        let strays = strays(entry);
+        if strays.is_empty() {
+            return (killed, 0);
+        }
+        for stray in strays {
+            let Ok(pidfd) = pidfd_open(stray.pid, PidfdFlags::empty()) else {
+                continue;
+            };
+            if stray.signal(Signal::KILL).is_ok() {
+                killed += 1;
+                let patience = Timespec {
+                    tv_sec: PATIENCE.as_secs().cast_signed(),
+                    tv_nsec: 0,
+                };
+                let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];
+                let _ = poll(&mut ended, Some(&patience));
+            }
+        }
+    }
+    (killed, strays(entry).len())
+}
+
+fn strays(entry: &str) -> Vec<proc::Stat> {
+    let is_stray = |process: &proc::Stat| {
+        process.pid != getpid()
+            && !process.is_dead
+            && proc::has_in_environment(process.pid, entry) == Some(true)
+    };
+    let all = proc::all().unwrap_or_default();
+    all.into_iter().filter(is_stray).collect()
+}
