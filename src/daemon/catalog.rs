@@ -137,6 +137,9 @@ impl Catalog {
     }
 
     fn add(&mut self, library: &Library, file: &Path, again: Option<Again<'_>>) {
+        if self.files.contains_key(file) {
+            return;
+        }
         let loaded = load(library, file, again);
         self.errors.extend(loaded.errors.iter().cloned());
         if let Some(dag) = &loaded.dag {

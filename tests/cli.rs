@@ -1,0 +1,346 @@
+//! The command line, as its users meet it: what it prints, where, and with which exit code.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test starts the program as its users do, and has failed if it cannot go on"
+)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+/// A directory of one test, gone when the test is over.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("cli-{name}-{}", std::process::id()));
+        fs::create_dir_all(path.join("dags")).unwrap();
+        Self(path)
+    }
+
+    fn dag(self, name: &str, text: &str) -> Self {
+        fs::write(self.0.join("dags").join(name), text).unwrap();
+        self
+    }
+
+    fn command(&self, args: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mini-dag"));
+        command.args(args.split_whitespace()).current_dir(&self.0);
+        command
+            .env_clear()
+            .env("HOME", &self.0)
+            .env("PATH", std::env::var_os("PATH").unwrap());
+        command
+    }
+
+    fn run(&self, args: &str) -> Output {
+        self.command(args).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Runs `mini-dag` and compares its exit code and what it prints to stdout.
+    fn check(&self, args: &str, code: i32, stdout: &str) {
+        let output = self.run(args);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{args}: {out}{err}");
+        assert_eq!(out, stdout, "{args}");
+    }
+
+    /// Runs `mini-dag` and looks for a piece of what it complains about.
+    fn complains(&self, args: &str, code: i32, piece: &str) {
+        let output = self.run(args);
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args}: {err}");
+        assert!(err.contains(piece), "{args}: no `{piece}` in:\n{err}");
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const DIAMOND: &str = r#"{"description": "A diamond.", "schedule": "0 6 * * *", "timezone": "UTC",
+    "params": {"count": 3, "name": "x"}, "tasks": [
+    {"task_id": "a", "bash": "true", "retries": 2, "retry_delay": "90s"}, {"task_id": "b", "argv": ["echo", "{{ params.name }}"]},
+    {"task_id": "c", "empty": true}, {"task_id": "d", "bash": "echo {{ ds }} $n", "env": {"n": "{{ params.count }}"}, "trigger_rule": "all_done", "timeout": "1m"}],
+    "order": ["a >> [b, c] >> d"]}"#;
+const BROKEN: &str = r#"{"tasks": [{"task_id": "a", "bash": "true", "after": ["b"]}]}"#;
+
+#[test]
+fn validate_tells_what_is_there_and_what_is_wrong() {
+    let place = Place::new("validate")
+        .dag("good.json", DIAMOND)
+        .dag("notes.txt", "not a DAG");
+    place.check("validate dags", 0, "1 file, 1 DAG, 0 errors\n");
+    place.check(
+        "validate dags/good.json dags",
+        0,
+        "1 file, 1 DAG, 0 errors\n",
+    );
+    place.check(
+        "validate --json dags",
+        0,
+        "{\"files\":1,\"dags\":1,\"errors\":0}\n",
+    );
+    let place = place.dag("bad.json", BROKEN).dag("worse.json", "{");
+    place.check("validate dags", 1, "3 files, 1 DAG, 2 errors\n");
+    place.complains("validate dags", 1, "task `a` has unknown upstream `b`");
+    place.complains("validate dags/bad.json", 1, " --> dags/bad.json:1:");
+    place.complains(
+        "validate nowhere.json",
+        1,
+        "cannot read `nowhere.json`: No such file",
+    );
+    let place = place.dag(
+        "twin.json",
+        r#"{"dag_id": "good", "tasks": [{"task_id": "t", "empty": true}]}"#,
+    );
+    place.complains(
+        "validate dags/good.json dags/twin.json",
+        1,
+        "two files have the dag_id `good`",
+    );
+    fs::write(place.0.join("dags/latin.json"), b"{\n\"doc\": \"\xe9\"}").unwrap();
+    place.complains("validate dags/latin.json", 1, "is not UTF-8: line 2");
+}
+
+#[test]
+fn list_shows_every_dag_and_every_file_that_is_none() {
+    let place = Place::new("list").dag("diamond.json", DIAMOND);
+    place.check(
+        "list",
+        0,
+        "DAG                       SCHEDULE   TASKS  DESCRIPTION\n\
+         diamond                   0 6 * * *      4  A diamond.\n\
+         download_rocket_launches  by hand        3  Download rocket pictures of recently launched rockets.\n",
+    );
+    let place = place.dag("bad.json", BROKEN);
+    place.complains("list", 1, "unknown upstream `b`");
+    let json = text(&place.run("list --json").stdout);
+    let json = mini_dag::Value::parse(&json).unwrap();
+    let first = &json
+        .get("dags")
+        .and_then(mini_dag::Value::as_array)
+        .unwrap()[0];
+    let field = |name: &str| first.get(name).map(mini_dag::Value::to_text).unwrap();
+    assert_eq!(field("dag_id"), "diamond");
+    assert_eq!(field("timetable_summary"), "0 6 * * *");
+    assert_eq!(field("relative_fileloc"), "diamond.json");
+}
+
+#[test]
+fn show_draws_a_dag() {
+    let place = Place::new("show").dag("diamond.json", DIAMOND);
+    place.check(
+        "show diamond",
+        0,
+        "diamond  (0 6 * * *)\nA diamond.\n\n  a        bash; 2 retries after 1m30s\n  \
+         └─ b     argv echo; after a\n  └─ c     empty; after a\n     \
+         └─ d  bash; after b, c; all_done; at most 1m\n",
+    );
+    place.check(
+        "show diamond --format dot",
+        0,
+        "digraph \"diamond\" {\n  rankdir=LR;\n  node [shape=box];\n  \"a\";\n  \"b\";\n  \"c\";\n  \"d\";\n  \
+         \"a\" -> \"b\";\n  \"a\" -> \"c\";\n  \"b\" -> \"d\";\n  \"c\" -> \"d\";\n}\n",
+    );
+    place.check(
+        "show dags/diamond.json --format mermaid",
+        0,
+        "flowchart LR\n  t0[\"a\"]\n  t1[\"b\"]\n  t2[\"c\"]\n  t3[\"d\"]\n  t0 --> t1\n  t0 --> t2\n  t1 --> t3\n  t2 --> t3\n",
+    );
+    let json = mini_dag::Value::parse(&text(&place.run("show diamond --json").stdout)).unwrap();
+    let tasks = json
+        .get("tasks")
+        .and_then(mini_dag::Value::as_array)
+        .unwrap();
+    assert_eq!(
+        tasks[0].get("downstream_task_ids").unwrap().to_string(),
+        r#"["b","c"]"#
+    );
+    assert_eq!(
+        tasks[3]
+            .get("trigger_rule")
+            .and_then(mini_dag::Value::as_str),
+        Some("all_done")
+    );
+    place.complains("show diamand", 1, "did you mean `diamond`?");
+}
+
+#[test]
+fn run_ends_with_the_state_of_the_run() {
+    let place = Place::new("run").dag("diamond.json", DIAMOND);
+    let output =
+        place.run("run diamond --param name=you --logical-date 2026-11-22T06:00:00Z --json");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("success in"),
+        "progress goes to stderr"
+    );
+    let json = mini_dag::Value::parse(&text(&output.stdout)).unwrap();
+    let field = |name: &str| json.get(name).map(mini_dag::Value::to_text).unwrap();
+    assert_eq!(field("state"), "success");
+    assert_eq!(field("dag_run_id"), "manual__2026-11-22T06:00:00+00:00");
+    assert_eq!(field("data_interval_end"), "2026-11-22T06:00:00+00:00");
+    let log = |task: &str| {
+        let path = PathBuf::from(field("logs")).join(format!("task_id={task}/attempt=1.log"));
+        fs::read_to_string(path).unwrap()
+    };
+    assert_eq!(
+        (log("b"), log("d")),
+        ("you\n".into(), "2026-11-22 3\n".into())
+    );
+
+    let place = place.dag(
+        "bad.json",
+        r#"{"tasks": [{"task_id": "t", "bash": "echo why; exit 3"}]}"#,
+    );
+    let output = place.run("run bad");
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        told.contains("failed") && told.contains("exit code 3") && told.contains("  | why"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_run_that_cannot_begin_says_why() {
+    let place = Place::new("refused")
+        .dag("diamond.json", DIAMOND)
+        .dag("broken.json", BROKEN);
+    place.complains("run diamond --param nam=x", 1, "did you mean `name`?");
+    place.complains(
+        "run diamond --param count=many",
+        1,
+        "parameter `count` cannot be `many`",
+    );
+    place.complains("run diamond --param name", 2, "write --param NAME=VALUE");
+    place.complains(
+        "run diamond --logical-date yesterday",
+        2,
+        "`yesterday` is not a date",
+    );
+    place.complains("run diamond --parallelism 0", 2, "0 is not in 1..=10000");
+    place.complains("run nothing", 1, "there is no DAG `nothing`");
+    place.complains("run broken", 1, "unknown upstream `b`");
+    place.complains(
+        "run diamond --state /proc/nowhere",
+        1,
+        "cannot create `/proc/nowhere",
+    );
+    place.complains("frobnicate", 2, "unrecognized subcommand");
+    place.complains("run --frobnicate", 2, "unexpected argument");
+}
+
+#[test]
+fn two_runs_in_one_second_have_two_names() {
+    let place = Place::new("names").dag("diamond.json", DIAMOND);
+    for expected in [
+        "manual__2026-01-01T00:00:00+00:00\n",
+        "manual__2026-01-01T00:00:00+00:00_2\n",
+    ] {
+        let told = text(
+            &place
+                .run("run diamond --logical-date 2026-01-01T00:00:00Z")
+                .stdout,
+        );
+        assert!(told.starts_with(&format!("diamond  {expected}")), "{told}");
+    }
+}
+
+#[test]
+fn only_the_latest_foreground_runs_keep_their_logs() {
+    let place = Place::new("kept").dag(
+        "t.json",
+        r#"{"tasks": [{"task_id": "t", "bash": "echo x"}]}"#,
+    );
+    for _ in 0..13 {
+        assert!(place.run("run t").status.success());
+    }
+    let logs = place
+        .0
+        .join(".local/state/mini-dag/foreground/logs/dag_id=t");
+    assert_eq!(fs::read_dir(logs).unwrap().count(), 10);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new("pipe").dag("diamond.json", DIAMOND);
+    for args in ["list", "show diamond", "run diamond", "--help"] {
+        let mut child = place
+            .command(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(text(&output.stderr), "", "{args}");
+        assert_eq!(output.status.code(), Some(0), "{args}");
+    }
+}
+
+#[test]
+fn help_says_what_there_is() {
+    let place = Place::new("help");
+    let help = text(&place.run("--help").stdout);
+    for word in ["run", "validate", "list", "show", "daemon", "Exit codes"] {
+        assert!(help.contains(word), "{help}");
+    }
+    assert_eq!(place.run("").status.code(), Some(2));
+    place.check(
+        "--version",
+        0,
+        concat!("mini-dag ", env!("CARGO_PKG_VERSION"), "\n"),
+    );
+}
+
+/// `script` gives the program a terminal; util-linux has it on every Debian.
+#[test]
+fn a_terminal_shows_a_line_a_task_and_colours_unless_told_not_to() {
+    let place = Place::new("terminal").dag("diamond.json", DIAMOND);
+    let on_a_terminal = |no_colour: bool| {
+        let program = format!("{} run diamond", env!("CARGO_BIN_EXE_mini-dag"));
+        let mut command = Command::new("script");
+        command
+            .args(["-qec", &program, "/dev/null"])
+            .current_dir(&place.0)
+            .env("HOME", &place.0);
+        command
+            .env("TERM", "xterm")
+            .env_remove("NO_COLOR")
+            .stdin(Stdio::null());
+        if no_colour {
+            command.env("NO_COLOR", "1");
+        }
+        command.output().map(|output| text(&output.stdout))
+    };
+    let Ok(shown) = on_a_terminal(false) else {
+        use std::io::Write;
+        // Past the harness, which hides what a passing test prints.
+        let _ = writeln!(
+            std::io::stderr(),
+            "*** SKIPPED: no `script` here, so no terminal"
+        );
+        return;
+    };
+    assert!(shown.contains("\x1b[32msuccess"), "{shown:?}");
+    assert!(
+        shown.contains("\x1b[J"),
+        "the picture is drawn again: {shown:?}"
+    );
+    let plain = on_a_terminal(true).unwrap();
+    assert!(
+        plain.contains("success") && !plain.contains("\x1b[32m"),
+        "{plain:?}"
+    );
+}
