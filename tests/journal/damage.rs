@@ -116,7 +116,8 @@ fn at_most_3_torn_tails_are_kept() {
     assert_eq!(torn.count(), 3);
 }
 
-/// Every flipped bit is noticed: as a torn tail in the last line, as damage in any other.
+/// Every flipped bit is noticed: as a torn tail in the last line, as damage in any other. All of them with
+/// `cargo test --release`; without optimisation every 11th, which meets each bit of a byte as often.
 #[test]
 fn every_flipped_bit_is_noticed() {
     let records = records(3, 100);
@@ -132,7 +133,8 @@ fn every_flipped_bit_is_noticed() {
         .map(|half| {
             let (whole, before_last) = (whole.clone(), before_last.clone());
             std::thread::spawn(move || {
-                for bit in (0..whole.len() * 8).filter(|bit| bit % 2 == half) {
+                let stride = if cfg!(debug_assertions) { 11 } else { 1 };
+                for bit in (half * stride..whole.len() * 8).step_by(2 * stride) {
                     let mut bytes = whole.clone();
                     bytes[bit / 8] ^= 1 << (bit % 8);
                     let disk = SimDisk::default();
