@@ -4,6 +4,8 @@
 //! only text that `dag::json` has accepted. Numbers are bounded so that no arithmetic on them can
 //! overflow.
 
+#![expect(clippy::question_mark, reason = "what nanoserde derives")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

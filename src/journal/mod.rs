@@ -79,8 +79,10 @@ mod health;
 mod history;
 mod names;
 mod offline;
+mod open;
 mod replay;
 mod scan;
+mod segments;
 mod writer;
 
 pub use disk::{Directory, Disk, DiskFile};

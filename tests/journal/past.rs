@@ -57,7 +57,7 @@ fn expected(records: &[Record]) -> BTreeMap<RunNumber, (usize, usize)> {
 
 #[test]
 fn every_run_is_told_with_all_its_attempts() {
-    let records = records(20, 500);
+    let records = records(20, 300);
     let (disk, state) = disk_of(&records, u64::MAX);
     let expected = expected(&records);
     let runs = history(&disk, ALL).unwrap();
@@ -65,7 +65,7 @@ fn every_run_is_told_with_all_its_attempts() {
         numbers(&runs),
         expected.keys().rev().copied().collect::<Vec<_>>()
     );
-    assert!(runs.len() > 20);
+    assert!(runs.len() > 12);
     for run in &runs {
         let told = (run.attempts.len(), run.settled.len());
         assert_eq!(told, expected[&run.number], "run {}", run.number.0);
@@ -99,7 +99,7 @@ fn every_run_is_told_with_all_its_attempts() {
 
 #[test]
 fn a_filter_gives_the_latest_runs_that_match() {
-    let records = records(20, 500);
+    let records = records(20, 300);
     let (disk, _) = disk_of(&records, u64::MAX);
     let all = history(&disk, ALL).unwrap();
     for limit in [0, 1, 3, 10] {
@@ -118,7 +118,7 @@ fn a_filter_gives_the_latest_runs_that_match() {
     let of_fan = all.iter().filter(|run| &*run.dag_id == "fan").take(4);
     let of_fan: Vec<_> = of_fan.map(|run| run.number).collect();
     assert_eq!(numbers(&history(&disk, filter).unwrap()), of_fan);
-    for run in &all {
+    for run in all.iter().step_by(9) {
         let filter = Filter {
             dag_id: Some(&run.dag_id),
             run_id: Some(&run.facts.run_id),
@@ -138,7 +138,7 @@ fn a_filter_gives_the_latest_runs_that_match() {
 /// A run that began in a segment that is deleted is known from the snapshots of later ones.
 #[test]
 fn what_retention_leaves_of_a_run_is_told() {
-    let records = records(21, 600);
+    let records = records(21, 400);
     let (disk, state) = disk_of(&records, 9_000);
     let runs = history(&disk, ALL).unwrap();
     for (number, known) in state.runs() {

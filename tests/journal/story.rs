@@ -92,10 +92,6 @@ impl Story {
         }
     }
 
-    pub fn now(&self) -> Now {
-        now(self.now_ms)
-    }
-
     /// What has happened in one turn.
     pub fn turn(&mut self) -> Vec<Record> {
         self.now_ms += 1 + self.rng.next() % 2_000;
