@@ -173,7 +173,7 @@ fn an_error_at_any_operation_loses_nothing_that_was_synced() {
 /// The power goes at every operation in turn.
 #[test]
 fn a_crash_at_any_operation_loses_nothing_that_was_synced() {
-    let records = records(7, 130);
+    let records = records(7, 150);
     let states = states(&records);
     let mut crashes = 0;
     for at in 1.. {

@@ -45,11 +45,10 @@ fn expected(records: &[Record]) -> BTreeMap<RunNumber, (usize, usize)> {
     for record in records {
         if let Fact::Run(number, fact) = &record.fact {
             let (attempts, settled) = runs.entry(*number).or_default();
-            match fact {
-                RunFact::Task(_, TaskFact::Started { .. }) => *attempts += 1,
-                RunFact::Task(_, TaskFact::Settled(_)) => *settled += 1,
-                _ => {}
-            }
+            let is_start = matches!(fact, RunFact::Task(_, TaskFact::Started { .. }));
+            let is_settled = matches!(fact, RunFact::Task(_, TaskFact::Settled(_)));
+            *attempts += usize::from(is_start);
+            *settled += usize::from(is_settled);
         }
     }
     runs

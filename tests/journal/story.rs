@@ -34,7 +34,7 @@ fn build_dags() -> Vec<Arc<Dag>> {
     let root = fan.bash("root", "true");
     for n in 0..4 {
         let leaf = fan.bash(&format!("leaf{n}"), "true").retries(1);
-        let _ = root.clone() >> leaf;
+        let _ = root >> leaf;
     }
     [chain, fan]
         .into_iter()
