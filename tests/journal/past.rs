@@ -1,14 +1,16 @@
 //! Runs of the past, as they are read from segments.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use mini_dag::journal::{Filter, Options, PastRun, history};
+use mini_dag::journal::{Disk, DiskFile, Filter, Options, PastRun, history};
 use mini_dag::scheduler::{Fact, Record, RunFact, RunNumber, State, TaskFact};
 
 use crate::sim_disk::SimDisk;
 use crate::story::{dags, now, records};
-use crate::{open, options, sync};
+use crate::{open, options, read, sync};
 
 const ALL: Filter<'static> = Filter {
     dag_id: None,
@@ -174,5 +176,56 @@ fn an_old_run_can_be_restored_from_history() {
         };
         state.apply(&restored).unwrap();
         assert_eq!(state.run(run.number).unwrap().state, run.state);
+    }
+}
+
+/// A disk where a daemon deletes a segment between looking for it and reading it, so often.
+struct Hasty(SimDisk, AtomicU32, &'static str);
+
+impl Disk for Hasty {
+    fn list(&self) -> io::Result<Vec<(String, u64)>> {
+        let mut files = self.0.list()?;
+        let left = self.1.load(Ordering::Relaxed);
+        if left > 0 {
+            self.1.store(left - 1, Ordering::Relaxed);
+            files.push((self.2.to_owned(), 1_000));
+        }
+        Ok(files)
+    }
+
+    fn read(&self, name: &str) -> io::Result<Box<dyn Read>> {
+        self.0.read(name)
+    }
+
+    fn create(&self, _: &str) -> io::Result<Arc<dyn DiskFile>> {
+        panic!("a reader writes nothing")
+    }
+
+    fn append(&self, _: &str) -> io::Result<Arc<dyn DiskFile>> {
+        panic!("a reader writes nothing")
+    }
+
+    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+        panic!("a reader writes nothing")
+    }
+
+    fn remove(&self, _: &str) -> io::Result<()> {
+        panic!("a reader writes nothing")
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        panic!("a reader writes nothing")
+    }
+}
+
+#[test]
+fn a_reader_begins_anew_when_a_segment_has_gone() {
+    let (disk, state) = disk_of(&records(20, 300), u64::MAX);
+    let runs = history(&disk, ALL).unwrap();
+    for file in ["0000000000.jsonl", "9999999999.jsonl"] {
+        let found = read(&Hasty(disk.clone(), AtomicU32::new(3), file));
+        assert!(found.state == state && !found.report.held, "{file}");
+        let hasty = Hasty(disk.clone(), AtomicU32::new(1), file);
+        assert_eq!(numbers(&history(&hasty, ALL).unwrap()), numbers(&runs));
     }
 }
