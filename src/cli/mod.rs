@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 the answer is no (invalid, failed, not found), 2 wrong usage.
 
 mod daemon;
+mod journal;
 mod list;
 mod progress;
 mod run;
@@ -69,6 +70,7 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("validate", matches)) => validate::validate(&context, matches),
         Some(("list", matches)) => list::list(&context, matches),
         Some(("show", matches)) => show::show(&context, matches),
+        Some(("journal", matches)) => journal::journal(&context, matches),
         _ => unreachable!("clap knows no other command"),
     });
     let (diagnostics, code) = match result {
@@ -210,6 +212,7 @@ fn command() -> Command {
                 )
                 .arg(dags_arg()),
         )
+        .subcommand(journal::command())
 }
 
 fn run_command() -> Command {

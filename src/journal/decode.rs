@@ -4,6 +4,8 @@
 //! only text that `dag::json` has accepted. Numbers are bounded so that no arithmetic on them can
 //! overflow.
 
+#![expect(clippy::question_mark, reason = "what nanoserde derives")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -339,5 +341,32 @@ fn moment(text: Option<&str>) -> Option<Option<Timestamp>> {
     match text {
         Some(text) => Timestamp::parse(text).ok().map(Some),
         None => Some(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::encode::seal;
+
+    #[test]
+    fn a_line_with_any_bit_flipped_is_refused() {
+        let bodies = [
+            r#""at":"2026-11-22T08:01:28.160Z","ev":"start","run":"sensor_log/17","task":"read""#,
+            r#""at":"2026-11-22T08:01:28.160Z","ev":"paused","dag":"ABCDEFabcdef""#,
+        ];
+        for seq in 0..50 {
+            for body in bodies {
+                let mut line = String::new();
+                seal(&mut line, seq, body);
+                let mut bytes = line.trim_end().as_bytes().to_vec();
+                assert_eq!(check(&bytes).unwrap().seq, seq);
+                for bit in 0..bytes.len() * 8 {
+                    bytes[bit / 8] ^= 1 << (bit % 8);
+                    assert!(check(&bytes).is_err(), "bit {bit} of {line}");
+                    bytes[bit / 8] ^= 1 << (bit % 8);
+                }
+            }
+        }
     }
 }

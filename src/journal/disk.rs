@@ -54,6 +54,10 @@ pub(super) fn write_all(file: &dyn DiskFile, mut bytes: &[u8]) -> io::Result<()>
 
 /// What an I/O error means to the person who has to do something about it.
 pub(super) fn in_words(error: &io::Error) -> String {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "not our enum; the rest has words of its own"
+    )]
     match error.kind() {
         io::ErrorKind::StorageFull => "no space left on the device".to_owned(),
         io::ErrorKind::QuotaExceeded => "the disk quota is used up".to_owned(),

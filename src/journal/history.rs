@@ -222,7 +222,7 @@ pub fn history(disk: &dyn Disk, filter: Filter<'_>) -> Result<Vec<PastRun>, Open
     for (index, segment) in segments.iter().enumerate().rev() {
         match read_segment(disk, segment, limit(&segments, index), filter, &mut found) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
         found.retain(|_, found| {

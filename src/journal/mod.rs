@@ -43,6 +43,10 @@
 //! there ([`crate::scheduler::State::snapshot`]): replay begins at the newest such segment whose
 //! snapshot verifies. Earlier segments are history.
 //!
+//! Beside the segments there are `*.tmp` (being written; ignored, and removed by the next start), `*.torn` and
+//! `*.broken` (what was cut off or repaired, for people), and `ballast`: 64 KiB that are given up when the disk
+//! is full, so that what runs can still be recorded.
+//!
 //! # What a crash can do
 //!
 //! A record is *written* when the kernel has it: it survives the end of the process. It is *synced* when
@@ -80,8 +84,10 @@ mod health;
 mod history;
 mod names;
 mod offline;
+mod open;
 mod replay;
 mod scan;
+mod segments;
 mod writer;
 
 pub use disk::{Directory, Disk, DiskFile};

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use super::decode::Entry;
 use super::disk::{Disk, write_all};
 use super::encode::{self, Header, seal};
+use super::health::Health;
+use super::open::Opening;
 use super::scan::{OpenError, Report, Segment, list, walk};
-use super::writer::{Journal, Opening, Options};
+use super::writer::{Journal, Options};
 use super::{Crc, file_name};
 use crate::dag::Dag;
 use crate::scheduler::Now;
@@ -86,8 +88,17 @@ pub fn compact(
     options: Options,
     dags: impl IntoIterator<Item = Arc<Dag>>,
     now: Now,
-) -> Result<Journal, OpenError> {
-    Ok(Journal::open_as(Opening::Compact, disk, options, dags, now)?.0)
+) -> Result<(), OpenError> {
+    let (journal, _) = Journal::open_as(Opening::Compact, disk, options, dags, now)?;
+    is_done(&journal)
+}
+
+/// A daemon would try again later; here somebody waits for the answer.
+fn is_done(journal: &Journal) -> Result<(), OpenError> {
+    match journal.health() {
+        Health::Healthy => Ok(()),
+        Health::Degraded { why, .. } => Err(io::Error::other(why.clone()).into()),
+    }
 }
 
 /// Drops exactly the lines that are damaged, says in their place that they are lost, and begins a new
@@ -154,7 +165,8 @@ pub fn repair(
         }
     }
     disk.sync_directory()?;
-    Journal::open_as(Opening::Repaired, disk, options, dags, now)?;
+    let (journal, _) = Journal::open_as(Opening::Repaired, disk, options, dags, now)?;
+    is_done(&journal)?;
     Ok(report)
 }
 

@@ -46,8 +46,8 @@ impl Replay {
     }
 
     fn last_header(&self) -> Option<&Header> {
-        let headers = self.segments.iter().rev();
-        headers.filter_map(|segment| segment.header.as_ref()).next()
+        let mut newest_first = self.segments.iter().rev();
+        newest_first.find_map(|segment| segment.header.as_ref())
     }
 }
 
@@ -100,10 +100,10 @@ fn replay_once(disk: &dyn Disk, mut state: State) -> Result<Replay, OpenError> {
                     state.skip_runs(number.0);
                 }
                 absent.push(for_any_time(record));
-            } else if let Err(error) = apply_replayed(&mut state, &record) {
-                if refused.len() < REFUSED_MAX {
-                    refused.push((record.dag_id.to_string(), error.to_string()));
-                }
+            } else if let Err(error) = apply_replayed(&mut state, &record)
+                && refused.len() < REFUSED_MAX
+            {
+                refused.push((record.dag_id.to_string(), error.to_string()));
             }
         }
         Entry::Repaired(_) => {}
@@ -147,18 +147,18 @@ fn is_base(disk: &dyn Disk, segment: &Segment, limit: u64) -> bool {
 /// A record that says the same, but can be applied after runs with later numbers: `run_created` as
 /// `run_restored`.
 fn for_any_time(mut record: Record) -> Record {
-    if let Fact::Run(_, fact) = &mut record.fact {
-        if let RunFact::Created(facts) = fact {
-            *fact = RunFact::Restored(Box::new(RunImage {
-                facts: facts.clone(),
-                state: RunState::Queued,
-                queued_at: record.at,
-                started_at: None,
-                ended_at: None,
-                stopped: None,
-                tasks: Vec::new(),
-            }));
-        }
+    if let Fact::Run(_, fact) = &mut record.fact
+        && let RunFact::Created(facts) = fact
+    {
+        *fact = RunFact::Restored(Box::new(RunImage {
+            facts: facts.clone(),
+            state: RunState::Queued,
+            queued_at: record.at,
+            started_at: None,
+            ended_at: None,
+            stopped: None,
+            tasks: Vec::new(),
+        }));
     }
     record
 }

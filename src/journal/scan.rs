@@ -26,7 +26,7 @@ pub enum OpenError {
         /// Its version.
         version: u64,
     },
-    /// The directory cannot be read.
+    /// The disk refuses.
     Disk(io::Error),
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for OpenError {
                 "{file} is of format version {version}; this program knows version {}",
                 super::VERSION
             ),
-            Self::Disk(error) => write!(f, "cannot read the journal: {error}"),
+            Self::Disk(error) => write!(f, "the journal: {error}"),
         }
     }
 }

@@ -67,6 +67,7 @@ fn ended(try_number: u32, state: Ended, attempt: Attempt) -> Record {
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn golden() -> Vec<(Record, &'static str)> {
     let image = RunImage {
         facts: facts(),

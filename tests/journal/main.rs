@@ -1,5 +1,7 @@
 //! The journal: its bytes, what damage does to it, and what a failing disk does to it.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod bytes;
 mod damage;
 mod faults;
@@ -31,6 +33,16 @@ fn open(disk: &SimDisk, options: Options) -> (Journal, Recovered) {
 
 fn read(disk: &dyn Disk) -> Recovered {
     read_state(disk, dags()).unwrap()
+}
+
+/// The files of a kind, by name.
+fn files(disk: &SimDisk, extension: &str) -> Vec<String> {
+    let files = disk.files().into_iter();
+    let is_one = |name: &String| {
+        name.rsplit_once('.')
+            .is_some_and(|(_, end)| end == extension)
+    };
+    files.filter(is_one).collect()
 }
 
 /// Does the sync that is due, if one is.

@@ -190,11 +190,9 @@ impl Inner {
         let Some(fault) = self.fault else {
             return Ok(false);
         };
-        let is_met = match fault.error {
-            // Reading a full or a read-only disk is no problem, nor is syncing it.
-            ErrorKind::StorageFull | ErrorKind::ReadOnlyFilesystem => kind == Kind::Write,
-            _ => true,
-        };
+        // Reading a full or a read-only disk is no problem, nor is syncing it.
+        let is_for_writes = [ErrorKind::StorageFull, ErrorKind::ReadOnlyFilesystem];
+        let is_met = kind == Kind::Write || !is_for_writes.contains(&fault.error);
         let is_due = self.operations == fault.at || fault.for_ever && self.operations > fault.at;
         if !is_due || !is_met {
             return Ok(false);

@@ -34,7 +34,7 @@ fn build_dags() -> Vec<Arc<Dag>> {
     let root = fan.bash("root", "true");
     for n in 0..4 {
         let leaf = fan.bash(&format!("leaf{n}"), "true").retries(1);
-        let _ = root.clone() >> leaf;
+        let _ = root >> leaf;
     }
     [chain, fan]
         .into_iter()
@@ -90,10 +90,6 @@ impl Story {
             commands: 0,
             runs: Vec::new(),
         }
-    }
-
-    pub fn now(&self) -> Now {
-        now(self.now_ms)
     }
 
     /// What has happened in one turn.
