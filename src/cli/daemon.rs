@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs;
-use std::num::NonZero;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -13,6 +12,7 @@ use clap::ArgMatches;
 use smol::LocalExecutor;
 
 use super::{Context, Failure};
+use crate::api;
 use crate::daemon::driver::{Driver, Notices};
 use crate::daemon::launch::Launcher;
 use crate::daemon::lock::{Lock, LockError};
@@ -64,10 +64,8 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     })?;
     let cannot = |error| Diagnostic::new(format!("cannot start processes: {error}"));
     exec::prepare().map_err(cannot)?;
-    let parallelism = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let parallelism = u32::try_from(parallelism).unwrap_or(1);
     let limits = Limits {
-        parallelism,
+        parallelism: super::slots(),
         kill_grace: KILL_GRACE,
     };
     let launcher = Launcher::new(state.clone(), context.library.zones.local()).map_err(cannot)?;
@@ -94,6 +92,7 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     } = context;
     let service = Service::new(driver, recorder, library, compiled_in, places, clock::now());
     let service = Rc::new(RefCell::new(service));
+    let _control = api::listen(&service, &executor);
     smol::block_on(executor.run(serve(service, notices)));
     Ok(())
 }

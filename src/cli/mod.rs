@@ -10,6 +10,7 @@ mod show;
 mod terminal;
 mod validate;
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -146,6 +147,12 @@ impl Context {
         errors.push(Diagnostic::new(message).help(help));
         Err(Failure::Diagnostics(errors))
     }
+}
+
+/// Tasks that may run at once unless a number is given: as many as there are CPUs.
+fn slots() -> u32 {
+    let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(cpus).unwrap_or(u32::MAX)
 }
 
 fn command() -> Command {

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -45,12 +44,7 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
     let parallelism = matches
         .get_one::<u32>("parallelism")
         .copied()
-        .unwrap_or_else(|| {
-            std::thread::available_parallelism()
-                .map_or(1, NonZero::get)
-                .try_into()
-                .unwrap_or(1)
-        });
+        .unwrap_or_else(super::slots);
     let state = matches
         .get_one::<PathBuf>("state")
         .cloned()
@@ -162,7 +156,7 @@ fn end(run: &Run, progress: &mut Progress, as_json: bool) -> Result<(), Failure>
             let tasks = run
                 .dag
                 .indices()
-                .map(|index| api::task_instance(run, index))
+                .map(|index| api::task_instance(run, index, false))
                 .collect();
             members.insert("task_instances".to_owned(), Value::Array(tasks));
             members.insert(

@@ -12,9 +12,11 @@ use std::sync::Arc;
 use smol::channel::{Receiver, Sender, bounded};
 
 use super::catalog::{Catalog, Library};
+use super::clock;
 use super::driver::{Driver, Notice, Recorder, Reply};
 use crate::dag::Dag;
 use crate::scheduler::{Answer, Command, Event, Monotonic, Now, Refusal, Scheduler, State};
+use crate::timetable::Timestamp;
 
 /// The daemon, as everybody on its thread holds it.
 pub type Shared = Rc<RefCell<Service>>;
@@ -38,6 +40,7 @@ pub struct Service {
     compiled_in: Vec<Arc<Dag>>,
     places: Places,
     catalog: Catalog,
+    loaded_at: Timestamp,
     started: Now,
     commands: u64,
     waiting: BTreeMap<u64, Sender<Result<Answer, Refusal>>>,
@@ -61,6 +64,7 @@ impl Service {
             compiled_in,
             places,
             catalog: Catalog::default(),
+            loaded_at: started.wall,
             started,
             commands: 0,
             waiting: BTreeMap::new(),
@@ -81,6 +85,11 @@ impl Service {
     /// The DAGs there are, and what is wrong with the files of others.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// When the DAG files were read.
+    pub fn loaded_at(&self) -> Timestamp {
+        self.loaded_at
     }
 
     /// Where the daemon reads and writes.
@@ -124,6 +133,7 @@ impl Service {
             log::error!("{}", error.message);
         }
         self.catalog = catalog;
+        self.loaded_at = clock::now().wall;
     }
 
     /// Takes what has woken the loop.

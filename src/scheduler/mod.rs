@@ -170,6 +170,11 @@ impl Scheduler {
         scheduler
     }
 
+    /// What bounds the whole.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// What is.
     pub fn state(&self) -> &State {
         &self.state
