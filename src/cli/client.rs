@@ -22,6 +22,9 @@ const ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// Entries of a collection that are asked for at once: the API's limit.
 const PAGE: usize = 100;
 
+/// With the id of a DAG behind it: what `mini-dag status` shows of it.
+pub(super) const STATUS_OF_DAG: &str = "/mini-dag/v1/status?dag_id=";
+
 /// Somebody to ask.
 pub(super) struct Client {
     state: PathBuf,
@@ -113,6 +116,7 @@ impl Client {
     fn suggest(&self, status: u16, path: &str) -> Option<String> {
         let rest = path
             .strip_prefix("/api/v2/dags/")
+            .or_else(|| path.strip_prefix(STATUS_OF_DAG))
             .filter(|_| status == 404)?;
         let dag_id = rest.split(['/', '?']).next()?;
         let dags = self.all("/api/v2/dags?", "dags").ok()?;

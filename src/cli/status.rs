@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::client::{self, Client, encode, number, run_path, runs_path, text};
+use super::client::{self, Client, STATUS_OF_DAG, encode, number, run_path, runs_path, text};
 use super::progress::clip;
 use super::runs::{self, moment, took};
 use super::terminal::{self, Screen};
@@ -91,11 +91,10 @@ fn look(
         };
         return Ok(View { text, is_final });
     }
-    let mut path = "/mini-dag/v1/status".to_owned();
-    if let Some(dag_id) = dag_id {
-        let _ = write!(path, "?dag_id={}", encode(dag_id));
-    }
-    let answer = client.get(&path)?;
+    let answer = match dag_id {
+        Some(dag_id) => client.get(&format!("{STATUS_OF_DAG}{}", encode(dag_id)))?,
+        None => client.get("/mini-dag/v1/status")?,
+    };
     let text = match dag_id {
         _ if as_json => format!("{answer}\n"),
         None => daemon_text(&answer, screen, zone),
