@@ -74,6 +74,28 @@ fn a_full_segment_is_followed_by_one_with_a_snapshot() {
     assert!(found.state == state && found.report.held);
 }
 
+/// Syncs take several turns on an SD card; rotation comes about all the same.
+#[test]
+fn records_that_come_during_a_rotation_do_not_put_it_off() {
+    let disk = SimDisk::default();
+    let (mut journal, found) = open(&disk, small());
+    let mut state = found.state;
+    let mut task = None;
+    for (n, record) in records(8, 400).iter().enumerate() {
+        state.apply(record).unwrap();
+        journal.append(record);
+        journal.flush(now(0), &state);
+        match n % 5 {
+            0 => task = journal.begin_sync(),
+            3 => journal.sync_done(task.take().unwrap().run(), now(0), &state),
+            _ => {}
+        }
+    }
+    assert!(segments(&disk).len() > 3, "{:?}", segments(&disk));
+    assert!(read(&disk).state == state);
+    assert!(verify(&disk).unwrap().is_sound());
+}
+
 /// With many DAGs a snapshot is longer than a segment is meant to be.
 #[test]
 fn a_long_snapshot_is_not_written_every_time() {
