@@ -16,6 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::record::{Fact, RunFact, RunFacts, RunType, StopReason};
 use super::{Scheduler, Turn};
@@ -24,6 +25,9 @@ use crate::timetable::{Schedule, Timestamp, Timetable, Zone};
 
 /// More missed fires than this are not counted one by one: all of them are made up for.
 const COUNTED_MAX: u32 = 100_000;
+
+/// From one run of a DAG that runs all the time to the next.
+const CONTINUOUS_PAUSE: Duration = Duration::from_secs(1);
 
 /// The DAGs that wait for a moment on the wall clock.
 #[derive(Debug, Default)]
@@ -116,13 +120,27 @@ impl Scheduler {
             let mark = known
                 .scheduled_until
                 .unwrap_or_else(|| origin(&timetable, first_seen));
-            let Some(next) = timetable.next_after(mark) else {
+            let is_continuous = matches!(timetable.schedule, Schedule::Continuous);
+            let next = if is_continuous {
+                if known.active_runs > 0 {
+                    return;
+                }
+                Some(continuous(&timetable, mark, turn.now.wall))
+            } else {
+                timetable.next_after(mark)
+            };
+            let Some(next) = next.filter(|next| timetable.end.is_none_or(|end| *next <= end))
+            else {
                 return;
             };
             if next > turn.now.wall {
                 return self.fires.wait(dag_id, Some(next));
             }
-            let wanted = wanted(&timetable, dag.catchup, next, awaited, turn.now.wall);
+            let wanted = if is_continuous {
+                Some(next)
+            } else {
+                wanted(&timetable, dag.catchup, next, awaited, turn.now.wall)
+            };
             if wanted != Some(next) {
                 let until = wanted.and_then(|fire| timetable.previous_before(fire));
                 let latest = timetable.latest_at_or_before(turn.now.wall);
@@ -225,6 +243,13 @@ fn wanted(
         }
         Catchup::AtMost(_) | Catchup::All => Some(next),
     }
+}
+
+/// When a DAG that runs all the time is due: at once, but at least a second after it was last due.
+fn continuous(timetable: &Timetable, mark: Timestamp, now: Timestamp) -> Timestamp {
+    let earliest = mark.after(CONTINUOUS_PAUSE);
+    let start = timetable.start.unwrap_or(earliest);
+    now.max(earliest).max(start)
 }
 
 /// The moment after which the first fire of all lies: a new DAG without a start date has missed nothing.
