@@ -35,25 +35,24 @@ fn recorded(number: &str) -> Value {
 /// What of `theirs` is not in `ours`, by path.
 fn missing(theirs: &Value, ours: &Value, path: &str, found: &mut Vec<String>) {
     match (theirs, ours) {
-        (Value::Null, _) | (_, Value::Null) => {}
         (Value::Object(theirs), Value::Object(ours)) => {
-            // What a DAG was triggered with, and its parameters, are its own.
-            let is_free = path.ends_with(".conf")
-                || path.ends_with(".params")
-                || path.ends_with("default_args");
-            for (key, theirs) in theirs.iter().filter(|_| !is_free) {
+            for (key, theirs) in theirs {
                 match ours.get(key) {
-                    Some(ours) => missing(theirs, ours, &format!("{path}.{key}"), found),
-                    None => found.push(format!("{path}.{key} is missing")),
+                    // What a DAG or a run is given is its own.
+                    Some(_) if ["conf", "params", "default_args"].contains(&&**key) => {}
+                    Some(ours) => missing(theirs, ours, &format!("{path}/{key}"), found),
+                    None => found.push(format!("{path}/{key} is missing")),
                 }
             }
         }
         (Value::Array(theirs), Value::Array(ours)) => {
             if let (Some(theirs), Some(ours)) = (theirs.last(), ours.last()) {
-                missing(theirs, ours, &format!("{path}[]"), found);
+                missing(theirs, ours, &format!("{path}/*"), found);
             }
         }
-        (Value::Bool(_), Value::Bool(_))
+        (Value::Null, _)
+        | (_, Value::Null)
+        | (Value::Bool(_), Value::Bool(_))
         | (Value::Number(_), Value::Number(_))
         | (Value::String(_), Value::String(_)) => {}
         _ => found.push(format!("{path} is {ours}, but was {theirs}")),
@@ -154,6 +153,18 @@ fn refusals_have_airflows_status_and_shape() {
             "{answer}"
         );
     }
+    let log = "/api/v2/dags/chain/dagRuns/r/taskInstances/first/logs/1";
+    let accept = |kind: &str| {
+        let header = format!("Accept: {kind}\r\n");
+        daemon.request("GET", log, &header, "").0
+    };
+    assert_eq!(accept("text/plain"), 406);
+}
+
+#[test]
+fn what_is_wrong_in_a_body_is_named_with_its_place() {
+    let daemon = Daemon::with("invalid", &[("chain.json", CHAIN)]);
+    let runs = "/api/v2/dags/chain/dagRuns";
     let invalid = [
         (runs, "{}", "missing", "logical_date"),
         (
@@ -186,13 +197,28 @@ fn refusals_have_airflows_status_and_shape() {
             format!("[\"body\",\"{field}\"]")
         );
     }
-    let log = "/api/v2/dags/chain/dagRuns/r/taskInstances/first/logs/1";
-    assert_eq!(
-        daemon.request("GET", log, "Accept: text/plain\r\n", "").0,
-        406
+}
+
+#[test]
+fn a_log_is_also_given_as_a_json_object_a_line() {
+    let mut daemon = Daemon::with("ndjson", &[("chain.json", CHAIN)]);
+    daemon.answer(
+        "POST",
+        "/api/v2/dags/chain/dagRuns",
+        r#"{"logical_date": null, "dag_run_id": "r"}"#,
     );
-    let (status, lines) = daemon.request("GET", log, "Accept: application/x-ndjson\r\n", "");
-    assert_eq!(status, 200, "{lines}");
+    daemon.wait_for("end", |daemon| daemon.state_of("chain", "r") == "failed");
+    let path = "/api/v2/dags/chain/dagRuns/r/taskInstances/first/logs/1";
+    let (status, body) = daemon.request("GET", path, "Accept: application/x-ndjson\r\n", "");
+    assert_eq!(status, 200);
+    let events: Vec<_> = body
+        .lines()
+        .map(|line| text(&Value::parse(line).unwrap(), "event"))
+        .collect();
+    assert_eq!(events, ["one", "n=3"]);
+    let whole = daemon.answer("GET", &format!("{path}?full_content=true"), "");
+    assert_eq!(whole.get("continuation_token"), Some(&Value::Null));
+    assert_eq!(daemon.get(&format!("{path}?token=x")).0, 400);
 }
 
 #[test]
