@@ -27,6 +27,7 @@ pub const SLOW: &str = r#"{"dag_id": "slow", "params": {"gate": ""}, "tasks": [
 
 pub struct Daemon {
     pub root: PathBuf,
+    program: PathBuf,
     child: Option<Child>,
 }
 
@@ -38,22 +39,46 @@ impl Daemon {
         _ = fs::remove_dir_all(&root);
         fs::create_dir_all(root.join("dags")).unwrap();
         fs::create_dir_all(root.join("state")).unwrap();
-        Self { root, child: None }
+        Self {
+            root,
+            program: env!("CARGO_BIN_EXE_mini-dag").into(),
+            child: None,
+        }
     }
 
     /// A daemon with these DAG files that answers.
     pub fn with(test: &str, dags: &[(&str, &str)]) -> Self {
         let mut daemon = Self::place(test);
-        for (name, text) in dags {
-            fs::write(daemon.root.join("dags").join(name), text).unwrap();
-        }
-        daemon.start();
-        daemon.wait_for("an answer", |daemon| daemon.get("/api/v2/version").0 == 200);
+        daemon.begin(dags);
         daemon
     }
 
+    /// [`Daemon::with`] where every user may look: below the directory for temporary files, with a copy of
+    /// the program.
+    pub fn in_public(test: &str, dags: &[(&str, &str)]) -> Self {
+        let mut daemon = Self::place(test);
+        _ = fs::remove_dir_all(&daemon.root);
+        daemon.root = std::env::temp_dir().join(daemon.root.file_name().unwrap());
+        for folder in ["dags", "state"] {
+            fs::create_dir_all(daemon.root.join(folder)).unwrap();
+        }
+        let program = daemon.root.join("mini-dag");
+        fs::copy(env!("CARGO_BIN_EXE_mini-dag"), &program).unwrap();
+        daemon.program = program;
+        daemon.begin(dags);
+        daemon
+    }
+
+    fn begin(&mut self, dags: &[(&str, &str)]) {
+        for (name, text) in dags {
+            fs::write(self.root.join("dags").join(name), text).unwrap();
+        }
+        self.start();
+        self.wait_for("an answer", |daemon| daemon.get("/api/v2/version").0 == 200);
+    }
+
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mini-dag"));
+        let mut command = Command::new(&self.program);
         command
             .args(args)
             .current_dir(&self.root)

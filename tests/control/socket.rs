@@ -1,9 +1,16 @@
 //! The socket as a file: whose it is, what may be in its place, and what is left of it.
 
-use std::fs;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::fs::{self, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 
 use crate::daemon::{CHAIN, Daemon};
+
+/// Nobody's user and group.
+const NOBODY: u32 = 65_534;
+/// A group that the daemon's user need not be in.
+const GROUP: u32 = 54_321;
 
 #[test]
 fn the_socket_is_for_owner_and_group_and_goes_with_its_daemon() {
@@ -68,4 +75,35 @@ fn a_file_in_the_place_of_the_socket_stays_and_the_daemon_runs_without() {
     );
     daemon.stop();
     assert_eq!(fs::read_to_string(daemon.socket()).unwrap(), "mine");
+}
+
+/// A socket whose mode somebody has opened up still asks who is there.
+#[test]
+fn members_of_the_group_operate_and_strangers_do_nothing() {
+    if !rustix::process::geteuid().is_root() {
+        let what = "*** SKIPPED: only root can ask as somebody else ***";
+        _ = writeln!(std::io::stderr(), "\n{what}\n");
+        return;
+    }
+    let daemon = Daemon::in_public("peer", &[("chain.json", CHAIN)]);
+    let said = |gid, args: &[&str]| {
+        let mut command = daemon.command(args);
+        let output = command.uid(NOBODY).gid(gid).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), text)
+    };
+    let (code, text) = said(NOBODY, &["status"]);
+    assert_eq!(code, Some(1), "the mode keeps strangers out: {text}");
+    assert!(text.contains("cannot reach the daemon"), "{text}");
+
+    fs::set_permissions(daemon.socket(), Permissions::from_mode(0o666)).unwrap();
+    let (code, text) = said(NOBODY, &["status"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("the control socket is for root"), "{text}");
+
+    chown(daemon.socket(), None, Some(GROUP)).unwrap();
+    assert_eq!(said(GROUP, &["pause", "chain"]).0, Some(0));
+    let (code, text) = said(GROUP, &["reload"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("only the daemon's own user"), "{text}");
 }
