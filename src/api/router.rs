@@ -269,6 +269,12 @@ mod tests {
     }
 
     #[test]
+    fn a_handler_that_panics_is_one_answer() {
+        let problem = guarded(|| -> Result<(), Problem> { panic!("a bug") }).unwrap_err();
+        assert_eq!(problem.status.as_u16(), 500);
+    }
+
+    #[test]
     fn the_parts_of_a_path_are_found_by_name() {
         let target = ("/api/v2/dags/d/dagRuns/r%2B/taskInstances/t", None);
         let request = Request::new(hyper::Method::GET, target, "", b"").unwrap();

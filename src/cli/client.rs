@@ -3,6 +3,7 @@
 //! The daemon answers with `Content-Length` and closes the connection, so reading is reading to the end;
 //! what is not exactly such an answer is an error.
 
+use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
@@ -198,7 +199,7 @@ pub(super) fn encode(id: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded

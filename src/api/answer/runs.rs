@@ -1,5 +1,7 @@
 //! Runs: list, one, trigger, set to failed.
 
+use std::collections::BTreeMap;
+
 use hyper::StatusCode;
 
 use super::dags::cannot_order;
@@ -81,15 +83,12 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
         return Err(Problem::not_implemented(&format!("`{name}` of a trigger")));
     }
     let params = match request.field("conf") {
-        None => Value::Null,
-        Some(conf) => conf.clone(),
-    };
-    let params = match params {
-        Value::Object(params) => params,
-        Value::Null => Default::default(),
-        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+        None => BTreeMap::new(),
+        Some(Value::Object(params)) => params.clone(),
+        Some(other) => {
             let msg = "Input should be a valid dictionary";
-            return Err(Problem::invalid("dict_type", &["body", "conf"], msg, other));
+            let input = other.clone();
+            return Err(Problem::invalid("dict_type", &["body", "conf"], msg, input));
         }
     };
     let logical_date = logical_date(request)?;

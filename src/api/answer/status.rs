@@ -105,12 +105,11 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
             number(now.monotonic.since(service.started().monotonic).as_secs()),
         ),
     ]);
-    let dags = match call.request.query("dag_id") {
-        Some(dag_id) => vec![dag(service, lookup::dag(service, dag_id)?)?],
-        None => {
-            let dags = service.state().dags().map(|known| dag(service, known));
-            dags.collect::<Result<_, _>>()?
-        }
+    let dags = if let Some(dag_id) = call.request.query("dag_id") {
+        vec![dag(service, lookup::dag(service, dag_id)?)?]
+    } else {
+        let dags = service.state().dags().map(|known| dag(service, known));
+        dags.collect::<Result<_, _>>()?
     };
     let errors = service.catalog().errors.iter();
     let errors = errors.map(|error| text(error.render(false))).collect();

@@ -59,7 +59,12 @@ pub fn task_instance(run: &Run, index: TaskIndex, is_scheduled: bool) -> Value {
     let state = match instance.state {
         TaskState::None | TaskState::UpForRetry if is_scheduled => text("scheduled"),
         TaskState::None => Value::Null,
-        state => text(state.name()),
+        TaskState::Running
+        | TaskState::Success
+        | TaskState::Failed
+        | TaskState::UpForRetry
+        | TaskState::UpstreamFailed
+        | TaskState::Skipped => text(instance.state.name()),
     };
     let ended_at = instance
         .ended_at

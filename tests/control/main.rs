@@ -1,0 +1,13 @@
+//! The control plane: a real daemon, asked over its socket and by the command line.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests start the program as its users do, and fail by panicking"
+)]
+
+mod commands;
+mod daemon;
+mod hostile;
+mod recorded;
+mod socket;
