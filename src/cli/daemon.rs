@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::fs;
 use std::io;
-use std::num::NonZero;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -14,6 +13,7 @@ use clap::ArgMatches;
 use smol::LocalExecutor;
 
 use super::{Context, Failure};
+use crate::api;
 use crate::daemon::catalog::{Again, Catalog};
 use crate::daemon::driver::{Driver, Notices};
 use crate::daemon::launch::Launcher;
@@ -70,10 +70,8 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     })?;
     let cannot = |error| Diagnostic::new(format!("cannot start processes: {error}"));
     exec::prepare().map_err(cannot)?;
-    let parallelism = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let parallelism = u32::try_from(parallelism).unwrap_or(1);
     let limits = Limits {
-        parallelism,
+        parallelism: super::slots(),
         kill_grace: KILL_GRACE,
     };
     let Context {
@@ -124,7 +122,9 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
         catalog,
         places,
     });
-    smol::block_on(executor.run(serve(Rc::new(RefCell::new(service)), notices, lost)));
+    let service = Rc::new(RefCell::new(service));
+    let _control = api::listen(&service, &executor);
+    smol::block_on(executor.run(serve(service, notices, lost)));
     Ok(())
 }
 

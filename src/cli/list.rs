@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::ArgMatches;
 
 use super::{Context, Failure, terminal};
-use crate::api;
+use crate::api::{self, Standing};
 use crate::dag::Value;
 use crate::dag::diagnostic::printable;
 
@@ -15,7 +15,7 @@ pub(super) fn list(context: &Context, matches: &ArgMatches) -> Result<(), Failur
     if matches.get_flag("json") {
         let dags = catalog.dags.values();
         let dags = dags
-            .map(|dag| api::dag_summary(dag, dag.is_paused_upon_creation))
+            .map(|dag| api::dag_summary(dag, &Standing::offline(dag, super::slots())))
             .collect();
         let total = Value::Number(catalog.dags.len().to_string());
         let members = [

@@ -2,15 +2,26 @@
 //!
 //! Exit codes: 0 done, 1 the answer is no (invalid, failed, not found), 2 wrong usage.
 
+mod cancel;
+mod clear;
+mod client;
 mod daemon;
 mod journal;
 mod list;
+mod logs;
+mod params;
+mod pause;
 mod progress;
+mod reload;
 mod run;
+mod runs;
 mod show;
+mod status;
 mod terminal;
+mod trigger;
 mod validate;
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -71,6 +82,15 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("list", matches)) => list::list(&context, matches),
         Some(("show", matches)) => show::show(&context, matches),
         Some(("journal", matches)) => journal::journal(&context, matches),
+        Some(("status", matches)) => status::status(&context, matches),
+        Some(("trigger", matches)) => trigger::trigger(&context, matches),
+        Some(("runs", matches)) => runs::runs(&context, matches),
+        Some(("logs", matches)) => logs::logs(matches),
+        Some(("clear", matches)) => clear::clear(matches),
+        Some(("cancel", matches)) => cancel::cancel(matches),
+        Some(("pause", matches)) => pause::pause(matches, true),
+        Some(("unpause", matches)) => pause::pause(matches, false),
+        Some(("reload", matches)) => reload::reload(matches),
         _ => unreachable!("clap knows no other command"),
     });
     let (diagnostics, code) = match result {
@@ -150,6 +170,25 @@ impl Context {
     }
 }
 
+/// Where journal and logs are: what `--state` names, or the usual directory.
+fn state_directory(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+    named
+        .cloned()
+        .or_else(layout::default_state)
+        .ok_or_else(|| {
+            let help = "name one with --state, or set HOME".to_owned();
+            Diagnostic::new("there is no state directory")
+                .help(help)
+                .into()
+        })
+}
+
+/// Tasks that may run at once unless a number is given: as many as there are CPUs.
+fn slots() -> u32 {
+    let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(cpus).unwrap_or(u32::MAX)
+}
+
 fn command() -> Command {
     Command::new("mini-dag")
         .version(env!("CARGO_PKG_VERSION"))
@@ -213,6 +252,15 @@ fn command() -> Command {
                 .arg(dags_arg()),
         )
         .subcommand(journal::command())
+        .subcommand(status::command())
+        .subcommand(trigger::command())
+        .subcommand(runs::command())
+        .subcommand(logs::command())
+        .subcommand(clear::command())
+        .subcommand(cancel::command())
+        .subcommand(pause::pause_command())
+        .subcommand(pause::unpause_command())
+        .subcommand(reload::command())
 }
 
 fn run_command() -> Command {
@@ -230,19 +278,8 @@ fn run_command() -> Command {
              kills them at once.",
         )
         .arg(dag_arg())
-        .arg(
-            Arg::new("param")
-                .long("param")
-                .value_name("NAME=VALUE")
-                .action(ArgAction::Append)
-                .help("Set a parameter of the DAG for this run"),
-        )
-        .arg(
-            Arg::new("logical-date")
-                .long("logical-date")
-                .value_name("DATE")
-                .help("What the run is named after, such as 2026-11-22T06:00:00+00:00 [default: now]"),
-        )
+        .arg(params::param_arg())
+        .arg(params::logical_date_arg())
         .arg(
             Arg::new("parallelism")
                 .long("parallelism")
@@ -259,6 +296,24 @@ fn dag_arg() -> Arg {
     Arg::new("dag")
         .value_name("DAG|FILE")
         .help("The id of a DAG, or the path of a DAG file")
+}
+
+/// A DAG that the daemon knows.
+fn dag_id_arg() -> Arg {
+    Arg::new("dag")
+        .value_name("DAG")
+        .required(true)
+        .help("The id of a DAG")
+}
+
+fn dag_id(matches: &ArgMatches) -> &str {
+    matches.get_one::<String>("dag").map_or("", String::as_str)
+}
+
+fn run_arg() -> Arg {
+    Arg::new("run")
+        .value_name("RUN")
+        .help("The id of a run, or `latest`")
 }
 
 fn dags_arg() -> Arg {

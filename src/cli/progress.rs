@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::terminal::{Screen, size};
+use crate::dag::TaskIndex;
 use crate::dag::diagnostic::printable;
-use crate::dag::{Dag, TaskIndex};
 use crate::scheduler::{
-    Attempt, Ended, Exit, Fact, Monotonic, Record, Run, RunFact, StopCause, TaskFact, TaskState,
+    Attempt, Ended, Exit, Fact, Monotonic, Record, RunFact, StopCause, TaskFact, TaskState,
 };
 use crate::timetable::{Timestamp, Zone, duration_text};
 
@@ -23,15 +22,28 @@ const TAIL_LINES: usize = 5;
 const TAIL_BYTES: u64 = 4096;
 
 struct Line {
+    task_id: String,
     state: &'static str,
+    try_number: u32,
     started: Option<Monotonic>,
     took: Option<Duration>,
     text: String,
 }
 
+/// What has become of a task instance.
+pub(super) struct Change {
+    /// As in the API; empty before it begins.
+    pub(super) state: &'static str,
+    pub(super) try_number: u32,
+    /// How long it took, if it has ended.
+    pub(super) took: Option<Duration>,
+    /// What else there is to say; empty leaves what was said before.
+    pub(super) text: String,
+    pub(super) at: Timestamp,
+}
+
 pub(super) struct Progress {
-    dag: Arc<Dag>,
-    run_id: String,
+    title: String,
     logs: PathBuf,
     zone: Zone,
     lines: Vec<Line>,
@@ -42,23 +54,25 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// Of a run with these tasks, whose logs are below `logs`.
     pub(super) fn new(
-        dag: &Arc<Dag>,
-        run_id: &str,
+        (dag_id, run_id): (&str, &str),
+        task_ids: impl Iterator<Item = String>,
         logs: PathBuf,
         zone: Zone,
         to_stderr: bool,
     ) -> Self {
-        let line = || Line {
+        let line = |task_id| Line {
+            task_id,
             state: "",
+            try_number: 0,
             started: None,
             took: None,
             text: String::new(),
         };
         Self {
-            lines: dag.tasks().iter().map(|_| line()).collect(),
-            dag: dag.clone(),
-            run_id: run_id.to_owned(),
+            title: format!("{dag_id}  {run_id}"),
+            lines: task_ids.map(line).collect(),
             logs,
             zone,
             screen: Screen::new(to_stderr),
@@ -72,8 +86,11 @@ impl Progress {
         &self.logs
     }
 
+    /// Says which run it is.
     pub(super) fn begin(&mut self, now: Monotonic) {
         self.began = now;
+        let title = self.screen.coloured("1", &self.title);
+        self.screen.write(&format!("{title}\n"));
     }
 
     /// Takes note of a fact.
@@ -81,28 +98,8 @@ impl Progress {
         let Fact::Run(_, fact) = &record.fact else {
             return;
         };
-        let (task_id, state, text) = match fact {
-            RunFact::Created(_) => {
-                let title = format!("{}  {}", self.dag.dag_id, self.run_id);
-                let title = self.screen.coloured("1", &title);
-                return self.screen.write(&format!("{title}\n"));
-            }
-            RunFact::Task(task_id, TaskFact::Started { try_number: 1 }) => {
-                (task_id, "running", String::new())
-            }
-            RunFact::Task(task_id, TaskFact::Started { try_number }) => {
-                (task_id, "running", format!("try {try_number}"))
-            }
-            RunFact::Task(task_id, TaskFact::Ended { state, attempt, .. }) => {
-                let mut why = why(attempt);
-                if let Ended::UpForRetry(delay) = state {
-                    let _ = write!(why, "; again in {}", duration_text(*delay));
-                }
-                (task_id, TaskState::from(*state).name(), why)
-            }
-            RunFact::Task(task_id, TaskFact::Settled(state)) => {
-                (task_id, TaskState::from(*state).name(), String::new())
-            }
+        let (task_id, fact) = match fact {
+            RunFact::Task(task_id, fact) => (task_id, fact),
             RunFact::Stopped(_) => {
                 for line in &mut self.lines {
                     if matches!(line.state, "" | "up_for_retry") {
@@ -111,33 +108,64 @@ impl Progress {
                 }
                 return;
             }
-            RunFact::Restored(_)
+            RunFact::Created(_)
+            | RunFact::Restored(_)
             | RunFact::Started
             | RunFact::Ended { .. }
             | RunFact::Cleared(_) => return,
         };
-        let Some(index) = self.dag.find(task_id) else {
+        let mut lines = self.lines.iter();
+        let Some(at) = lines.position(|line| *line.task_id == **task_id) else {
             return;
         };
-        let line = &mut self.lines[index.get()];
-        line.state = state;
-        if state == "running" {
-            line.started = Some(now);
-            line.took = None;
-            line.text.clone_from(&text);
-        } else {
-            line.took = line.started.map(|start| now.since(start));
-            if !text.is_empty() {
-                line.text.clone_from(&text);
+        let (state, try_number, took, text) = match fact {
+            TaskFact::Started { try_number } => ("running", *try_number, None, String::new()),
+            TaskFact::Ended {
+                try_number,
+                state,
+                attempt,
+            } => {
+                let mut why = why(attempt);
+                if let Ended::UpForRetry(delay) = state {
+                    let _ = write!(why, "; again in {}", duration_text(*delay));
+                }
+                let name = TaskState::from(*state).name();
+                (name, *try_number, Some(attempt.duration), why)
             }
+            TaskFact::Settled(state) => (TaskState::from(*state).name(), 0, None, String::new()),
+        };
+        let change = Change {
+            state,
+            try_number,
+            took,
+            text,
+            at: record.at,
+        };
+        self.change(at, change, now);
+    }
+
+    /// Takes note of what became of the task at a place in the list.
+    pub(super) fn change(&mut self, at: usize, change: Change, now: Monotonic) {
+        let line = &mut self.lines[at];
+        line.state = change.state;
+        line.try_number = change.try_number;
+        line.took = change.took;
+        if change.state == "running" {
+            line.started = Some(now);
+            line.text = match change.try_number {
+                1 => String::new(),
+                number => format!("try {number}"),
+            };
+        } else if !change.text.is_empty() {
+            line.text = change.text;
         }
         self.is_dirty = true;
         if !self.screen.is_live {
-            let line = &self.lines[index.get()];
+            let line = &self.lines[at];
             let took = line.took.map(tenths).unwrap_or_default();
-            let clock = self.clock(record.at);
-            let state = self.state_text(state, 0);
-            let text = format!("{clock}  {task_id}  {state}  {took}  {}", line.text);
+            let clock = self.clock(change.at);
+            let state = self.screen.state(line.state, 0);
+            let text = format!("{clock}  {}  {state}  {took}  {}", line.task_id, line.text);
             self.screen.write(&format!("{}\n", text.trim_end()));
         }
     }
@@ -186,15 +214,11 @@ impl Progress {
         let fits = self.lines.len() + 3 <= rows;
         let is_shown =
             |line: &Line| fits || matches!(line.state, "running" | "failed" | "up_for_retry");
-        let ids = self
-            .dag
-            .tasks()
-            .iter()
-            .map(|task| task.task_id.chars().count());
+        let ids = self.lines.iter().map(|line| line.task_id.chars().count());
         let id_width = ids.max().unwrap_or(0).min(32);
         let mut text = String::new();
         let mut shown = 0;
-        for (task, line) in self.dag.tasks().iter().zip(&self.lines) {
+        for line in &self.lines {
             if !is_shown(line) || shown + 3 > rows {
                 continue;
             }
@@ -203,9 +227,9 @@ impl Progress {
                 (line.state == "running").then(|| now.since(line.started.unwrap_or(now)))
             });
             let took = took.map(tenths).unwrap_or_default();
-            let task_id = clip(&task.task_id, id_width);
+            let task_id = clip(&line.task_id, id_width);
             let room = columns.saturating_sub(2 + id_width + 2 + 15 + 2 + 8 + 2 + 1);
-            let state = self.state_text(line.state, 15);
+            let state = self.screen.state(line.state, 15);
             let last = clip(&line.text, room);
             let row = format!("  {task_id:id_width$}  {state}  {took:>8}  {last}");
             let _ = writeln!(text, "{}", row.trim_end());
@@ -219,45 +243,36 @@ impl Progress {
         self.screen.draw(&text, shown);
     }
 
-    /// The last picture and the summary.
-    pub(super) fn end(&mut self, run: &Run, now: Monotonic) {
+    /// The last picture and the summary of a run that ended in `state`.
+    pub(super) fn end(&mut self, state: &str, now: Monotonic) {
         if self.screen.is_live {
             self.screen.erase();
             self.draw_lines(now);
         }
         let mut text = String::new();
-        for index in run
-            .dag
-            .indices()
-            .filter(|index| run.task(*index).state == TaskState::Failed)
-        {
-            let _ = write!(text, "{}", self.tail(run, index));
+        for line in self.lines.iter().filter(|line| line.state == "failed") {
+            let _ = write!(text, "{}", self.tail(line));
         }
-        let states = [
-            TaskState::Success,
-            TaskState::Failed,
-            TaskState::UpstreamFailed,
-            TaskState::Skipped,
-        ];
+        let states = ["success", "failed", "upstream_failed", "skipped"];
         let counts = states.iter().filter_map(|state| {
-            let count = run
-                .tasks()
+            let count = self
+                .lines
                 .iter()
-                .filter(|task| task.state == *state)
+                .filter(|line| line.state == *state)
                 .count();
-            (count > 0).then(|| format!("{count} {}", state.name()))
+            (count > 0).then(|| format!("{count} {state}"))
         });
         let counts = counts.collect::<Vec<_>>().join(", ");
         let took = tenths(now.since(self.began));
-        let state = self.state_text(run.state.name(), 0);
+        let state = self.screen.state(state, 0);
         let _ = writeln!(text, "{state} in {took}: {counts}");
         let _ = writeln!(text, "logs: {}", self.logs.display());
         self.screen.write(&text);
     }
 
     /// The end of the log of a task that failed.
-    fn tail(&self, run: &Run, index: TaskIndex) -> String {
-        let (task_id, try_number) = (&run.dag.task(index).task_id, run.task(index).try_number);
+    fn tail(&self, line: &Line) -> String {
+        let (task_id, try_number) = (&line.task_id, line.try_number);
         let path = self
             .logs
             .join(format!("task_id={task_id}/attempt={try_number}.log"));
@@ -278,18 +293,6 @@ impl Progress {
     fn clock(&self, at: Timestamp) -> String {
         let local = self.zone.local(at).to_string();
         local.get(11..19).unwrap_or(&local).to_owned()
-    }
-
-    /// A state in its colour, padded to `width`.
-    fn state_text(&self, state: &str, width: usize) -> String {
-        let colour = match state {
-            "success" => "32",
-            "failed" | "upstream_failed" => "31",
-            "running" => "36",
-            "up_for_retry" => "33",
-            _ => "2",
-        };
-        self.screen.coloured(colour, &format!("{state:width$}"))
     }
 }
 
@@ -325,7 +328,7 @@ fn exec_signal(number: i32) -> String {
 }
 
 /// `0.4s`, `12.0s`, `1m05s`.
-fn tenths(duration: Duration) -> String {
+pub(super) fn tenths(duration: Duration) -> String {
     if duration < Duration::from_secs(60) {
         return format!("{}.{}s", duration.as_secs(), duration.subsec_millis() / 100);
     }
@@ -343,7 +346,7 @@ fn read_tail(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// At most this many characters.
-fn clip(text: &str, width: usize) -> String {
+pub(super) fn clip(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }

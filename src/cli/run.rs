@@ -3,10 +3,9 @@
 //! The same scheduler and the same processes as the daemon's, with one DAG and one run; its logs are
 //! kept apart from the daemon's, the latest [`RUNS_KEPT_MAX`] runs of each DAG.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs;
-use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +14,12 @@ use clap::ArgMatches;
 use smol::LocalExecutor;
 
 use super::progress::Progress;
-use super::{Context, Failure, terminal};
+use super::{Context, Failure, params, terminal};
 use crate::api;
 use crate::daemon::driver::{Driver, Notice, Notices};
 use crate::daemon::launch::Launcher;
 use crate::daemon::{clock, layout, signals};
-use crate::dag::diagnostic::printable;
-use crate::dag::{Dag, Diagnostic, Value, suggest};
+use crate::dag::{Dag, Diagnostic, Value};
 use crate::exec;
 use crate::scheduler::{
     Command, Event, Fact, Limits, Run, RunFact, RunState, RunType, Scheduler, Trigger,
@@ -38,30 +36,13 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
         Some(name) => context.find(name, matches)?,
         None => example(context)?,
     };
-    let params = params(&dag, matches)?;
-    let logical_date = matches
-        .get_one::<String>("logical-date")
-        .map(|text| date(text))
-        .transpose()?;
+    let params = params::params(&dag.dag_id, &dag.params, matches)?;
+    let logical_date = params::logical_date(matches)?;
     let parallelism = matches
         .get_one::<u32>("parallelism")
         .copied()
-        .unwrap_or_else(|| {
-            std::thread::available_parallelism()
-                .map_or(1, NonZero::get)
-                .try_into()
-                .unwrap_or(1)
-        });
-    let state = matches
-        .get_one::<PathBuf>("state")
-        .cloned()
-        .or_else(layout::default_state);
-    let Some(state) = state else {
-        let help = "name one with --state, or set HOME";
-        return Err(Diagnostic::new("there is no state directory")
-            .help(help.to_owned())
-            .into());
-    };
+        .unwrap_or_else(super::slots);
+    let state = super::state_directory(matches.get_one("state"))?;
     let root = state.join("foreground");
     let logical_date = logical_date
         .unwrap_or_else(|| clock::now().wall)
@@ -94,7 +75,13 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
     };
     let logs = layout::run_logs(&root, &dag.dag_id, &run_id);
     let as_json = matches.get_flag("json");
-    let progress = Progress::new(&dag, &run_id, logs, context.library.zones.local(), as_json);
+    let progress = Progress::new(
+        (&dag.dag_id, &run_id),
+        dag.tasks().iter().map(|task| task.task_id.to_string()),
+        logs,
+        context.library.zones.local(),
+        as_json,
+    );
     let listen = signals::listen(driver.sender());
     executor
         .spawn(async move {
@@ -171,14 +158,14 @@ async fn follow(
 }
 
 fn end(run: &Run, progress: &mut Progress, as_json: bool) -> Result<(), Failure> {
-    progress.end(run, clock::now().monotonic);
+    progress.end(run.state.name(), clock::now().monotonic);
     if as_json {
         let mut answer = api::dag_run(run);
         if let Value::Object(members) = &mut answer {
             let tasks = run
                 .dag
                 .indices()
-                .map(|index| api::task_instance(run, index))
+                .map(|index| api::task_instance(run, index, false))
                 .collect();
             members.insert("task_instances".to_owned(), Value::Array(tasks));
             members.insert(
@@ -205,56 +192,6 @@ fn example(context: &Context) -> Result<Arc<Dag>, Failure> {
         .parse(name, text)
         .map(Arc::new)
         .map_err(Failure::Diagnostics)
-}
-
-fn date(text: &str) -> Result<Timestamp, Failure> {
-    Timestamp::parse(text).map_err(|error| {
-        let message = format!("`{}` is {error}", printable(text));
-        Failure::Usage(Diagnostic::new(message).into())
-    })
-}
-
-/// The `--param`s over the DAG's own. A value is of the kind that the DAG's own has.
-fn params(dag: &Dag, matches: &ArgMatches) -> Result<BTreeMap<String, Value>, Failure> {
-    let mut params = BTreeMap::new();
-    for param in matches.get_many::<String>("param").into_iter().flatten() {
-        let Some((name, text)) = param.split_once('=') else {
-            let message = format!("`{}` is not a parameter", printable(param));
-            let help = "write --param NAME=VALUE".to_owned();
-            return Err(Failure::Usage(Diagnostic::new(message).help(help).into()));
-        };
-        let Some(default) = dag.params.get(name) else {
-            let names = dag.params.keys().map(String::as_str);
-            let help = suggest::help(name, names).unwrap_or_else(|| {
-                let names: Vec<_> = dag.params.keys().map(String::as_str).collect();
-                if names.is_empty() {
-                    "it has none".into()
-                } else {
-                    format!("it has {}", names.join(", "))
-                }
-            });
-            let message = format!(
-                "DAG `{}` has no parameter `{}`",
-                dag.dag_id,
-                printable(name)
-            );
-            return Err(Diagnostic::new(message).help(help).into());
-        };
-        let value = match default {
-            Value::String(_) => Value::String(text.to_owned()),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::Array(_)
-            | Value::Object(_) => Value::parse(text).map_err(|_| {
-                let message = format!("parameter `{name}` cannot be `{}`", printable(text));
-                let help = format!("it is JSON, such as its default {default}");
-                Diagnostic::new(message).help(help)
-            })?,
-        };
-        params.insert(name.to_owned(), value);
-    }
-    Ok(params)
 }
 
 /// A run id that no other foreground run has: its directory is made here, and older runs make room.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::ArgMatches;
 
 use super::{Context, Failure, terminal};
-use crate::api;
+use crate::api::{self, Standing};
 use crate::dag::diagnostic::printable;
 use crate::dag::{Dag, Operator, Task, TaskIndex, TriggerRule, Value};
 use crate::timetable::duration_text;
@@ -159,7 +159,7 @@ fn mermaid(dag: &Dag) -> String {
 }
 
 fn json(dag: &Dag) -> String {
-    let mut answer = api::dag_summary(dag, dag.is_paused_upon_creation);
+    let mut answer = api::dag_summary(dag, &Standing::offline(dag, super::slots()));
     if let Value::Object(members) = &mut answer {
         let tasks = dag
             .tasks()

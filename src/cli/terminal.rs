@@ -2,8 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::dag::Diagnostic;
-use crate::dag::diagnostic::render;
+use crate::dag::diagnostic::{printable, render};
+use crate::dag::{Diagnostic, Value};
 
 use super::Failure;
 
@@ -16,13 +16,18 @@ pub(super) fn has_colour(stream: &impl IsTerminal) -> bool {
 
 /// The answer of a command, all at once.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    print_on(text).map(|_| ())
+}
+
+/// A piece of an answer that goes on; false if nobody reads it any more.
+pub(super) fn print_on(text: &str) -> Result<bool, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
     {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Diagnostic::new(format!("cannot write to stdout: {error}")).into()),
     }
 }
@@ -32,6 +37,17 @@ pub(super) fn complain(diagnostics: &[Diagnostic]) {
     let text = render(diagnostics, has_colour(&io::stderr()));
     // There is nobody left to tell.
     let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// What the daemon said is wrong: texts that are rendered already.
+pub(super) fn complain_as_said(errors: &[Value]) {
+    let texts: Vec<_> = errors.iter().filter_map(Value::as_str).map(lines).collect();
+    let _ = io::stderr().lock().write_all(texts.join("\n").as_bytes());
+}
+
+/// A text of many lines, each safe for a terminal.
+pub(super) fn lines(text: &str) -> String {
+    text.lines().map(|line| printable(line) + "\n").collect()
 }
 
 /// Where progress goes: lines that follow each other, or, on a terminal, a picture that is drawn again.
@@ -84,12 +100,32 @@ impl Screen {
         }
     }
 
+    /// The state of a run or a task instance in its colour, padded to `width`.
+    pub(super) fn state(&self, state: &str, width: usize) -> String {
+        self.coloured(colour(state), &format!("{state:width$}"))
+    }
+
+    /// A letter in the colour of a state.
+    pub(super) fn state_letter(&self, state: &str, letter: char) -> String {
+        self.coloured(colour(state), letter.encode_utf8(&mut [0; 4]))
+    }
+
     pub(super) fn coloured(&self, colour: &str, text: &str) -> String {
         if self.has_colour {
             format!("\x1b[{colour}m{text}\x1b[0m")
         } else {
             text.to_owned()
         }
+    }
+}
+
+fn colour(state: &str) -> &'static str {
+    match state {
+        "success" => "32",
+        "failed" | "upstream_failed" => "31",
+        "running" => "36",
+        "up_for_retry" => "33",
+        _ => "2",
     }
 }
 

@@ -52,6 +52,7 @@ pub struct Service {
     compiled_in: Vec<Arc<Dag>>,
     places: Places,
     catalog: Catalog,
+    loaded_at: Timestamp,
     started: Now,
     commands: u64,
     waiting: BTreeMap<u64, Sender<Result<Answer, Refusal>>>,
@@ -118,6 +119,7 @@ impl Service {
             compiled_in: parts.compiled_in,
             places: parts.places,
             catalog: parts.catalog,
+            loaded_at: clock::now().wall,
             started: clock::now(),
             commands: 0,
             waiting: BTreeMap::new(),
@@ -141,6 +143,11 @@ impl Service {
     /// The DAGs there are, and what is wrong with the files of others.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// When the DAG files were read.
+    pub fn loaded_at(&self) -> Timestamp {
+        self.loaded_at
     }
 
     /// Where the daemon reads and writes.
@@ -256,6 +263,7 @@ impl Service {
             log::error!("{}", logging::in_a_line(error));
         }
         self.catalog = catalog;
+        self.loaded_at = clock::now().wall;
     }
 
     /// What the journal knows of a DAG that was not there when it was read.

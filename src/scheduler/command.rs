@@ -25,6 +25,16 @@ impl Scheduler {
         }
     }
 
+    /// The task instances that [`Command::Clear`] would run again, in the DAG's order. O(tasks + dependencies).
+    pub fn selected(
+        &self,
+        dag_id: &str,
+        run_id: &str,
+        selection: &Selection,
+    ) -> Result<Vec<TaskIndex>, Refusal> {
+        select(self.find(dag_id, run_id)?.1, selection)
+    }
+
     fn trigger(&mut self, turn: &mut Turn, trigger: Trigger) -> Result<Answer, Refusal> {
         if self.is_shutting_down {
             return Err(Refusal::ShuttingDown);

@@ -204,6 +204,11 @@ impl Scheduler {
         self.ending.push_back(number);
     }
 
+    /// What bounds the whole.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// What is.
     pub fn state(&self) -> &State {
         &self.state

@@ -1,0 +1,210 @@
+//! DAGs: list, one, its tasks, its source; pause and unpause.
+
+use std::fs::File;
+use std::io::Read;
+
+use crate::api::lookup;
+use crate::api::problem::Problem;
+use crate::api::router::{Call, Outcome, Reply};
+use crate::api::view::{self, Standing, collection, number, object, text};
+use crate::daemon::service::Service;
+use crate::dag::{DAG_FILE_BYTES_MAX, Value};
+use crate::scheduler::{Answer, Command, DagState, RunState};
+
+/// What is known of a DAG beside its definition.
+pub(super) fn standing(service: &Service, known: &DagState) -> Standing {
+    let file = known
+        .dag
+        .source
+        .as_ref()
+        .map(|path| path.display().to_string());
+    let mut places = service
+        .catalog()
+        .errors
+        .iter()
+        .filter_map(|error| error.place.as_ref());
+    Standing {
+        is_paused: known.is_paused,
+        slots: service.scheduler().limits().parallelism,
+        loaded_at: Some(service.loaded_at()),
+        has_import_errors: file.is_some_and(|file| places.any(|place| place.file == file)),
+        next_run: None,
+        active_runs: known.active_runs,
+    }
+}
+
+fn summary(service: &Service, known: &DagState) -> Value {
+    view::dag_summary(&known.dag, &standing(service, known))
+}
+
+pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let request = call.request;
+    let (offset, limit) = request.page()?;
+    let paused = request.query_bool("paused")?;
+    let pattern = request.query("dag_id_pattern").unwrap_or("");
+    let tags: Vec<_> = request.query_all("tags").collect();
+    let is_wanted = |known: &&DagState| {
+        let mut own_tags = known.dag.tags.iter();
+        paused.is_none_or(|paused| known.is_paused == paused)
+            && contains_like(&known.dag.dag_id, pattern)
+            && (tags.is_empty() || own_tags.any(|tag| tags.contains(&&**tag)))
+    };
+    let mut dags: Vec<_> = service.state().dags().filter(is_wanted).collect();
+    match request.query("order_by") {
+        Some("-dag_id" | "-dag_display_name") => dags.reverse(),
+        None | Some("dag_id" | "dag_display_name") => {}
+        Some(other) => return Err(cannot_order(other)),
+    }
+    let page = dags.iter().skip(offset).take(limit);
+    let entries = page.map(|known| summary(service, known)).collect();
+    Ok(collection("dags", entries, dags.len()).into())
+}
+
+pub(super) fn cannot_order(by: &str) -> Problem {
+    let msg = "Ordering by this is not supported";
+    Problem::invalid("value_error", &["query", "order_by"], msg, text(by))
+}
+
+pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let known = lookup::dag(service, call.id("dag_id"))?;
+    Ok(summary(service, known).into())
+}
+
+pub(crate) fn details(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let known = lookup::dag(service, call.id("dag_id"))?;
+    Ok(view::dag_details(&known.dag, &standing(service, known)).into())
+}
+
+pub(crate) fn tasks(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let dag = &lookup::dag(service, call.id("dag_id"))?.dag;
+    let tasks: Vec<_> = dag
+        .tasks()
+        .iter()
+        .map(|task| view::task(dag, task))
+        .collect();
+    let total = number(tasks.len());
+    Ok(object([("tasks", Value::Array(tasks)), ("total_entries", total)]).into())
+}
+
+pub(crate) fn task(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let dag = &lookup::dag(service, call.id("dag_id"))?.dag;
+    let index = lookup::task(dag, call.id("task_id"))?;
+    Ok(view::task(dag, dag.task(index)).into())
+}
+
+pub(crate) fn pause(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let known = lookup::dag(service, call.id("dag_id"))?;
+    call.request.only_fields(&["is_paused"])?;
+    let Some(is_paused) = call.request.field_bool("is_paused")? else {
+        let body = call.request.body.clone();
+        let loc = ["body", "is_paused"];
+        return Err(Problem::invalid("missing", &loc, "Field required", body));
+    };
+    let dag_id = known.dag.dag_id.to_string();
+    Ok(Outcome::Ask(Command::Pause { dag_id, is_paused }, paused))
+}
+
+fn paused(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Problem> {
+    let known = lookup::dag(service, call.id("dag_id"))?;
+    Ok(summary(service, known).into())
+}
+
+/// How many runs of each DAG are in each state.
+pub(crate) fn stats(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let wanted: Vec<_> = call.request.query_all("dag_ids").collect();
+    let states = [
+        RunState::Queued,
+        RunState::Running,
+        RunState::Success,
+        RunState::Failed,
+    ];
+    let mut entries = Vec::new();
+    for known in service.state().dags() {
+        let dag_id = &*known.dag.dag_id;
+        if !wanted.is_empty() && !wanted.contains(&dag_id) {
+            continue;
+        }
+        let runs = lookup::runs(service, dag_id)?;
+        let stat = |state: RunState| {
+            let count = runs.iter().filter(|(_, run)| run.state == state).count();
+            object([("state", text(state.name())), ("count", number(count))])
+        };
+        entries.push(object([
+            ("dag_id", text(dag_id)),
+            ("dag_display_name", text(dag_id)),
+            ("stats", Value::Array(states.map(stat).into())),
+        ]));
+    }
+    let total = number(entries.len());
+    Ok(object([("dags", Value::Array(entries)), ("total_entries", total)]).into())
+}
+
+/// The text of a DAG's file as it is now.
+pub(crate) fn source(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let dag = &lookup::dag(service, call.id("dag_id"))?.dag;
+    let Some(path) = &dag.source else {
+        let detail = format!("DAG `{}` is compiled in and has no file", dag.dag_id);
+        return Err(Problem::not_found(detail));
+    };
+    let mut content = Vec::new();
+    let limit = u64::try_from(DAG_FILE_BYTES_MAX).unwrap_or(u64::MAX);
+    File::open(path)
+        .and_then(|file| file.take(limit).read_to_end(&mut content))
+        .map_err(|error| Problem::not_found(format!("cannot read its file: {error}")))?;
+    let content = String::from_utf8_lossy(&content);
+    let answer = object([
+        ("content", text(content)),
+        ("dag_id", text(&*dag.dag_id)),
+        ("version_number", number(1)),
+        ("dag_display_name", text(&*dag.dag_id)),
+    ]);
+    Ok(answer.into())
+}
+
+/// Whether SQL's `text ILIKE '%pattern%'` holds: `%` is anything, `_` any one character. O(text · pattern).
+fn contains_like(text: &str, pattern: &str) -> bool {
+    let lower = |text: &str| {
+        text.chars()
+            .map(|c| c.to_ascii_lowercase())
+            .collect::<Vec<_>>()
+    };
+    let (text, pattern) = (lower(text), lower(&format!("%{pattern}%")));
+    // Where the text may have come to when the pattern so far is used up.
+    let mut reached = vec![false; text.len() + 1];
+    reached[0] = true;
+    for part in pattern {
+        if part == '%' {
+            let first = reached.iter().position(|is_reached| *is_reached);
+            let first = first.unwrap_or(reached.len());
+            reached[first..].fill(true);
+        } else {
+            for at in (0..text.len()).rev() {
+                reached[at + 1] = reached[at] && (part == '_' || part == text[at]);
+            }
+            reached[0] = false;
+        }
+    }
+    reached[text.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::contains_like;
+
+    #[test]
+    fn patterns_are_those_of_sql() {
+        let cases = [
+            ("edge_bash", "", true),
+            ("edge_bash", "edge%", true),
+            ("edge_bash", "BASH", true),
+            ("edge_bash", "e%b_sh", true),
+            ("edge_bash", "b%e", false),
+            ("edge_bash", "bush", false),
+            ("edge_bash", "edge_bash_", false),
+            ("", "_", false),
+        ];
+        for (text, pattern, is_like) in cases {
+            assert_eq!(contains_like(text, pattern), is_like, "{text} {pattern}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The answers, one file a subject. Each handler is told a request and sees the daemon at one moment.
+
+pub(super) mod clear;
+pub(super) mod dags;
+pub(super) mod log;
+pub(super) mod runs;
+pub(super) mod status;
+pub(super) mod task_instances;

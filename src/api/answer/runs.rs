@@ -1,0 +1,186 @@
+//! Runs: list, one, trigger, set to failed.
+
+use hyper::StatusCode;
+
+use super::dags::cannot_order;
+use crate::api::lookup::{self, Known};
+use crate::api::problem::Problem;
+use crate::api::request::Request;
+use crate::api::router::{Call, Outcome, Reply};
+use crate::api::view::{self, collection, text};
+use crate::daemon::clock;
+use crate::daemon::service::Service;
+use crate::dag::Value;
+use crate::scheduler::{Answer, Command, RunState, RunType, Trigger};
+use crate::timetable::Timestamp;
+
+pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let request = call.request;
+    let (offset, limit) = request.page()?;
+    let states: Vec<_> = request.query_all("state").collect();
+    let types: Vec<_> = request.query_all("run_type").collect();
+    let mut runs = lookup::runs(service, call.id("dag_id"))?;
+    runs.retain(|(_, run)| {
+        (states.is_empty() || states.contains(&run.state.name()))
+            && (types.is_empty() || types.contains(&run.facts.run_type.name()))
+    });
+    order(&mut runs, request.query("order_by").unwrap_or("id"))?;
+    let total = runs.len();
+    let page = runs.iter().skip(offset).take(limit);
+    let entries = page.map(|(_, run)| view::dag_run(run)).collect();
+    Ok(collection("dag_runs", entries, total).into())
+}
+
+/// Sorts by a key of Airflow's; a dash before it is the other way round. Equal ones stay by age.
+fn order(runs: &mut [Known<'_>], by: &str) -> Result<(), Problem> {
+    let (key, is_descending) = match by.strip_prefix('-') {
+        Some(key) => (key, true),
+        None => (by, false),
+    };
+    match key {
+        "id" | "dag_run_id" | "run_id" => runs.sort_by_key(|(number, _)| *number),
+        "run_after" => runs.sort_by_key(|(number, run)| (view::run_after(run), *number)),
+        "logical_date" => runs.sort_by_key(|(number, run)| (run.facts.logical_date, *number)),
+        "start_date" => runs.sort_by_key(|(number, run)| (run.started_at, *number)),
+        "end_date" => runs.sort_by_key(|(number, run)| (run.ended_at, *number)),
+        "state" => runs.sort_by_key(|(number, run)| (run.state, *number)),
+        _ => return Err(cannot_order(by)),
+    }
+    if is_descending {
+        runs.reverse();
+    }
+    Ok(())
+}
+
+pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let (_, run) = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
+    Ok(view::dag_run(&run).into())
+}
+
+pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let request = call.request;
+    let dag_id = lookup::dag(service, call.id("dag_id"))?
+        .dag
+        .dag_id
+        .to_string();
+    let cannot = [
+        "data_interval_start",
+        "data_interval_end",
+        "run_after",
+        "note",
+        "partition_key",
+    ];
+    let known = [&["logical_date", "dag_run_id", "conf"][..], &cannot[..]].concat();
+    request.only_fields(&known)?;
+    if request.body.get("logical_date").is_none() {
+        let body = request.body.clone();
+        let loc = ["body", "logical_date"];
+        return Err(Problem::invalid("missing", &loc, "Field required", body));
+    }
+    if let Some(name) = cannot.iter().find(|name| request.field(name).is_some()) {
+        return Err(Problem::not_implemented(&format!("`{name}` of a trigger")));
+    }
+    let params = match request.field("conf") {
+        None => Value::Null,
+        Some(conf) => conf.clone(),
+    };
+    let params = match params {
+        Value::Object(params) => params,
+        Value::Null => Default::default(),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            let msg = "Input should be a valid dictionary";
+            return Err(Problem::invalid("dict_type", &["body", "conf"], msg, other));
+        }
+    };
+    let logical_date = logical_date(request)?;
+    let runs = lookup::runs(service, &dag_id)?;
+    if let Some(date) = logical_date
+        && runs.iter().any(|(_, run)| run.facts.logical_date == date)
+    {
+        let detail = format!("DAG `{dag_id}` has a run with the logical date {date} already");
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    let run_id = match request.field_text("dag_run_id")? {
+        Some(run_id) => Some(run_id.to_owned()),
+        None if logical_date.is_some() => None,
+        None => Some(fresh_run_id(&runs)),
+    };
+    let trigger = Trigger {
+        data_interval: None,
+        dag_id,
+        run_id,
+        run_type: RunType::Manual,
+        logical_date,
+        params,
+    };
+    Ok(Outcome::Ask(Command::Trigger(trigger), triggered))
+}
+
+/// Without its fraction of a second, as runs have it.
+fn logical_date(request: &Request) -> Result<Option<Timestamp>, Problem> {
+    let Some(given) = request.field_text("logical_date")? else {
+        return Ok(None);
+    };
+    let date = Timestamp::parse(given).map_err(|error| {
+        let msg = format!("Input should be a valid datetime: it is {error}");
+        let loc = ["body", "logical_date"];
+        Problem::invalid("datetime_from_date_parsing", &loc, &msg, text(given))
+    })?;
+    Ok(Some(date.truncated_to_secs()))
+}
+
+/// The name of a run that is triggered now; with a number if it is not the first of this second.
+fn fresh_run_id(runs: &[Known<'_>]) -> String {
+    let name = format!("manual__{}", clock::now().wall.truncated_to_secs());
+    let is_taken = |name: &str| runs.iter().any(|(_, run)| &*run.facts.run_id == name);
+    let mut names = (2..).map(|n| format!("{name}_{n}"));
+    if is_taken(&name) {
+        names.find(|name| !is_taken(name)).unwrap_or(name)
+    } else {
+        name
+    }
+}
+
+fn triggered(service: &Service, call: &Call<'_>, answer: &Answer) -> Result<Reply, Problem> {
+    let run_id = match answer {
+        Answer::Triggered(run_id) => run_id,
+        Answer::Cancelled | Answer::Cleared(_) | Answer::Paused => "",
+    };
+    let (_, run) = lookup::run(service, call.id("dag_id"), run_id)?;
+    Ok(view::dag_run(&run).into())
+}
+
+/// A run can be made to fail; that stops it.
+pub(crate) fn set_state(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let (_, run) = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
+    call.request.only_fields(&["state", "note"])?;
+    if call.request.field("note").is_some() {
+        return Err(Problem::not_implemented("notes on runs"));
+    }
+    match call.request.field_text("state")? {
+        None => Ok(view::dag_run(&run).into()),
+        Some("failed") if run.state == RunState::Failed => Ok(view::dag_run(&run).into()),
+        Some("failed") => {
+            let (dag_id, run_id) = (run.dag.dag_id.to_string(), run.facts.run_id.to_string());
+            Ok(Outcome::Ask(Command::Cancel { dag_id, run_id }, state_set))
+        }
+        Some("success") => Err(Problem::not_implemented("setting a run to success")),
+        Some("queued") => Err(Problem::not_implemented(
+            "setting a run to queued; clear it instead",
+        )),
+        Some(other) => {
+            let msg = "Input should be 'queued', 'success' or 'failed'";
+            Err(Problem::invalid(
+                "enum",
+                &["body", "state"],
+                msg,
+                text(other),
+            ))
+        }
+    }
+}
+
+fn state_set(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Problem> {
+    let (_, run) = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
+    Ok(view::dag_run(&run).into())
+}

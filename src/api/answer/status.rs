@@ -1,0 +1,199 @@
+//! The daemon itself: version, health, pool, files that do not load, status, reload.
+
+use super::dags::standing;
+use crate::api::lookup;
+use crate::api::problem::Problem;
+use crate::api::router::{Call, Outcome};
+use crate::api::view::{collection, date, number, object, text, took};
+use crate::daemon::clock;
+use crate::daemon::service::Service;
+use crate::dag::{Diagnostic, Value};
+use crate::scheduler::{DagState, Run, RunState};
+
+/// Runs of a DAG that the status shows.
+const RUNS_SHOWN: usize = 8;
+
+#[expect(clippy::unnecessary_wraps, reason = "a handler")]
+pub(crate) fn version(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
+    let version = text(env!("CARGO_PKG_VERSION"));
+    Ok(object([("version", version), ("git_version", Value::Null)]).into())
+}
+
+/// Whoever reads this answer has heard the loop's heartbeat.
+#[expect(clippy::unnecessary_wraps, reason = "a handler")]
+pub(crate) fn health(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
+    let healthy = || ("status", text("healthy"));
+    let now = date(Some(clock::now().wall));
+    let loaded_at = date(Some(service.loaded_at()));
+    let scheduler = [healthy(), ("latest_scheduler_heartbeat", now)];
+    let processor = [healthy(), ("latest_dag_processor_heartbeat", loaded_at)];
+    let triggerer = [
+        ("status", Value::Null),
+        ("latest_triggerer_heartbeat", Value::Null),
+    ];
+    let health = object([
+        ("metadatabase", object([healthy()])),
+        ("scheduler", object(scheduler)),
+        ("triggerer", object(triggerer)),
+        ("dag_processor", object(processor)),
+    ]);
+    Ok(health.into())
+}
+
+/// There is one pool, and every attempt takes one of its slots.
+#[expect(clippy::unnecessary_wraps, reason = "a handler")]
+pub(crate) fn pools(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
+    let slots = usize::try_from(service.scheduler().limits().parallelism).unwrap_or(usize::MAX);
+    let running = service.scheduler().live_attempts().len();
+    let live = service
+        .state()
+        .runs()
+        .filter(|(_, run)| run.state == RunState::Running);
+    let scheduled = live.map(|(number, run)| {
+        let indices = run.dag.indices();
+        indices
+            .filter(|index| service.scheduler().is_scheduled(number, *index))
+            .count()
+    });
+    let pool = object([
+        ("name", text("default_pool")),
+        ("slots", number(slots)),
+        ("description", text("Tasks that may run at once")),
+        ("include_deferred", Value::Bool(false)),
+        ("occupied_slots", number(running)),
+        ("running_slots", number(running)),
+        ("queued_slots", number(0)),
+        ("scheduled_slots", number(scheduled.sum::<usize>())),
+        ("open_slots", number(slots.saturating_sub(running))),
+        ("deferred_slots", number(0)),
+        ("team_name", Value::Null),
+    ]);
+    let pools = Value::Array(vec![pool]);
+    Ok(object([("pools", pools), ("total_entries", number(1))]).into())
+}
+
+pub(crate) fn import_errors(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let (offset, limit) = call.request.page()?;
+    let errors = &service.catalog().errors;
+    let entry = |(at, error): (usize, &Diagnostic)| {
+        let file = error.place.as_ref().map_or("", |place| &place.file);
+        object([
+            ("import_error_id", number(at + 1)),
+            ("timestamp", date(Some(service.loaded_at()))),
+            ("filename", text(file)),
+            ("bundle_name", text("dags-folder")),
+            ("stack_trace", text(error.render(false))),
+        ])
+    };
+    let page = errors.iter().enumerate().skip(offset).take(limit);
+    let entries = page.map(entry).collect();
+    Ok(collection("import_errors", entries, errors.len()).into())
+}
+
+/// Everything that `mini-dag status` shows; `dag_id` of the query: of one DAG.
+pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let now = clock::now();
+    let slots = service.scheduler().limits().parallelism;
+    let running = service.scheduler().live_attempts().len();
+    let pool = object([("slots", number(slots)), ("running", number(running))]);
+    let daemon = object([
+        ("pid", number(std::process::id())),
+        ("version", text(env!("CARGO_PKG_VERSION"))),
+        ("started_at", date(Some(service.started().wall))),
+        (
+            "uptime_s",
+            number(now.monotonic.since(service.started().monotonic).as_secs()),
+        ),
+    ]);
+    let dags = match call.request.query("dag_id") {
+        Some(dag_id) => vec![dag(service, lookup::dag(service, dag_id)?)?],
+        None => {
+            let dags = service.state().dags().map(|known| dag(service, known));
+            dags.collect::<Result<_, _>>()?
+        }
+    };
+    let errors = service.catalog().errors.iter();
+    let errors = errors.map(|error| text(error.render(false))).collect();
+    let status = object([
+        ("daemon", daemon),
+        ("clock", object([("now", date(Some(now.wall)))])),
+        ("pool", pool),
+        (
+            "state_directory",
+            text(service.places().state.display().to_string()),
+        ),
+        ("disk", disk(service)),
+        ("dags", Value::Array(dags)),
+        ("errors", Value::Array(errors)),
+    ]);
+    Ok(status.into())
+}
+
+/// The filesystem of the state directory, as `df` shows it to users; null if nobody knows.
+fn disk(service: &Service) -> Value {
+    let Ok(disk) = rustix::fs::statvfs(&service.places().state) else {
+        return Value::Null;
+    };
+    object([
+        (
+            "free_bytes",
+            number(disk.f_bavail.saturating_mul(disk.f_frsize)),
+        ),
+        (
+            "size_bytes",
+            number(disk.f_blocks.saturating_mul(disk.f_frsize)),
+        ),
+        ("free_inodes", number(disk.f_favail)),
+    ])
+}
+
+fn dag(service: &Service, known: &DagState) -> Result<Value, Problem> {
+    let standing = standing(service, known);
+    let runs = lookup::runs(service, &known.dag.dag_id)?;
+    let last_runs = runs
+        .iter()
+        .rev()
+        .take(RUNS_SHOWN)
+        .map(|(_, run)| short(run));
+    let schedule = known.dag.schedule.as_ref().map(ToString::to_string);
+    Ok(object([
+        ("dag_id", text(&*known.dag.dag_id)),
+        ("is_paused", Value::Bool(known.is_paused)),
+        ("has_import_errors", Value::Bool(standing.has_import_errors)),
+        ("timetable_summary", schedule.map_or(Value::Null, text)),
+        ("next_dagrun_run_after", date(standing.next_run)),
+        ("active_runs_count", number(known.active_runs)),
+        ("running_tasks", number(known.running_tasks)),
+        ("last_runs", Value::Array(last_runs.collect())),
+    ]))
+}
+
+fn short(run: &Run) -> Value {
+    let ended_at = run.ended_at.filter(|_| run.state.is_finished());
+    object([
+        ("dag_run_id", text(&*run.facts.run_id)),
+        ("state", text(run.state.name())),
+        ("logical_date", date(Some(run.facts.logical_date))),
+        ("start_date", date(run.started_at)),
+        ("end_date", date(ended_at)),
+        ("duration", took(run.started_at, ended_at)),
+    ])
+}
+
+/// Reads the DAG files again and says how that went.
+#[expect(clippy::unnecessary_wraps, reason = "a handler")]
+pub(crate) fn reload(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
+    Ok(Outcome::Reload(reloaded))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a handler")]
+fn reloaded(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
+    let catalog = service.catalog();
+    let errors = catalog.errors.iter().map(|error| text(error.render(false)));
+    let answer = object([
+        ("dags", number(catalog.dags.len())),
+        ("files", number(catalog.files())),
+        ("errors", Value::Array(errors.collect())),
+    ]);
+    Ok(answer.into())
+}

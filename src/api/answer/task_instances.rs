@@ -1,0 +1,54 @@
+//! Task instances of a run: list, one, its attempts.
+
+use crate::api::lookup::{self, Known};
+use crate::api::problem::Problem;
+use crate::api::router::{Call, Outcome};
+use crate::api::view::{self, collection, number, object};
+use crate::daemon::service::Service;
+use crate::dag::{TaskIndex, Value};
+
+/// A task instance as it is now.
+pub(super) fn entry(service: &Service, (number, run): &Known<'_>, index: TaskIndex) -> Value {
+    let is_scheduled = service.scheduler().is_scheduled(*number, index);
+    view::task_instance(run, index, is_scheduled)
+}
+
+pub(super) fn named<'s>(
+    service: &'s Service,
+    call: &Call<'_>,
+) -> Result<(Known<'s>, TaskIndex), Problem> {
+    let known = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
+    let index = lookup::task(&known.1.dag, call.id("task_id"))?;
+    Ok((known, index))
+}
+
+pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let (offset, limit) = call.request.page()?;
+    let states: Vec<_> = call.request.query_all("state").collect();
+    let known = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
+    let run = &known.1;
+    let is_wanted =
+        |index: &TaskIndex| states.is_empty() || states.contains(&run.task(*index).state.name());
+    let wanted: Vec<_> = run.dag.indices().filter(is_wanted).collect();
+    let page = wanted.iter().skip(offset).take(limit);
+    let entries = page.map(|index| entry(service, &known, *index)).collect();
+    Ok(collection("task_instances", entries, wanted.len()).into())
+}
+
+pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let (known, index) = named(service, call)?;
+    Ok(entry(service, &known, index).into())
+}
+
+/// The attempts that are known: of a run in memory, the latest.
+pub(crate) fn tries(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let (known, index) = named(service, call)?;
+    let has_begun = known.1.task(index).try_number > 0;
+    let entries: Vec<_> = has_begun
+        .then(|| entry(service, &known, index))
+        .into_iter()
+        .collect();
+    let total = number(entries.len());
+    let entries = Value::Array(entries);
+    Ok(object([("task_instances", entries), ("total_entries", total)]).into())
+}

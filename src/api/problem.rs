@@ -1,0 +1,72 @@
+//! What is answered when the answer is no, in the shapes of Airflow's API.
+
+use hyper::StatusCode;
+
+use super::view::{object, text};
+use crate::dag::Value;
+use crate::scheduler::Refusal;
+
+/// Why a request was not answered with what it asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub(super) status: StatusCode,
+    pub(super) body: Value,
+}
+
+impl Problem {
+    /// `{"detail": …}`
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            body: object([("detail", text(detail))]),
+        }
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// Airflow can do this, and this program cannot.
+    pub(super) fn not_implemented(what: &str) -> Self {
+        let detail = format!("mini-dag does not support {what}");
+        Self::new(StatusCode::NOT_IMPLEMENTED, detail)
+    }
+
+    /// The request is understood and something in it is wrong; FastAPI's shape. `loc` is where: `body` or
+    /// `query`, then the key.
+    pub(super) fn invalid(kind: &str, loc: &[&str], msg: &str, input: Value) -> Self {
+        let loc = loc.iter().map(|part| text(*part)).collect();
+        let error = object([
+            ("type", text(kind)),
+            ("loc", Value::Array(loc)),
+            ("msg", text(msg)),
+            ("input", input),
+        ]);
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            body: object([("detail", Value::Array(vec![error]))]),
+        }
+    }
+
+    pub(super) fn no_route() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            body: object([("error", text("API route not found"))]),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match &refusal {
+            Refusal::NoDag(_) | Refusal::NoRun(_) | Refusal::NoTask(_) => StatusCode::NOT_FOUND,
+            Refusal::RunExists(_) | Refusal::RunFinished(_) | Refusal::RunStopping(_) => {
+                StatusCode::CONFLICT
+            }
+            Refusal::BadRunId(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::TooManyQueued(_) => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::NotRecorded(_) | Refusal::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, refusal.to_string())
+    }
+}

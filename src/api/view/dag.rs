@@ -1,0 +1,225 @@
+//! A DAG and its tasks.
+
+use std::time::Duration;
+
+use super::{date, number, object, text, text_or_null, uuid, with};
+use crate::dag::{Catchup, Dag, Moment, StartDate, Task, TaskIndex, Value};
+use crate::timetable::{Timestamp, Zone};
+
+/// Where a DAG stands, as far as its definition does not say.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Nothing of it starts.
+    pub is_paused: bool,
+    /// Task instances that may run at once, of all DAGs.
+    pub slots: u32,
+    /// When its file was read, if a daemon has done so.
+    pub loaded_at: Option<Timestamp>,
+    /// Its file has changed since, and no longer loads.
+    pub has_import_errors: bool,
+    /// When the next scheduled run is created.
+    pub next_run: Option<Timestamp>,
+    /// Runs that are `running`.
+    pub active_runs: u32,
+}
+
+impl Standing {
+    /// Without a daemon, on a host with so many slots.
+    pub fn offline(dag: &Dag, slots: u32) -> Self {
+        Self {
+            is_paused: dag.is_paused_upon_creation,
+            slots,
+            loaded_at: None,
+            has_import_errors: false,
+            next_run: None,
+            active_runs: 0,
+        }
+    }
+}
+
+/// The version of a DAG: `DagVersionResponse`. There is one; its id is made of the DAG's.
+pub(super) fn version(dag: &Dag, created_at: Timestamp) -> Value {
+    object([
+        ("id", text(uuid(&["dag", &dag.dag_id]))),
+        ("version_number", number(1)),
+        ("dag_id", text(&*dag.dag_id)),
+        ("dag_display_name", text(&*dag.dag_id)),
+        ("bundle_name", text("dags-folder")),
+        ("bundle_version", Value::Null),
+        ("bundle_url", Value::Null),
+        ("created_at", date(Some(created_at))),
+    ])
+}
+
+fn owner(dag: &Dag) -> Value {
+    text(if dag.owner.is_empty() {
+        "mini-dag"
+    } else {
+        &dag.owner
+    })
+}
+
+/// A DAG in a list: `DAGResponse`.
+pub fn dag_summary(dag: &Dag, standing: &Standing) -> Value {
+    let tag = |tag: &String| {
+        object([
+            ("name", text(tag)),
+            ("dag_id", text(&*dag.dag_id)),
+            ("dag_display_name", text(&*dag.dag_id)),
+        ])
+    };
+    let path = dag.source.as_ref().map(|path| path.display().to_string());
+    let file_name = dag.source.as_ref().and_then(|path| path.file_name());
+    let schedule = dag.schedule.as_ref().map(ToString::to_string);
+    let summary = schedule.clone().map_or(Value::Null, text);
+    let described = schedule.unwrap_or_else(|| "Never, external triggers only".to_owned());
+    let max_active_tasks = dag.max_active_tasks.unwrap_or(standing.slots);
+    object([
+        ("dag_id", text(&*dag.dag_id)),
+        ("dag_display_name", text(&*dag.dag_id)),
+        ("is_paused", Value::Bool(standing.is_paused)),
+        ("is_stale", Value::Bool(false)),
+        ("last_parsed_time", date(standing.loaded_at)),
+        ("last_parse_duration", Value::Null),
+        ("last_expired", Value::Null),
+        ("description", text_or_null(&dag.description)),
+        ("timetable_summary", summary),
+        ("timetable_description", text(described)),
+        ("timetable_partitioned", Value::Bool(false)),
+        ("timetable_periodic", Value::Bool(dag.schedule.is_some())),
+        ("tags", Value::Array(dag.tags.iter().map(tag).collect())),
+        ("owners", Value::Array(vec![owner(dag)])),
+        ("max_active_runs", number(dag.max_active_runs)),
+        ("max_active_tasks", number(max_active_tasks)),
+        ("max_consecutive_failed_dag_runs", number(0)),
+        ("has_task_concurrency_limits", Value::Bool(false)),
+        ("has_import_errors", Value::Bool(standing.has_import_errors)),
+        ("next_dagrun_logical_date", Value::Null),
+        ("next_dagrun_data_interval_start", Value::Null),
+        ("next_dagrun_data_interval_end", Value::Null),
+        ("next_dagrun_run_after", date(standing.next_run)),
+        ("allowed_run_types", Value::Null),
+        ("is_backfillable", Value::Bool(false)),
+        ("fileloc", path.map_or(text("compiled-in"), text)),
+        (
+            "relative_fileloc",
+            file_name.map_or(Value::Null, |name| text(name.to_string_lossy())),
+        ),
+        ("file_token", text("")),
+        ("bundle_name", text("dags-folder")),
+        ("bundle_version", Value::Null),
+    ])
+}
+
+/// All of a DAG but its tasks: `DAGDetailsResponse`.
+pub fn dag_details(dag: &Dag, standing: &Standing) -> Value {
+    let zone = dag.timezone.as_ref();
+    // A date without an offset means another moment in every zone; the host's is not known here.
+    let moment = |moment: Moment| match (moment, zone) {
+        (Moment::Zoned(moment), _) => Some(moment),
+        (moment @ Moment::Local(_), Some(zone)) => Some(moment.instant(zone)),
+        (Moment::Local(_), None) => None,
+    };
+    let start_date = dag.start_date.and_then(|start| match start {
+        StartDate::Moment(start) => moment(start),
+        StartDate::DaysAgo(_) => None,
+    });
+    let param = |(name, value): (&String, &Value)| {
+        let param = object([
+            ("value", value.clone()),
+            ("description", Value::Null),
+            ("schema", object([])),
+        ]);
+        (name.clone(), param)
+    };
+    let timeout = dag
+        .run_timeout
+        .map(|timeout| format!("PT{}S", timeout.as_secs()));
+    let max_active_tasks = dag.max_active_tasks.unwrap_or(standing.slots);
+    let loaded_at = standing.loaded_at.unwrap_or_default();
+    let details = [
+        ("catchup", Value::Bool(dag.catchup != Catchup::None)),
+        ("dag_run_timeout", timeout.map_or(Value::Null, text)),
+        ("asset_expression", Value::Null),
+        ("doc_md", text_or_null(&dag.doc)),
+        ("start_date", date(start_date)),
+        ("end_date", date(dag.end_date.and_then(moment))),
+        (
+            "is_paused_upon_creation",
+            Value::Bool(dag.is_paused_upon_creation),
+        ),
+        (
+            "params",
+            Value::Object(dag.params.iter().map(param).collect()),
+        ),
+        ("render_template_as_native_obj", Value::Bool(false)),
+        ("template_search_path", Value::Null),
+        (
+            "timezone",
+            zone.map_or(Value::Null, |zone: &Zone| text(zone.name())),
+        ),
+        ("last_parsed", date(standing.loaded_at)),
+        ("default_args", object([])),
+        ("rerun_with_latest_version", Value::Null),
+        ("owner_links", object([])),
+        ("is_favorite", Value::Bool(false)),
+        ("active_runs_count", number(standing.active_runs)),
+        ("concurrency", number(max_active_tasks)),
+        ("latest_dag_version", version(dag, loaded_at)),
+    ];
+    with(dag_summary(dag, standing), details)
+}
+
+/// A task of a DAG: `TaskResponse`.
+pub fn task(dag: &Dag, task: &Task) -> Value {
+    let id = |index: &TaskIndex| text(&*dag.task(*index).task_id);
+    let delta = |duration: Duration| {
+        object([
+            ("__type", text("TimeDelta")),
+            ("days", number(duration.as_secs() / 86_400)),
+            ("seconds", number(duration.as_secs() % 86_400)),
+            ("microseconds", number(duration.subsec_micros())),
+        ])
+    };
+    let class = object([
+        ("module_path", text("mini_dag")),
+        ("class_name", text(task.operator.name())),
+    ]);
+    let backoff = u8::from(task.retry_exponential_backoff) * 2;
+    object([
+        ("task_id", text(&*task.task_id)),
+        ("task_display_name", text(&*task.task_id)),
+        ("owner", owner(dag)),
+        ("start_date", Value::Null),
+        ("end_date", Value::Null),
+        ("operator_name", text(task.operator.name())),
+        ("trigger_rule", text(task.trigger_rule.name())),
+        ("depends_on_past", Value::Bool(false)),
+        ("wait_for_downstream", Value::Bool(false)),
+        ("retries", number(task.retries)),
+        ("retry_delay", delta(task.retry_delay)),
+        ("retry_exponential_backoff", number(backoff)),
+        ("execution_timeout", task.timeout.map_or(Value::Null, delta)),
+        ("queue", text("default")),
+        ("pool", text("default_pool")),
+        ("pool_slots", number(1)),
+        ("priority_weight", number(task.priority)),
+        ("weight_rule", text("absolute")),
+        ("ui_color", text("#fff")),
+        ("ui_fgcolor", text("#000")),
+        ("template_fields", Value::Array(Vec::new())),
+        (
+            "upstream_task_ids",
+            Value::Array(task.upstream.iter().map(id).collect()),
+        ),
+        (
+            "downstream_task_ids",
+            Value::Array(task.downstream.iter().map(id).collect()),
+        ),
+        ("doc_md", text_or_null(&task.doc)),
+        ("params", object([])),
+        ("class_ref", class),
+        ("is_mapped", Value::Bool(false)),
+        ("extra_links", Value::Array(Vec::new())),
+    ])
+}

@@ -1,0 +1,104 @@
+//! A run and its task instances.
+
+use super::dag::version;
+use super::{date, number, object, text, took, uuid};
+use crate::dag::{TaskIndex, Value};
+use crate::scheduler::{Run, RunState, RunType, TaskState};
+use crate::timetable::Timestamp;
+
+/// A run: `DAGRunResponse`.
+pub fn dag_run(run: &Run) -> Value {
+    let facts = &run.facts;
+    let is_running = run.state == RunState::Running;
+    let ended_at = run.ended_at.filter(|_| !is_running);
+    let triggered_by = match facts.run_type {
+        RunType::Scheduled => "timetable",
+        RunType::Manual => "rest_api",
+        RunType::Backfill => "backfill",
+    };
+    let (start, end) = facts.data_interval.unzip();
+    object([
+        ("dag_run_id", text(&*facts.run_id)),
+        ("dag_id", text(&*run.dag.dag_id)),
+        ("dag_display_name", text(&*run.dag.dag_id)),
+        ("logical_date", date(Some(facts.logical_date))),
+        ("data_interval_start", date(start)),
+        ("data_interval_end", date(end)),
+        ("run_after", date(Some(run_after(run)))),
+        ("queued_at", date(Some(run.queued_at))),
+        ("start_date", date(run.started_at)),
+        ("end_date", date(ended_at)),
+        ("duration", took(run.started_at, ended_at)),
+        ("last_scheduling_decision", Value::Null),
+        ("run_type", text(facts.run_type.name())),
+        ("state", text(run.state.name())),
+        ("triggered_by", text(triggered_by)),
+        ("triggering_user_name", Value::Null),
+        ("conf", Value::Object(facts.params.clone())),
+        ("note", Value::Null),
+        (
+            "dag_versions",
+            Value::Array(vec![version(&run.dag, run.queued_at)]),
+        ),
+        ("bundle_version", Value::Null),
+        ("partition_key", Value::Null),
+        ("partition_date", Value::Null),
+    ])
+}
+
+/// When the run could be created: at the end of the time that it is about, if there is one.
+pub(crate) fn run_after(run: &Run) -> Timestamp {
+    let end = run.facts.data_interval.map(|(_, end)| end);
+    end.unwrap_or(run.facts.logical_date)
+}
+
+/// A task instance of a run: `TaskInstanceResponse`. `is_scheduled`: it only waits for a slot.
+pub fn task_instance(run: &Run, index: TaskIndex, is_scheduled: bool) -> Value {
+    let (task, instance) = (run.dag.task(index), run.task(index));
+    // Airflow has no name for "not begun": its state is null.
+    let state = match instance.state {
+        TaskState::None | TaskState::UpForRetry if is_scheduled => text("scheduled"),
+        TaskState::None => Value::Null,
+        state => text(state.name()),
+    };
+    let ended_at = instance
+        .ended_at
+        .filter(|_| instance.state != TaskState::Running);
+    let (dag_id, run_id, task_id) = (&*run.dag.dag_id, &*run.facts.run_id, &*task.task_id);
+    object([
+        ("id", text(uuid(&["task", dag_id, run_id, task_id]))),
+        ("task_id", text(task_id)),
+        ("task_display_name", text(task_id)),
+        ("dag_id", text(dag_id)),
+        ("dag_display_name", text(dag_id)),
+        ("dag_run_id", text(run_id)),
+        ("logical_date", date(Some(run.facts.logical_date))),
+        ("run_after", date(Some(run_after(run)))),
+        ("map_index", number(-1)),
+        ("rendered_map_index", Value::Null),
+        ("rendered_fields", object([])),
+        ("start_date", date(instance.started_at)),
+        ("end_date", date(ended_at)),
+        ("duration", took(instance.started_at, ended_at)),
+        ("state", state),
+        ("try_number", number(instance.try_number)),
+        ("max_tries", number(instance.max_tries)),
+        ("hostname", Value::Null),
+        ("unixname", Value::Null),
+        ("pid", Value::Null),
+        ("pool", text("default_pool")),
+        ("pool_slots", number(1)),
+        ("queue", text("default")),
+        ("priority_weight", number(task.priority)),
+        ("operator", text(task.operator.name())),
+        ("operator_name", text(task.operator.name())),
+        ("queued_when", Value::Null),
+        ("scheduled_when", Value::Null),
+        ("executor", Value::Null),
+        ("executor_config", text("{}")),
+        ("note", Value::Null),
+        ("trigger", Value::Null),
+        ("triggerer_job", Value::Null),
+        ("dag_version", version(&run.dag, run.queued_at)),
+    ])
+}
