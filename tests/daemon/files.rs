@@ -21,7 +21,10 @@ fn two(then: &str) -> String {
 fn a_file_that_is_dropped_in_runs() {
     let place = Place::new("added");
     let daemon = place.daemon();
-    place.dag("late.json", &TICK.replace(r#"{"every": "1s"}"#, r#""@once""#));
+    place.dag(
+        "late.json",
+        &TICK.replace(r#"{"every": "1s"}"#, r#""@once""#),
+    );
     daemon.tells("dag=late loaded");
     place.has_recorded("run_success", "late", 1);
     daemon.stop();
@@ -75,15 +78,24 @@ fn a_file_that_breaks_keeps_its_last_good_version_and_is_told() {
 }
 
 fn daemon_removed(place: &Place) -> bool {
-    place.lines("daemon.log").iter().any(|line| line.contains("removed"))
+    place
+        .lines("daemon.log")
+        .iter()
+        .any(|line| line.contains("removed"))
 }
 
 #[test]
 fn of_two_files_with_one_id_the_second_is_refused_and_both_are_named() {
     let place = Place::new("twins");
-    place.dag("first.json", &TICK.replacen('{', r#"{"dag_id": "same", "#, 1));
+    place.dag(
+        "first.json",
+        &TICK.replacen('{', r#"{"dag_id": "same", "#, 1),
+    );
     let daemon = place.daemon();
-    place.dag("second.json", &two("one").replacen('{', r#"{"dag_id": "same", "#, 1));
+    place.dag(
+        "second.json",
+        &two("one").replacen('{', r#"{"dag_id": "same", "#, 1),
+    );
     daemon.tells("two files have the dag_id `same`");
     daemon.tells("first.json is used, ");
     daemon.tells("second.json is not");

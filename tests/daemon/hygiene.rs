@@ -46,7 +46,8 @@ fn fifty_broken_files_and_every_kind_of_refused_one_stand_beside_a_good_one_that
     let tells = |name: &str, why: &str| {
         let name = format!("/dags/{name}");
         assert!(
-            log.lines().any(|line| line.contains(&name) && line.contains(why)),
+            log.lines()
+                .any(|line| line.contains(&name) && line.contains(why)),
             "nothing tells that {name}: {why} in\n{log}"
         );
     };

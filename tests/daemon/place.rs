@@ -94,9 +94,7 @@ impl Place {
     pub fn recorded(&self, event: &str, dag_id: &str) -> Vec<Value> {
         let mut lines = self.journal();
         let run = format!("{dag_id}/");
-        lines.retain(|line| {
-            text(line, "ev") == event && text(line, "run").starts_with(&run)
-        });
+        lines.retain(|line| text(line, "ev") == event && text(line, "run").starts_with(&run));
         lines
     }
 
@@ -206,6 +204,9 @@ pub fn until(mut is_so: impl FnMut() -> bool) -> bool {
 /// Whether a process lives, by the number that it has written to a file.
 pub fn lives(pid: &str) -> bool {
     let stat = fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
-    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
     state.is_some_and(|state| state != 'Z')
 }

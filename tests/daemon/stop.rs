@@ -98,13 +98,24 @@ fn each_fire_of_a_schedule_is_run_once() {
     place.has_recorded("run_success", "often", 4);
     daemon.stop();
     let created = place.recorded("run_created", "often");
-    let dates: Vec<_> = created.iter().map(|run| text(run, "logical_date")).collect();
-    let mut seconds: Vec<i64> = dates.iter().map(|date| date[17..19].parse().unwrap()).collect();
+    let dates: Vec<_> = created
+        .iter()
+        .map(|run| text(run, "logical_date"))
+        .collect();
+    let mut seconds: Vec<i64> = dates
+        .iter()
+        .map(|date| date[17..19].parse().unwrap())
+        .collect();
     let first = seconds[0];
-    seconds.iter_mut().for_each(|second| *second = (*second - first).rem_euclid(60));
+    seconds
+        .iter_mut()
+        .for_each(|second| *second = (*second - first).rem_euclid(60));
     let expected: Vec<i64> = (0..).take(seconds.len()).collect();
     assert_eq!(seconds, expected, "{dates:?}");
     let mut said = place.lines("said");
     said.dedup();
-    assert!(said.len() >= 4 && said.len() == place.lines("said").len(), "{said:?}");
+    assert!(
+        said.len() >= 4 && said.len() == place.lines("said").len(),
+        "{said:?}"
+    );
 }
