@@ -29,6 +29,8 @@ const KILL_GRACE: Duration = Duration::from_secs(10);
 
 pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failure> {
     logging::begin();
+    let held = signals::hold()
+        .map_err(|error| Diagnostic::new(format!("cannot hear signals: {error}")))?;
     let paths = |name| -> Vec<PathBuf> {
         let paths = matches.get_many(name).map(|paths| paths.cloned().collect());
         paths.unwrap_or_default()
@@ -101,7 +103,7 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     background(
         &executor,
         "signals are not heard",
-        signals::listen(driver.sender()),
+        signals::listen(held, driver.sender()),
     );
     let watch = watch::watch(watched, driver.sender());
     background(&executor, "DAG directories are not watched", watch);

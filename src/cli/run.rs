@@ -82,7 +82,9 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
         context.library.zones.local(),
         as_json,
     );
-    let listen = signals::listen(driver.sender());
+    let held = signals::hold()
+        .map_err(|error| Diagnostic::new(format!("cannot hear signals: {error}")))?;
+    let listen = signals::listen(held, driver.sender());
     executor
         .spawn(async move {
             if let Err(error) = listen.await {

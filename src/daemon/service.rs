@@ -17,9 +17,9 @@ use smol::channel::{Receiver, Sender, bounded};
 use smol::{LocalExecutor, unblock};
 
 use super::catalog::{Again, Catalog, Library};
-use super::clock;
 use super::driver::{Driver, Notice, Recorder};
-use crate::dag::Dag;
+use super::{clock, logging};
+use crate::dag::{Dag, Diagnostic};
 use crate::journal::{Health, Journal, Position, SyncDone, apply_replayed};
 use crate::scheduler::{
     Answer, AttemptId, Command, Event, Monotonic, Now, Record, Refusal, Scheduler, State,
@@ -225,7 +225,7 @@ impl Service {
             self.step(Event::DagLoaded(dag));
         }
         for error in &self.catalog.errors {
-            log::error!("{}", error.message);
+            log::error!("{}", logging::in_a_line(error));
         }
         log::info!(
             "{} DAGs, state in {}",
@@ -257,8 +257,10 @@ impl Service {
             log::info!("dag={dag_id} removed");
             self.step(Event::DagRemoved(dag_id.clone()));
         }
-        for error in &catalog.errors {
-            log::error!("{}", error.message);
+        // What was told before and still holds is not told with every change of another file.
+        let is_news = |error: &&Diagnostic| all || !before.errors.contains(error);
+        for error in catalog.errors.iter().filter(is_news) {
+            log::error!("{}", logging::in_a_line(error));
         }
         self.catalog = catalog;
         self.loaded_at = clock::now().wall;
