@@ -21,7 +21,7 @@
 //!   changes it. So recovery is replay, and a test is a story with a virtual clock. Pure.
 //! - [`exec`]: doing it. Processes, their output, their end; the worker for `http` and `call` tasks.
 //! - [`daemon`]: the loop that joins them, clocks, files, signals.
-//! - [`api`]: what DAGs and runs look like to other programs.
+//! - [`api`]: what DAGs and runs look like to other programs, and who answers them.
 //! - `cli`: one file per command.
 //!
 //! What is deliberately absent: threads that share state, a database, a plug-in system, tasks that run
