@@ -35,6 +35,10 @@ pub struct Reply {
 }
 
 impl Reply {
+    pub(super) fn json(body: String) -> Self {
+        Self::text("application/json", body)
+    }
+
     pub(super) fn text(content_type: &'static str, body: String) -> Self {
         Self {
             status: StatusCode::OK,
@@ -47,7 +51,7 @@ impl Reply {
 
 impl From<Value> for Reply {
     fn from(body: Value) -> Self {
-        Self::text("application/json", body.to_string())
+        Self::json(body.to_string())
     }
 }
 
@@ -72,6 +76,12 @@ pub(super) enum Outcome {
 impl From<Value> for Outcome {
     fn from(body: Value) -> Self {
         Self::Done(body.into())
+    }
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self::Done(reply)
     }
 }
 

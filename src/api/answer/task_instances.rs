@@ -2,8 +2,8 @@
 
 use crate::api::lookup::{self, Known};
 use crate::api::problem::Problem;
-use crate::api::router::{Call, Outcome};
-use crate::api::view::{self, collection, number, object};
+use crate::api::router::{Call, Outcome, Reply};
+use crate::api::view::{self, collection, cursor_collection};
 use crate::daemon::service::Service;
 use crate::dag::{TaskIndex, Value};
 
@@ -31,8 +31,9 @@ pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Proble
         |index: &TaskIndex| states.is_empty() || states.contains(&run.task(*index).state.name());
     let wanted: Vec<_> = run.dag.indices().filter(is_wanted).collect();
     let page = wanted.iter().skip(offset).take(limit);
-    let entries = page.map(|index| entry(service, &known, *index)).collect();
-    Ok(collection("task_instances", entries, wanted.len()).into())
+    let entries = page.map(|index| entry(service, &known, *index));
+    let total = wanted.len();
+    Ok(Reply::json(cursor_collection("task_instances", entries, total)).into())
 }
 
 pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
@@ -44,11 +45,7 @@ pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem
 pub(crate) fn tries(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let (known, index) = named(service, call)?;
     let has_begun = known.1.task(index).try_number > 0;
-    let entries: Vec<_> = has_begun
-        .then(|| entry(service, &known, index))
-        .into_iter()
-        .collect();
-    let total = number(entries.len());
-    let entries = Value::Array(entries);
-    Ok(object([("task_instances", entries), ("total_entries", total)]).into())
+    let entries = has_begun.then(|| entry(service, &known, index));
+    let total = usize::from(has_begun);
+    Ok(Reply::json(collection("task_instances", entries, total)).into())
 }
