@@ -290,7 +290,7 @@ impl Coming {
                 )
             }
             Some(end) => format!("its end date is {}", local(end)),
-            None => "clocks do not show such a time again".to_owned(),
+            None => "clocks show no such time in the next 100 years".to_owned(),
         };
         let after = if none_at_all { "" } else { " after that" };
         format!("Nothing comes{after}: {reason}.")
