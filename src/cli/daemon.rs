@@ -114,7 +114,7 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     };
     let service = Service::new(Parts {
         driver,
-        journal,
+        journal: Some(journal),
         damage,
         executor: executor.clone(),
         library,

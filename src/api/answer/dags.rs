@@ -28,7 +28,7 @@ pub(super) fn standing(service: &Service, known: &DagState) -> Standing {
         slots: service.scheduler().limits().parallelism,
         loaded_at: Some(service.loaded_at()),
         has_import_errors: file.is_some_and(|file| places.any(|place| place.file == file)),
-        next_run: None,
+        next_run: service.next_run(&known.dag.dag_id),
         active_runs: known.active_runs,
     }
 }
@@ -109,7 +109,7 @@ fn paused(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Probl
     Ok(summary(service, known).into())
 }
 
-/// How many runs of each DAG are in each state.
+/// How many runs of each DAG are in each state, of those in memory.
 pub(crate) fn stats(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let wanted: Vec<_> = call.request.query_all("dag_ids").collect();
     let states = [
@@ -124,7 +124,7 @@ pub(crate) fn stats(service: &Service, call: &Call<'_>) -> Result<Outcome, Probl
         if !wanted.is_empty() && !wanted.contains(&dag_id) {
             continue;
         }
-        let runs = lookup::runs(service, dag_id)?;
+        let runs = lookup::held(service, dag_id)?;
         let stat = |state: RunState| {
             let count = runs.iter().filter(|(_, run)| run.state == state).count();
             object([("state", text(state.name())), ("count", number(count))])
