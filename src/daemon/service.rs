@@ -175,6 +175,11 @@ impl Service {
         self.started
     }
 
+    /// Whether this is a daemon, rather than somebody who looks at what one has left behind.
+    pub fn is_live(&self) -> bool {
+        self.ledger.journal.is_some()
+    }
+
     /// Why nothing new starts, if so.
     pub fn trouble(&self) -> Option<String> {
         let health = match self.ledger.journal.as_ref().map(Journal::health) {

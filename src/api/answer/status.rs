@@ -115,6 +115,11 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
             number(now.monotonic.since(service.started().monotonic).as_secs()),
         ),
     ]);
+    let daemon = if service.is_live() {
+        daemon
+    } else {
+        Value::Null
+    };
     let dags = if let Some(dag_id) = call.request.query("dag_id") {
         vec![dag(service, lookup::dag(service, dag_id)?)?]
     } else {
