@@ -3,6 +3,7 @@
 //! The same handlers answer as in the daemon, from a service that can record nothing and start nothing.
 
 use std::cell::RefCell;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -66,7 +67,8 @@ impl<'c> Offline<'c> {
         };
         let disk = Directory::new(&place);
         let files = disk.list().map_err(|error| cannot(&error))?;
-        if !files.iter().any(|(name, _)| name.ends_with(".jsonl")) {
+        let is_segment = |name: &str| Path::new(name).extension() == Some(OsStr::new("jsonl"));
+        if !files.iter().any(|(name, _)| is_segment(name)) {
             return Ok(None);
         }
         let context = self.context;
