@@ -251,6 +251,9 @@ impl Scheduler {
             Event::Exited(id, attempt) => self.exited(&mut turn, id, attempt),
             Event::Lost(id) => self.lost(&mut turn, id),
             Event::Recording(is_recording) => self.set_recording(is_recording),
+            Event::Recalled(dag_id, number, image) => {
+                self.recalled(&mut turn, &dag_id, number, image);
+            }
             Event::Command(number, command) => {
                 let answer = self.command(&mut turn, command);
                 turn.actions.push(Action::Reply(number, answer));

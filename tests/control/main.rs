@@ -8,6 +8,7 @@
 
 mod commands;
 mod daemon;
+mod history;
 mod hostile;
 mod recorded;
 mod socket;

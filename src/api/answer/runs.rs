@@ -16,12 +16,17 @@ use crate::dag::Value;
 use crate::scheduler::{Answer, Command, RunState, RunType, Trigger};
 use crate::timetable::Timestamp;
 
+/// A page of the runs in memory and of the latest [`RUNS_MAX`] in the journal. `total_entries` counts those
+/// that were looked at: all there are, but of a list of the latest (`-id`) no more than it takes to see
+/// that there are more than shown.
+///
+/// [`RUNS_MAX`]: crate::api::past::RUNS_MAX
 pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let request = call.request;
     let (offset, limit) = request.page()?;
     let states: Vec<_> = request.query_all("state").collect();
     let types: Vec<_> = request.query_all("run_type").collect();
-    let mut runs = lookup::runs(service, call.id("dag_id"))?;
+    let mut runs = lookup::runs(service, &call.past, call.id("dag_id"))?;
     runs.retain(|(_, run)| {
         (states.is_empty() || states.contains(&run.state.name()))
             && (types.is_empty() || types.contains(&run.facts.run_type.name()))
@@ -55,8 +60,8 @@ fn order(runs: &mut [Known<'_>], by: &str) -> Result<(), Problem> {
 }
 
 pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
-    let (_, run) = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
-    Ok(view::dag_run(&run).into())
+    let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
+    Ok(view::dag_run(run).into())
 }
 
 pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
@@ -92,7 +97,7 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
         }
     };
     let logical_date = logical_date(request)?;
-    let runs = lookup::runs(service, &dag_id)?;
+    let runs = lookup::held(service, &dag_id)?;
     if let Some(date) = logical_date
         && runs.iter().any(|(_, run)| run.facts.logical_date == date)
     {
@@ -145,20 +150,20 @@ fn triggered(service: &Service, call: &Call<'_>, answer: &Answer) -> Result<Repl
         Answer::Triggered(run_id) => run_id,
         Answer::Cancelled | Answer::Cleared(_) | Answer::Paused => "",
     };
-    let (_, run) = lookup::run(service, call.id("dag_id"), run_id)?;
-    Ok(view::dag_run(&run).into())
+    let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), run_id)?;
+    Ok(view::dag_run(run).into())
 }
 
 /// A run can be made to fail; that stops it.
 pub(crate) fn set_state(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
-    let (_, run) = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
+    let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
     call.request.only_fields(&["state", "note"])?;
     if call.request.field("note").is_some() {
         return Err(Problem::not_implemented("notes on runs"));
     }
     match call.request.field_text("state")? {
-        None => Ok(view::dag_run(&run).into()),
-        Some("failed") if run.state == RunState::Failed => Ok(view::dag_run(&run).into()),
+        None => Ok(view::dag_run(run).into()),
+        Some("failed") if run.state == RunState::Failed => Ok(view::dag_run(run).into()),
         Some("failed") => {
             let (dag_id, run_id) = (run.dag.dag_id.to_string(), run.facts.run_id.to_string());
             Ok(Outcome::Ask(Command::Cancel { dag_id, run_id }, state_set))
@@ -180,6 +185,6 @@ pub(crate) fn set_state(service: &Service, call: &Call<'_>) -> Result<Outcome, P
 }
 
 fn state_set(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Problem> {
-    let (_, run) = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
-    Ok(view::dag_run(&run).into())
+    let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
+    Ok(view::dag_run(run).into())
 }

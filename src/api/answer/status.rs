@@ -23,9 +23,19 @@ pub(crate) fn version(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
 #[expect(clippy::unnecessary_wraps, reason = "a handler")]
 pub(crate) fn health(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
     let healthy = || ("status", text("healthy"));
+    let trouble = service.trouble();
+    let status = if trouble.is_some() {
+        "unhealthy"
+    } else {
+        "healthy"
+    };
     let now = date(Some(clock::now().wall));
     let loaded_at = date(Some(service.loaded_at()));
-    let scheduler = [healthy(), ("latest_scheduler_heartbeat", now)];
+    let scheduler = [
+        ("status", text(status)),
+        ("latest_scheduler_heartbeat", now),
+        ("reason", trouble.map_or(Value::Null, text)),
+    ];
     let processor = [healthy(), ("latest_dag_processor_heartbeat", loaded_at)];
     let triggerer = [
         ("status", Value::Null),
@@ -104,6 +114,11 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
             number(now.monotonic.since(service.started().monotonic).as_secs()),
         ),
     ]);
+    let daemon = if service.is_live() {
+        daemon
+    } else {
+        Value::Null
+    };
     let dags = if let Some(dag_id) = call.request.query("dag_id") {
         vec![dag(service, lookup::dag(service, dag_id)?)?]
     } else {
@@ -116,6 +131,7 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
         ("daemon", daemon),
         ("clock", object([("now", date(Some(now.wall)))])),
         ("pool", pool),
+        ("trouble", service.trouble().map_or(Value::Null, text)),
         (
             "state_directory",
             text(service.places().state.display().to_string()),
@@ -147,7 +163,7 @@ fn disk(service: &Service) -> Value {
 
 fn dag(service: &Service, known: &DagState) -> Result<Value, Problem> {
     let standing = standing(service, known);
-    let runs = lookup::runs(service, &known.dag.dag_id)?;
+    let runs = lookup::held(service, &known.dag.dag_id)?;
     let last_runs = runs
         .iter()
         .rev()

@@ -12,7 +12,7 @@ use crate::dag::Value;
 use crate::timetable::Timestamp;
 
 pub use dag::{Standing, dag_details, dag_summary, task};
-pub(crate) use run::run_after;
+pub(crate) use run::{attempt, run_after};
 pub use run::{dag_run, task_instance};
 
 /// A JSON object.
