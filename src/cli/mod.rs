@@ -123,6 +123,7 @@ impl Context {
         let library = Library {
             functions: program.functions,
             zones: Zones::of_host(),
+            timezone: None,
         };
         Ok(Self {
             library,
