@@ -4,6 +4,7 @@
 //! relative to the directory that it is in, wherever the daemon was started.
 
 use std::env;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::dag::load::zone_of;
 use crate::dag::report::{self, Report};
 use crate::dag::shape::{self, Scope, check_file};
 use crate::dag::{DAG_FILE_BYTES_MAX, Diagnostic};
+use crate::scheduler::Limits;
 use crate::timetable::Zone;
 
 /// What a config file says; what it does not say is the default.
@@ -88,6 +90,12 @@ impl Retention {
     }
 }
 
+/// Tasks that may run at once unless a number is given: as many as there are CPUs.
+pub fn cpus() -> u32 {
+    let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(cpus).unwrap_or(u32::MAX)
+}
+
 /// The config file unless one is named: `$MINI_DAG_CONFIG`; else, if it exists,
 /// `/etc/mini-dag/mini-dag.json` under systemd and `./mini-dag.json` elsewhere. `None` without any.
 pub fn default_path() -> Option<PathBuf> {
@@ -103,6 +111,14 @@ pub fn default_path() -> Option<PathBuf> {
 }
 
 impl Config {
+    /// What bounds the scheduler.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            parallelism: self.parallelism.unwrap_or_else(cpus),
+            kill_grace: self.kill_grace,
+        }
+    }
+
     /// Reads a file. It says which programs run as this user, so others must not have written it.
     pub fn read(path: &Path, library: &Library) -> Result<Self, Vec<Diagnostic>> {
         let name = path.display().to_string();
@@ -167,6 +183,38 @@ impl Config {
             }
         }
         report.finish().map(|()| config)
+    }
+}
+
+/// Where a daemon's config comes from, each time that it is read.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The file; without one, [`default_path`] is asked each time.
+    pub path: Option<PathBuf>,
+    /// The directories and files of DAGs that the command line names; they win over the file.
+    pub dags: Vec<PathBuf>,
+    /// The state directory that it names, likewise.
+    pub state: Option<PathBuf>,
+}
+
+impl Origin {
+    /// The config, complete but for a state directory that nobody names.
+    pub fn read(&mut self, library: &Library) -> Result<Config, Vec<Diagnostic>> {
+        // A file that was there once does not go without notice.
+        self.path = self.path.take().or_else(default_path);
+        let mut config = match &self.path {
+            Some(path) => Config::read(path, library)?,
+            None => Config::default(),
+        };
+        if !self.dags.is_empty() {
+            config.dags.clone_from(&self.dags);
+        }
+        if config.dags.is_empty() {
+            config.dags.push(layout::default_dags());
+        }
+        let state = self.state.clone().or(config.state);
+        config.state = state.or_else(layout::default_state);
+        Ok(config)
     }
 }
 

@@ -231,7 +231,11 @@ fn held(state: &State, dag_id: Option<&str>) -> Held {
         Some(dag_id) => state.dag(dag_id).into_iter().collect(),
         None => state.dags().collect(),
     };
-    let is_live = |number| state.run(number).is_some_and(|run| !run.state.is_finished());
+    let is_live = |number| {
+        state
+            .run(number)
+            .is_some_and(|run| !run.state.is_finished())
+    };
     let of_dag = |runs: &BTreeMap<Arc<str>, _>| {
         let runs = runs.iter();
         runs.map(|(run_id, number)| (run_id.clone(), is_live(*number)))
@@ -367,7 +371,9 @@ impl Sweep {
         }
         ended.sort_by(|a, b| (b.modified, &b.run_id).cmp(&(a.modified, &a.run_id)));
         let surplus = ended.split_off(ended.len().min(self.retention.runs));
-        found.doomed.extend(surplus.iter().map(|run| run.doom(true)));
+        found
+            .doomed
+            .extend(surplus.iter().map(|run| run.doom(true)));
         ended.append(&mut live);
         ended
     }

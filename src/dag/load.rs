@@ -63,11 +63,7 @@ pub fn load(file: &str, text: &str, known: &Known<'_>) -> Result<Dag, Vec<Diagno
 }
 
 /// The zone that an item names.
-pub(crate) fn zone_of(
-    value: Item<'_>,
-    known: &Known<'_>,
-    report: &mut Report<'_>,
-) -> Option<Zone> {
+pub(crate) fn zone_of(value: Item<'_>, known: &Known<'_>, report: &mut Report<'_>) -> Option<Zone> {
     let name = text_of(value)?;
     let zone = (known.zone)(&name.text);
     if zone.is_none() {

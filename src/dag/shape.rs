@@ -123,7 +123,9 @@ fn unknown_key(
                     Some("it is a key of a task; `defaults` hands it to every task".to_owned())
                 }
                 Scope::Task(..) if elsewhere(DAG_KEYS) => Some("it is a key of the DAG".to_owned()),
-                Scope::Config if elsewhere(DAG_KEYS) => Some("it is a key of a DAG file".to_owned()),
+                Scope::Config if elsewhere(DAG_KEYS) => {
+                    Some("it is a key of a DAG file".to_owned())
+                }
                 Scope::Dag | Scope::Config | Scope::Task(..) => None,
                 Scope::Key(..) | Scope::Element(_) => {
                     let names: Vec<String> =
