@@ -162,7 +162,7 @@ pub static CONFIG_KEYS: &[Key] = &[
 #[rustfmt::skip] // a line a key
 static RETENTION_KEYS: &[Key] = &[
     key("runs", COUNT, "100", "the logs of this many of the latest finished runs of each DAG are kept"),
-    key("age", Shape::Timeout, "\"90d\"", "logs and history that are older are deleted"),
+    key("age", Shape::Duration, "\"90d\"", "logs and history that are older are deleted"),
     key("bytes", Shape::Size, "\"1GiB\"", "logs and history take no more than this, the oldest go first"),
 ];
 
