@@ -192,7 +192,7 @@ impl Place {
             text(&done.stderr),
             self.log()
         );
-        text(&self.run(&format!("logs {dag_id} latest")).stdout)
+        text(&self.run(&format!("logs {dag_id} latest t")).stdout)
     }
 }
 
