@@ -159,8 +159,9 @@ pub static CONFIG_KEYS: &[Key] = &[
     key("on_retry", Shape::Object(HOOK_KEYS), "", "what is done when a task of any DAG will be tried again").later(),
 ];
 
+/// The keys of the config's `retention`.
 #[rustfmt::skip] // a line a key
-static RETENTION_KEYS: &[Key] = &[
+pub static RETENTION_KEYS: &[Key] = &[
     key("runs", COUNT, "100", "the logs of this many of the latest finished runs of each DAG are kept"),
     key("age", Shape::Duration, "\"90d\"", "logs and history that are older are deleted"),
     key("bytes", Shape::Size, "\"1GiB\"", "logs and history take no more than this, the oldest go first"),
