@@ -142,6 +142,8 @@ fn the_latest_finished_runs_of_each_dag_stay_and_the_live_ones_on_top() {
         place.logs("a", run_id, age_hours, 1);
         place.logs("b", run_id, age_hours, 1);
     }
+    // Renamed by an earlier daemon that had no time to remove it: no run, not even the latest.
+    place.logs("b", ".r6", 0, 1);
     // r1 and r5 run, r2 is over but in memory.
     let scheduler = scheduler(&["r2"], &["r1", "r5"]);
     place.settle(scheduler.state());
@@ -241,6 +243,19 @@ fn a_run_that_begins_while_its_old_logs_are_to_go_keeps_them() {
     let cleared = scheduler(&[], &["r1"]);
     place.settle(cleared.state());
     place.shows("a/r1 a/r3");
+}
+
+#[test]
+fn a_run_that_began_and_ended_meanwhile_keeps_its_logs_however_old_they_are() {
+    let age = HOUR;
+    let mut place = Place::new("again", Retention { age, ..FOREVER });
+    place.logs("a", "r1", 3, 1);
+    place.logs("a", "r2", 3, 1);
+    let sweep = place.keeper.tend(place.now, &State::default()).unwrap();
+    place.keeper.found(sweep.run());
+    let ended = scheduler(&["r1"], &[]);
+    place.settle(ended.state());
+    place.shows("a/r1");
 }
 
 #[test]
