@@ -118,14 +118,16 @@ fn work(program: Program) -> ExitCode {
 
 impl Context {
     fn new(program: Program) -> Result<Self, Failure> {
-        let mut compiled_in = Vec::new();
-        for dag in program.dags {
-            compiled_in.push(Arc::new(dag.finish().map_err(Failure::Diagnostics)?));
-        }
         let library = Library {
             functions: program.functions,
             zones: Zones::of_host(),
         };
+        let mut compiled_in = Vec::new();
+        for dag in program.dags {
+            let mut dag = dag.finish().map_err(Failure::Diagnostics)?;
+            dag.timezone.get_or_insert_with(|| library.zones.local());
+            compiled_in.push(Arc::new(dag));
+        }
         Ok(Self {
             library,
             compiled_in,

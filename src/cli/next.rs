@@ -145,7 +145,7 @@ fn is_schedule(text: &str) -> bool {
     !is_file && (text.is_empty() || text.starts_with('@') || text.contains([' ', '\t', '*']))
 }
 
-fn named_zone(zones: &Zones, name: &str) -> Result<Zone, Diagnostic> {
+fn named_zone(zones: &Zones, name: &str) -> Result<Zone, Failure> {
     zones.get(name).ok_or_else(|| {
         let names = zones.names();
         let found = suggest_zone(name, names.iter().map(String::as_str));
@@ -160,6 +160,7 @@ fn named_zone(zones: &Zones, name: &str) -> Result<Zone, Diagnostic> {
                 "this host has no such zone",
             )
             .help(help)
+            .into()
     })
 }
 
