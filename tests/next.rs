@@ -134,7 +134,7 @@ fn a_period_counts_from_when_the_dag_is_first_seen() {
             "Sun 2026-03-29 04:00:30  +02:00 CEST   in 3 h",
             "Sun 2026-03-29 05:30:30  +02:00 CEST   in 4 h 30 min",
             "",
-            "Counted as if a daemon first saw it at that moment.",
+            "As if a daemon first saw it at 2026-03-29T00:00:30+01:00.",
         ],
     );
     let every = "\"schedule\": {\"every\": \"1d\"}, \"timezone\": \"UTC\", \"start_date\": \"2026-05-01T06:00\"";

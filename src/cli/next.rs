@@ -247,10 +247,8 @@ impl Coming {
             let _ = writeln!(text, "{}", self.no_more(fires.is_empty()));
         }
         if self.depends_on_first_seen {
-            let _ = writeln!(
-                text,
-                "\nCounted as if a daemon first saw it at that moment."
-            );
+            let from = self.zone.local(self.from);
+            let _ = writeln!(text, "\nAs if a daemon first saw it at {from}.");
         }
         text
     }
