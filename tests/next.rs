@@ -253,6 +253,39 @@ fn a_fold_is_told_where_it_is_crossed_and_what_it_does() {
 }
 
 #[test]
+fn several_lines_are_told_apart_where_the_clocks_change() {
+    let several = "\"schedule\": [\"30 2 * * *\", \"*/40 2 * * *\"]";
+    let dags = Dags::new("several", &[("several.json", several)]);
+    let check = |from: &str, expected: &[&str]| {
+        let title = format!("several  (30 2 * * *; */40 2 * * *)  in {BERLIN_RULES}, from {from}");
+        let count = (expected.len() - 1).to_string();
+        let args = ["several", "--from", from, "-n", &count];
+        check_in(&dags.0, BERLIN_RULES, &args, &title, expected);
+    };
+    check(
+        "2026-03-28T02:40:00+01:00",
+        &[
+            "Sat 2026-03-28 02:40  +01:00 CET    now",
+            "2026-03-29 02:00 CET-1CEST,M3.5.0,M10.5.0/3: clocks go forward to 03:00; \
+             times of day in between run once, at 03:00; lines that begin with `*` leave them out",
+            "Sun 2026-03-29 03:00  +02:00 CEST   in 23 h 20 min",
+            "Mon 2026-03-30 02:00  +02:00 CEST   in 1 d 22 h",
+        ],
+    );
+    check(
+        "2026-10-25T02:30:00+02:00",
+        &[
+            "Sun 2026-10-25 02:30  +02:00 CEST   now",
+            "Sun 2026-10-25 02:40  +02:00 CEST   in 10 min",
+            "2026-10-25 03:00 CET-1CEST,M3.5.0,M10.5.0/3: clocks go back to 02:00; \
+             times of day in between run the first time only; lines that begin with `*` both times",
+            "Sun 2026-10-25 02:00  +01:00 CET    in 30 min",
+            "Sun 2026-10-25 02:40  +01:00 CET    in 1 h 10 min",
+        ],
+    );
+}
+
+#[test]
 fn a_day_that_a_zone_skips_is_told_with_its_date() {
     if !has_zones() {
         return;
@@ -364,6 +397,14 @@ fn a_schedule_that_ends_says_so() {
         &[
             "Fri 2026-05-01 00:00  +00:00 UTC    in 1 h",
             "Sat 2026-05-02 00:00  +00:00 UTC    in 1 d 1 h",
+            "Nothing comes after that: its end date is 2026-05-02T00:00:00+00:00.",
+        ],
+    );
+    check(
+        &["daily", "--from", "2026-05-02"],
+        "daily  (@daily)  in UTC, from 2026-05-02T00:00:00+00:00",
+        &[
+            "Sat 2026-05-02 00:00  +00:00 UTC    now",
             "Nothing comes after that: its end date is 2026-05-02T00:00:00+00:00.",
         ],
     );

@@ -222,15 +222,14 @@ impl Coming {
         let fires: Vec<Timestamp> = self.fires().take(count).collect();
         let shown = |fire: &Timestamp| self.zone.local(*fire).to_string();
         let whole_minutes = fires.iter().all(|fire| &shown(fire)[17..19] == "00");
-        let mut last = self.from;
+        let mut told = self.from;
         for fire in &fires {
-            while let Some(change) = self.zone.next_transition(last)
+            while let Some(change) = self.zone.next_transition(told)
                 && change.at <= *fire
             {
                 let _ = writeln!(text, "{}", self.change(change));
-                last = change.at;
+                told = change.at;
             }
-            last = *fire;
             let (local, shown) = (self.zone.local(*fire), shown(fire));
             let weekday = &local.date_time.weekday().to_string()[..3];
             let time = &shown[11..if whole_minutes { 16 } else { 19 }];
