@@ -164,7 +164,10 @@ impl Place {
             .spawn()
             .unwrap();
         self.daemon = Some(child);
-        self.wait_for("the daemon", |place| place.run("status").status.success());
+        // The socket gets its name when somebody listens on it.
+        self.wait_for("the daemon", |place| {
+            place.path.join("state/control.sock").exists()
+        });
     }
 
     fn log(&self) -> String {

@@ -137,7 +137,8 @@ impl Context {
     /// All DAGs of the directories that `--dags` names, or of the usual one if it exists.
     fn catalog(&self, matches: &ArgMatches) -> Catalog {
         let paths = dag_paths(matches);
-        Catalog::load(&self.library, &self.compiled_in, &paths, None)
+        let compiled_in = self.library.zoned(&self.compiled_in);
+        Catalog::load(&self.library, &compiled_in, &paths, None)
     }
 
     /// The DAG that a command line names: a file, or the id of a DAG in the catalog.

@@ -73,7 +73,12 @@ impl<'c> Offline<'c> {
             return Ok(None);
         }
         let context = self.context;
-        let catalog = Catalog::load(&context.library, &context.compiled_in, &self.dags, None);
+        let catalog = Catalog::load(
+            &context.library,
+            &context.library.zoned(&context.compiled_in),
+            &self.dags,
+            None,
+        );
         let dags = catalog.dags.values().cloned();
         let recovered = read_state(&disk, dags).map_err(|error| cannot(&error))?;
         let damage = daemon::damage(state, &recovered.report);
