@@ -37,6 +37,10 @@ pub struct Reply {
 }
 
 impl Reply {
+    pub(super) fn json(body: String) -> Self {
+        Self::text("application/json", body)
+    }
+
     pub(super) fn text(content_type: &'static str, body: String) -> Self {
         Self {
             status: StatusCode::OK,
@@ -49,7 +53,7 @@ impl Reply {
 
 impl From<Value> for Reply {
     fn from(body: Value) -> Self {
-        Self::text("application/json", body.to_string())
+        Self::json(body.to_string())
     }
 }
 
@@ -74,6 +78,12 @@ pub(super) enum Outcome {
 impl From<Value> for Outcome {
     fn from(body: Value) -> Self {
         Self::Done(body.into())
+    }
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self::Done(reply)
     }
 }
 

@@ -9,6 +9,7 @@ mod daemon;
 mod journal;
 mod list;
 mod logs;
+mod next;
 mod offline;
 mod params;
 mod pause;
@@ -82,6 +83,7 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("validate", matches)) => validate::validate(&context, matches),
         Some(("list", matches)) => list::list(&context, matches),
         Some(("show", matches)) => show::show(&context, matches),
+        Some(("next", matches)) => next::next(&context, matches),
         Some(("journal", matches)) => journal::journal(&context, matches),
         Some(("status", matches)) => status::status(&context, matches),
         Some(("trigger", matches)) => trigger::trigger(&context, matches),
@@ -258,6 +260,7 @@ fn command() -> Command {
                 )
                 .arg(dags_arg()),
         )
+        .subcommand(next::command())
         .subcommand(journal::command())
         .subcommand(status::command())
         .subcommand(trigger::command())

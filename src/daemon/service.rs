@@ -255,11 +255,8 @@ impl Service {
         for error in &self.catalog.errors {
             log::error!("{}", logging::in_a_line(error));
         }
-        log::info!(
-            "{} DAGs, state in {}",
-            self.catalog.dags.len(),
-            self.places.state.display()
-        );
+        let (dags, state) = (self.catalog.dags.len(), self.places.state.display());
+        log::info!("ready: {dags} DAGs, state in {state}; `mini-dag status` shows how it goes");
         self.tend_the_journal();
     }
 

@@ -43,7 +43,7 @@ pub use record::{
 };
 pub use rule::{Decision as RuleDecision, UpstreamCounts, decide};
 pub use run::{Run, RunState, TaskInstance, TaskState};
-pub use schedule::data_interval;
+pub use schedule::{data_interval, run_dates, timetable};
 pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, State};
 
 use queue::{Queue, Waiting};

@@ -171,11 +171,7 @@ impl Scheduler {
     }
 
     fn create_run(&mut self, turn: &mut Turn, dag: &Dag, timetable: &Timetable, fire: Timestamp) {
-        let begin = timetable.previous_before(fire).unwrap_or(fire);
-        let logical_date = match dag.timetable {
-            TimetableKind::Trigger => fire,
-            TimetableKind::Interval => begin,
-        };
+        let (logical_date, data_interval) = run_dates(dag.timetable, timetable, fire);
         let run_id: Arc<str> = format!("{}__{logical_date}", RunType::Scheduled.name()).into();
         let known = self.state.dag(&dag.dag_id);
         if known.is_some_and(|known| known.runs.contains_key(&run_id)) {
@@ -185,7 +181,7 @@ impl Scheduler {
             run_id,
             run_type: RunType::Scheduled,
             logical_date,
-            data_interval: Some((begin, fire)),
+            data_interval: Some(data_interval),
             params: BTreeMap::new(),
         };
         let fact = RunFact::Created(Arc::new(facts));
@@ -204,8 +200,22 @@ pub fn data_interval(
     Some((timetable.previous_before(end).unwrap_or(end), end))
 }
 
+/// The logical date and the data interval of the run that a fire creates.
+pub fn run_dates(
+    kind: TimetableKind,
+    timetable: &Timetable,
+    fire: Timestamp,
+) -> (Timestamp, (Timestamp, Timestamp)) {
+    let begin = timetable.previous_before(fire).unwrap_or(fire);
+    let logical_date = match kind {
+        TimetableKind::Trigger => fire,
+        TimetableKind::Interval => begin,
+    };
+    (logical_date, (begin, fire))
+}
+
 /// When a DAG is due, if it has a schedule.
-fn timetable(dag: &Dag, first_seen: Timestamp) -> Option<Timetable> {
+pub fn timetable(dag: &Dag, first_seen: Timestamp) -> Option<Timetable> {
     let zone = dag.timezone.clone().unwrap_or_else(Zone::utc);
     let start = dag.start_date.map(|start| start.instant(&zone, first_seen));
     Some(Timetable {

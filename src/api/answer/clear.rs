@@ -3,7 +3,7 @@
 use crate::api::lookup::{self, Known};
 use crate::api::problem::Problem;
 use crate::api::router::{Call, Outcome, Reply};
-use crate::api::view::{self, collection};
+use crate::api::view::{self, cursor_collection};
 use crate::daemon::service::Service;
 use crate::dag::{TaskIndex, Value};
 use crate::scheduler::{Answer, Command, Selection};
@@ -108,7 +108,7 @@ fn tasks_cleared(service: &Service, call: &Call<'_>, answer: &Answer) -> Result<
     let indices = cleared
         .iter()
         .filter_map(|task_id| known.1.dag.find(task_id));
-    Ok(shown(service, &known, indices).into())
+    Ok(shown(service, &known, indices))
 }
 
 fn clear(
@@ -137,11 +137,11 @@ fn shown(
     service: &Service,
     known: &Known<'_>,
     indices: impl IntoIterator<Item = TaskIndex>,
-) -> Value {
+) -> Reply {
+    let indices: Vec<_> = indices.into_iter().collect();
+    let total = indices.len();
     let entries = indices
         .into_iter()
         .map(|index| entry(service, known, index));
-    let entries: Vec<_> = entries.collect();
-    let total = entries.len();
-    collection("task_instances", entries, total)
+    Reply::json(cursor_collection("task_instances", entries, total))
 }

@@ -59,8 +59,8 @@ pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Proble
         Some(other) => return Err(cannot_order(other)),
     }
     let page = dags.iter().skip(offset).take(limit);
-    let entries = page.map(|known| summary(service, known)).collect();
-    Ok(collection("dags", entries, dags.len()).into())
+    let entries = page.map(|known| summary(service, known));
+    Ok(Reply::json(collection("dags", entries, dags.len())).into())
 }
 
 pub(super) fn cannot_order(by: &str) -> Problem {
@@ -80,13 +80,8 @@ pub(crate) fn details(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
 
 pub(crate) fn tasks(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let dag = &lookup::dag(service, call.id("dag_id"))?.dag;
-    let tasks: Vec<_> = dag
-        .tasks()
-        .iter()
-        .map(|task| view::task(dag, task))
-        .collect();
-    let total = number(tasks.len());
-    Ok(object([("tasks", Value::Array(tasks)), ("total_entries", total)]).into())
+    let tasks = dag.tasks().iter().map(|task| view::task(dag, task));
+    Ok(Reply::json(collection("tasks", tasks, dag.tasks().len())).into())
 }
 
 pub(crate) fn task(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
@@ -138,8 +133,8 @@ pub(crate) fn stats(service: &Service, call: &Call<'_>) -> Result<Outcome, Probl
             ("stats", Value::Array(states.map(stat).into())),
         ]));
     }
-    let total = number(entries.len());
-    Ok(object([("dags", Value::Array(entries)), ("total_entries", total)]).into())
+    let total = entries.len();
+    Ok(Reply::json(collection("dags", entries, total)).into())
 }
 
 /// The text of a DAG's file as it is now.

@@ -9,7 +9,7 @@ use crate::api::lookup::{self, Known};
 use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::router::{Call, Outcome, Reply};
-use crate::api::view::{self, collection, text};
+use crate::api::view::{self, cursor_collection, text};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
 use crate::dag::Value;
@@ -34,8 +34,8 @@ pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Proble
     order(&mut runs, request.query("order_by").unwrap_or("id"))?;
     let total = runs.len();
     let page = runs.iter().skip(offset).take(limit);
-    let entries = page.map(|(_, run)| view::dag_run(run)).collect();
-    Ok(collection("dag_runs", entries, total).into())
+    let entries = page.map(|(_, run)| view::dag_run(run));
+    Ok(Reply::json(cursor_collection("dag_runs", entries, total)).into())
 }
 
 /// Sorts by a key of Airflow's; a dash before it is the other way round. Equal ones stay by age.

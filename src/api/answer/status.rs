@@ -3,7 +3,7 @@
 use super::dags::standing;
 use crate::api::lookup;
 use crate::api::problem::Problem;
-use crate::api::router::{Call, Outcome};
+use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{collection, date, number, object, text, took};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
@@ -78,8 +78,7 @@ pub(crate) fn pools(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem>
         ("deferred_slots", number(0)),
         ("team_name", Value::Null),
     ]);
-    let pools = Value::Array(vec![pool]);
-    Ok(object([("pools", pools), ("total_entries", number(1))]).into())
+    Ok(Reply::json(collection("pools", [pool], 1)).into())
 }
 
 pub(crate) fn import_errors(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
@@ -96,8 +95,8 @@ pub(crate) fn import_errors(service: &Service, call: &Call<'_>) -> Result<Outcom
         ])
     };
     let page = errors.iter().enumerate().skip(offset).take(limit);
-    let entries = page.map(entry).collect();
-    Ok(collection("import_errors", entries, errors.len()).into())
+    let errors = collection("import_errors", page.map(entry), errors.len());
+    Ok(Reply::json(errors).into())
 }
 
 /// Everything that `mini-dag status` shows; `dag_id` of the query: of one DAG.

@@ -2,8 +2,8 @@
 
 use crate::api::lookup::{self, Known};
 use crate::api::problem::Problem;
-use crate::api::router::{Call, Outcome};
-use crate::api::view::{self, collection, object};
+use crate::api::router::{Call, Outcome, Reply};
+use crate::api::view::{self, collection, cursor_collection};
 use crate::daemon::service::Service;
 use crate::dag::{TaskIndex, Value};
 
@@ -31,8 +31,9 @@ pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Proble
         |index: &TaskIndex| states.is_empty() || states.contains(&run.task(*index).state.name());
     let wanted: Vec<_> = run.dag.indices().filter(is_wanted).collect();
     let page = wanted.iter().skip(offset).take(limit);
-    let entries = page.map(|index| entry(service, &known, *index)).collect();
-    Ok(collection("task_instances", entries, wanted.len()).into())
+    let entries = page.map(|index| entry(service, &known, *index));
+    let total = wanted.len();
+    Ok(Reply::json(cursor_collection("task_instances", entries, total)).into())
 }
 
 pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
@@ -60,7 +61,6 @@ pub(crate) fn tries(service: &Service, call: &Call<'_>) -> Result<Outcome, Probl
     if run.task(index).try_number > latest {
         entries.push(entry(service, &known, index));
     }
-    let total = view::number(entries.len());
-    let entries = Value::Array(entries);
-    Ok(object([("task_instances", entries), ("total_entries", total)]).into())
+    let total = entries.len();
+    Ok(Reply::json(collection("task_instances", entries, total)).into())
 }
