@@ -148,7 +148,13 @@ impl<'c> Client<'c> {
             return None;
         }
         let help = suggest::help(dag_id, ids.iter().copied());
-        help.or_else(|| Some("`mini-dag status` shows the DAGs there are".to_owned()))
+        let is_offline = self.offline.as_ref().is_some_and(Offline::is_asked);
+        let otherwise = if is_offline {
+            "only the daemon knows where its DAG files are: name the directory with --dags"
+        } else {
+            "`mini-dag status` shows the DAGs there are"
+        };
+        help.or_else(|| Some(otherwise.to_owned()))
     }
 
     /// What the journal answers, if no daemon runs and it is only asked.

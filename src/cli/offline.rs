@@ -56,6 +56,11 @@ impl<'c> Offline<'c> {
             .map(|service| api::answer_offline(service, target)))
     }
 
+    /// Whether it has been asked.
+    pub(super) fn is_asked(&self) -> bool {
+        self.service.borrow().is_some()
+    }
+
     /// A daemon is there again: what was read is old.
     pub(super) fn forget(&self) {
         *self.service.borrow_mut() = None;

@@ -12,7 +12,8 @@ const QUICK: &str = r#"{"dag_id": "quick", "tasks": [{"task_id": "say", "bash": 
 
 /// Fails, is killed, and succeeds.
 const STUBBORN: &str = r#"{"dag_id": "stubborn", "tasks": [{"task_id": "try", "retries": 2, "retry_delay": "0s",
-    "bash": "case $MINI_DAG_TRY_NUMBER in 1) exit 3;; 2) kill -9 $$;; esac"}]}"#;
+    "bash": "case $MINI_DAG_TRY_NUMBER in 1) exit 3;; 2) kill -9 $$;; esac"},
+    {"task_id": "other", "bash": "true"}]}"#;
 
 const YEARLY: &str = r#"{"dag_id": "yearly", "schedule": "0 0 1 1 *", "timezone": "UTC", "timetable": "interval",
     "tasks": [{"task_id": "t", "bash": "true"}]}"#;
@@ -195,6 +196,9 @@ fn without_a_daemon_the_journal_says_what_the_daemon_said() {
     assert_eq!(status.code, 0);
     assert!(status.out.starts_with("no daemon runs\n"), "{status:?}");
     assert_eq!(status.err.trim_end(), WORD);
+    let said = daemon.run(&["runs", "quick", "--dags", &daemon.path("state")]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("with --dags"), "{said:?}");
     let said = daemon.run(&["status", "quikc"]);
     assert_eq!(said.code, 1);
     assert!(said.err.contains("did you mean `quick`?"), "{said:?}");

@@ -49,3 +49,13 @@ fn what_is_there_or_cannot_be_is_not_brought_back() {
         .holds("r0", false)
         .tells("");
 }
+
+#[test]
+fn a_run_whose_name_another_has_now_is_not_brought_back() {
+    many()
+        .trigger("r0")
+        .until(200)
+        .forget_told()
+        .recall("r0", RunState::Success, "d")
+        .tells("");
+}
