@@ -41,7 +41,7 @@ pub enum Notice {
     Synced(SyncDone),
     /// Somebody wants this program to end: SIGINT or SIGTERM.
     Stop,
-    /// Somebody wants all DAG files to be read again: SIGHUP.
+    /// Somebody wants the config and all DAG files to be read again: SIGHUP.
     Reload,
     /// A file in a DAG directory has changed.
     FilesChanged,

@@ -124,7 +124,9 @@ fn scheduler(ended: &[&str], live: &[&str]) -> Scheduler {
     };
     for (runs, is_live) in [(ended, false), (live, true)] {
         step(load(is_live));
-        runs.iter().for_each(|run_id| step(trigger(run_id)));
+        for run_id in runs {
+            step(trigger(run_id));
+        }
     }
     let state = scheduler.state();
     assert_eq!(state.runs().count(), ended.len() + live.len());
