@@ -168,6 +168,10 @@ impl Driver {
             }
             let is_written =
                 records.is_empty() || recorder.record(records, now, self.scheduler.state());
+            if !is_written {
+                // Told before what follows from it: else what is not begun now is begun again, and again.
+                events.push_back(Event::Recording(false));
+            }
             for action in rest {
                 match action {
                     Action::Signal(id, signal) => self.signal(id, signal),

@@ -376,6 +376,8 @@ impl Service {
             self.ledger
                 .journal
                 .retry(now, self.driver.scheduler().state());
+            // It is healthy when what it has written has been synced, and not before.
+            self.begin_sync();
         }
         if is_due(self.ledger.sync_at) || self.is_stopping {
             self.ledger.sync_at = None;
