@@ -228,7 +228,7 @@ faults() {
   cd "$WORK"
   say "== $(wc -l <cases) sessions with a fault"
   export WORK KEEP
-  xargs -a cases -P 6 -L 1 "$SELF" --case || fail "a session with a fault; see above"
+  xargs -a cases -P 8 -L 1 "$SELF" --case 2> >(grep -v " Killed  *" >&2) || fail "a session with a fault; see above"
   say
   if [ -s missed ]; then say "(in $(wc -l <missed) sessions the fault came too late to happen)"; fi
   if [ -s refused ]; then say "(in $(wc -l <refused) sessions the daemon said why it cannot start)"; sort refused | head -5; fi

@@ -235,6 +235,12 @@ impl Service {
         self.tend_the_journal();
     }
 
+    /// What is only in memory because the disk failed is tried once more, before it goes with this process.
+    pub fn end(&mut self) {
+        let state = self.driver.scheduler().state();
+        self.ledger.journal.try_last(clock::now(), state);
+    }
+
     /// Reads the DAG files again: those that have changed, or `all`.
     pub fn reload(&mut self, all: bool) {
         let before = std::mem::take(&mut self.catalog);
