@@ -72,7 +72,7 @@ begin() {
     # strace first has children of its own, to try things out.
     until [ -n "$DAEMON" ] || gone "$STARTED" || ((SECONDS >= end)); do
       for child in $(cat "/proc/$STARTED/task/$STARTED/children" 2>/dev/null || true); do
-        [ "$(cat "/proc/$child/comm" 2>/dev/null || true)" != mini-dag ] || DAEMON=$child
+        [ "$(readlink "/proc/$child/exe" 2>/dev/null || true)" != "$(realpath "$MINI_DAG")" ] || DAEMON=$child
       done
     done
     [ -n "$DAEMON" ] || DAEMON=$STARTED
