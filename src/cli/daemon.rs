@@ -22,10 +22,10 @@ use crate::daemon::service::{Parts, Places, Service, Shared};
 use crate::daemon::{clock, layout, logging, signals, watch};
 use crate::dag::Diagnostic;
 use crate::exec;
-use crate::journal::{Directory, Journal, Options, Recovered};
+use crate::journal::{Directory, Journal, Options, Recovered, Report};
 use crate::scheduler::{AttemptId, Limits, Scheduler};
 
-const KILL_GRACE: Duration = Duration::from_secs(10);
+pub(super) const KILL_GRACE: Duration = Duration::from_secs(10);
 
 pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failure> {
     logging::begin();
@@ -114,7 +114,7 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     };
     let service = Service::new(Parts {
         driver,
-        journal,
+        journal: Some(journal),
         damage,
         executor: executor.clone(),
         library,
@@ -168,6 +168,11 @@ fn report(state: &Path, recovered: &Recovered) -> Option<String> {
     for damage in &report.damage {
         log::error!("journal: damaged: {damage:?}");
     }
+    damage(state, report)
+}
+
+/// Why nothing may start on a damaged journal, if it is one.
+pub(super) fn damage(state: &Path, report: &Report) -> Option<String> {
     report.held.then(|| {
         let state = state.display();
         format!("the journal is damaged; look at it with `mini-dag journal verify --state {state}`, then run `mini-dag journal repair`")

@@ -9,6 +9,8 @@ mod daemon;
 mod journal;
 mod list;
 mod logs;
+mod next;
+mod offline;
 mod params;
 mod pause;
 mod progress;
@@ -81,11 +83,12 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("validate", matches)) => validate::validate(&context, matches),
         Some(("list", matches)) => list::list(&context, matches),
         Some(("show", matches)) => show::show(&context, matches),
+        Some(("next", matches)) => next::next(&context, matches),
         Some(("journal", matches)) => journal::journal(&context, matches),
         Some(("status", matches)) => status::status(&context, matches),
         Some(("trigger", matches)) => trigger::trigger(&context, matches),
         Some(("runs", matches)) => runs::runs(&context, matches),
-        Some(("logs", matches)) => logs::logs(matches),
+        Some(("logs", matches)) => logs::logs(&context, matches),
         Some(("clear", matches)) => clear::clear(matches),
         Some(("cancel", matches)) => cancel::cancel(matches),
         Some(("pause", matches)) => pause::pause(matches, true),
@@ -133,14 +136,7 @@ impl Context {
 
     /// All DAGs of the directories that `--dags` names, or of the usual one if it exists.
     fn catalog(&self, matches: &ArgMatches) -> Catalog {
-        let mut paths: Vec<PathBuf> = matches
-            .get_many("dags")
-            .map(|paths| paths.cloned().collect())
-            .unwrap_or_default();
-        if paths.is_empty() {
-            paths.push(layout::default_dags());
-            paths.retain(|path| path.exists());
-        }
+        let paths = dag_paths(matches);
         Catalog::load(&self.library, &self.compiled_in, &paths, None)
     }
 
@@ -168,6 +164,19 @@ impl Context {
         errors.push(Diagnostic::new(message).help(help));
         Err(Failure::Diagnostics(errors))
     }
+}
+
+/// What `--dags` names, or the usual directory if it exists.
+fn dag_paths(matches: &ArgMatches) -> Vec<PathBuf> {
+    let named = matches.get_many("dags");
+    let mut paths: Vec<PathBuf> = named
+        .map(|paths| paths.cloned().collect())
+        .unwrap_or_default();
+    if paths.is_empty() {
+        paths.push(layout::default_dags());
+        paths.retain(|path| path.exists());
+    }
+    paths
 }
 
 /// Where journal and logs are: what `--state` names, or the usual directory.
@@ -251,6 +260,7 @@ fn command() -> Command {
                 )
                 .arg(dags_arg()),
         )
+        .subcommand(next::command())
         .subcommand(journal::command())
         .subcommand(status::command())
         .subcommand(trigger::command())
@@ -331,6 +341,11 @@ fn state_arg() -> Arg {
         .value_name("DIR")
         .value_parser(value_parser!(PathBuf))
         .help("Where journal and logs are [default: $MINI_DAG_STATE, else ~/.local/state/mini-dag]")
+}
+
+/// For commands that ask the daemon, which knows its own.
+fn offline_dags_arg() -> Arg {
+    dags_arg().help("Where DAG files are, if no daemon runs [default: $MINI_DAG_DAGS, else ./dags]")
 }
 
 fn json_arg() -> Arg {

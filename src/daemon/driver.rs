@@ -14,7 +14,7 @@ use smol::{LocalExecutor, Timer, future};
 
 use super::clock::{self, Rang, WallTimer};
 use super::launch::Launcher;
-use crate::exec::{self, LastLine, Process};
+use crate::exec::{self, LastLine, Process, TaskLog};
 use crate::journal::SyncDone;
 use crate::scheduler::{
     Action, Answer, Attempt, AttemptId, Event, Exit, Monotonic, Now, Record, Refusal, Scheduler,
@@ -214,7 +214,13 @@ impl Driver {
     fn spawn(&mut self, spawn: &Spawn) -> Result<(), String> {
         let id = spawn.attempt;
         let launch = self.launcher.launch(spawn)?;
-        let running = exec::spawn(&launch).map_err(|error| error.to_string())?;
+        let running = exec::spawn(&launch).map_err(|error| {
+            // Whoever looks for the task's output finds the reason there, too.
+            let mut log = TaskLog::new(&launch.log, launch.output_bytes_max);
+            log.write(format!("cannot be started: {error}\n").as_bytes());
+            log.finish();
+            error.to_string()
+        })?;
         self.processes.insert(id, running.process());
         let sender = self.sender();
         let started = clock::now().monotonic;

@@ -22,7 +22,8 @@ use super::{clock, logging};
 use crate::dag::{Dag, Diagnostic};
 use crate::journal::{Health, Journal, Position, SyncDone, apply_replayed};
 use crate::scheduler::{
-    Answer, AttemptId, Command, Event, Monotonic, Now, Record, Refusal, Scheduler, State,
+    Answer, AttemptId, Command, Event, Monotonic, Now, Record, Refusal, Run, RunNumber, Scheduler,
+    State,
 };
 use crate::timetable::Timestamp;
 
@@ -66,20 +67,34 @@ pub struct Service {
 
 /// The journal, as the driver's recorder.
 struct Ledger {
-    journal: Journal,
+    /// None of a service that only looks: nothing can be recorded, so nothing can begin.
+    journal: Option<Journal>,
     appended: Position,
     sync_at: Option<Monotonic>,
 }
 
+impl Ledger {
+    fn synced(&self) -> Position {
+        self.journal.as_ref().map_or(Position(0), Journal::synced)
+    }
+
+    fn retry_at(&self) -> Option<Monotonic> {
+        self.journal.as_ref()?.next_deadline()
+    }
+}
+
 impl Recorder for Ledger {
     fn record(&mut self, records: Vec<Record>, now: Now, state: &State) -> bool {
+        let Some(journal) = &mut self.journal else {
+            return false;
+        };
         for record in &records {
-            self.appended = self.journal.append(record);
+            self.appended = journal.append(record);
         }
-        self.journal.flush(now, state);
+        journal.flush(now, state);
         self.sync_at
             .get_or_insert_with(|| now.monotonic.after(SYNC_INTERVAL));
-        self.journal.written() >= self.appended
+        journal.written() >= self.appended
     }
 }
 
@@ -87,8 +102,8 @@ impl Recorder for Ledger {
 pub struct Parts {
     /// Goes on from what the journal said.
     pub driver: Driver,
-    /// Open for writing.
-    pub journal: Journal,
+    /// Open for writing. Without one, the service only looks at what another has left behind.
+    pub journal: Option<Journal>,
     /// What is wrong with the journal, if anything needs somebody to look at it.
     pub damage: Option<String>,
     /// Where the driver's tasks run.
@@ -160,18 +175,23 @@ impl Service {
         self.started
     }
 
+    /// Whether this is a daemon, rather than somebody who looks at what one has left behind.
+    pub fn is_live(&self) -> bool {
+        self.ledger.journal.is_some()
+    }
+
     /// Why nothing new starts, if so.
     pub fn trouble(&self) -> Option<String> {
-        let health = match self.ledger.journal.health() {
-            Health::Healthy => None,
-            Health::Degraded { why, .. } => Some(why.clone()),
+        let health = match self.ledger.journal.as_ref().map(Journal::health) {
+            None | Some(Health::Healthy) => None,
+            Some(Health::Degraded { why, .. }) => Some(why.clone()),
         };
         health.or_else(|| self.damage.clone())
     }
 
     /// When something is due.
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        let ledger = [self.ledger.sync_at, self.ledger.journal.next_deadline()];
+        let ledger = [self.ledger.sync_at, self.ledger.retry_at()];
         let scheduler = [self.driver.scheduler().next_deadline()];
         ledger.into_iter().chain(scheduler).flatten().min()
     }
@@ -188,7 +208,7 @@ impl Service {
 
     /// Whether it was told to stop, nothing runs any more, and everything is on the disk.
     pub fn is_over(&self) -> bool {
-        let is_synced = self.ledger.journal.synced() >= self.ledger.appended;
+        let is_synced = self.ledger.synced() >= self.ledger.appended;
         self.is_stopping
             && self.driver.scheduler().live_attempts().len() == 0
             && (is_synced || self.trouble().is_some())
@@ -210,6 +230,14 @@ impl Service {
         receiver
     }
 
+    /// Takes a finished run of the past back into memory, so that it can be cleared.
+    pub fn recall(&mut self, number: RunNumber, run: &Run) {
+        if self.trouble().is_none() {
+            let image = Box::new(run.image());
+            self.step(Event::Recalled(run.dag.dag_id.clone(), number, image));
+        }
+    }
+
     /// Begins: what was running when the last daemon ended without a word is interrupted, once.
     pub fn begin(&mut self, lost: Vec<AttemptId>) {
         if let Some(why) = self.trouble() {
@@ -227,18 +255,17 @@ impl Service {
         for error in &self.catalog.errors {
             log::error!("{}", logging::in_a_line(error));
         }
-        log::info!(
-            "{} DAGs, state in {}",
-            self.catalog.dags.len(),
-            self.places.state.display()
-        );
+        let (dags, state) = (self.catalog.dags.len(), self.places.state.display());
+        log::info!("ready: {dags} DAGs, state in {state}; `mini-dag status` shows how it goes");
         self.tend_the_journal();
     }
 
     /// What is only in memory because the disk failed is tried once more, before it goes with this process.
     pub fn end(&mut self) {
         let state = self.driver.scheduler().state();
-        self.ledger.journal.try_last(clock::now(), state);
+        if let Some(journal) = &mut self.ledger.journal {
+            journal.try_last(clock::now(), state);
+        }
     }
 
     /// Reads the DAG files again: those that have changed, or `all`.
@@ -274,7 +301,10 @@ impl Service {
 
     /// What the journal knows of a DAG that was not there when it was read.
     fn claim(&mut self, dag_id: &str) {
-        let claimed = self.ledger.journal.claim(dag_id);
+        let journal = self.ledger.journal.as_mut();
+        let claimed = journal
+            .map(|journal| journal.claim(dag_id))
+            .unwrap_or_default();
         if !claimed.is_empty() {
             log::info!("dag={dag_id} is back, with {} records", claimed.len());
             self.driver.recall(clock::now(), |state| {
@@ -335,7 +365,7 @@ impl Service {
     }
 
     fn answer_what_is_synced(&mut self) {
-        let synced = self.ledger.journal.synced();
+        let synced = self.ledger.synced();
         while let Some((position, ..)) = self.unsynced.front() {
             if *position > synced {
                 return;
@@ -348,7 +378,8 @@ impl Service {
 
     /// Syncs in a helper thread: the kernel has no other way, and an SD card takes its time.
     fn begin_sync(&mut self) {
-        let Some(task) = self.ledger.journal.begin_sync() else {
+        let journal = self.ledger.journal.as_mut();
+        let Some(task) = journal.and_then(Journal::begin_sync) else {
             return;
         };
         self.ledger.sync_at = None;
@@ -363,9 +394,11 @@ impl Service {
 
     fn synced(&mut self, done: SyncDone) {
         let (now, state) = (clock::now(), self.driver.scheduler().state());
-        self.ledger.journal.sync_done(done, now, state);
+        if let Some(journal) = &mut self.ledger.journal {
+            journal.sync_done(done, now, state);
+        }
         self.answer_what_is_synced();
-        if self.ledger.journal.synced() < self.ledger.appended {
+        if self.ledger.synced() < self.ledger.appended {
             let at = now.monotonic.after(SYNC_INTERVAL);
             self.ledger.sync_at.get_or_insert(at);
             if !self.unsynced.is_empty() || self.is_stopping {
@@ -378,10 +411,10 @@ impl Service {
     fn tend_the_journal(&mut self) {
         let now = clock::now();
         let is_due = |at: Option<Monotonic>| at.is_some_and(|at| at <= now.monotonic);
-        if is_due(self.ledger.journal.next_deadline()) {
-            self.ledger
-                .journal
-                .retry(now, self.driver.scheduler().state());
+        if is_due(self.ledger.retry_at())
+            && let Some(journal) = &mut self.ledger.journal
+        {
+            journal.retry(now, self.driver.scheduler().state());
             // It is healthy when what it has written has been synced, and not before.
             self.begin_sync();
         }

@@ -14,7 +14,7 @@ use super::{
     DEPENDENCIES_MAX, Dag, Functions, Http, HttpBody, ID_BYTES_MAX, Operator, TASKS_MAX, Task,
     TaskIndex, Template, TemplateValue, Value, graph, suggest,
 };
-use crate::timetable::DURATION_MAX;
+use crate::timetable::{DURATION_MAX, Schedule};
 
 /// The tasks of a cycle that are named before the middle is left out.
 const CYCLE_NAMES_MAX: usize = 12;
@@ -383,4 +383,18 @@ impl Checker<'_, '_> {
         }
         template
     }
+}
+
+/// Schedules that wait for another event than a moment are read, and refused until something serves them. Returns why.
+pub(super) fn check_schedule(schedule: &Schedule) -> Option<Diagnostic> {
+    let name = match schedule {
+        Schedule::Cron(_) | Schedule::Every(_) | Schedule::Once | Schedule::Continuous => {
+            return None;
+        }
+        Schedule::Reboot => "@reboot",
+        Schedule::AfterDags(_) => "after",
+    };
+    Some(Diagnostic::new(format!(
+        "the schedule `{name}` is not supported yet"
+    )))
 }

@@ -9,7 +9,7 @@ use super::disk::{Disk, write_all};
 use super::encode::{self, Header, seal};
 use super::health::Health;
 use super::open::Opening;
-use super::scan::{OpenError, Report, Segment, list, walk};
+use super::scan::{Line, OpenError, Report, Segment, list, walk};
 use super::writer::{Journal, Options};
 use super::{Crc, file_name};
 use crate::dag::Dag;
@@ -113,9 +113,9 @@ pub fn repair(
     let segments = list(&*disk)?;
     let mut rewrite = Rewrite::default();
     let walked = walk(&*disk, &segments, &mut |line| {
-        let number = line.segment.number;
         let mut seq = line.seq - line.missing;
         let is_header = matches!(line.entry, Entry::Header(_));
+        let number = rewrite.place_of(&line, is_header);
         if !is_header && rewrite.begins(number) {
             // Its first line is lost, and with it, how much of a snapshot follows.
             let header = Header {
@@ -179,6 +179,23 @@ struct Rewrite {
 }
 
 impl Rewrite {
+    /// Where a line goes: into its segment; into the one before it if its own has lost its first line and
+    /// there is no number left for another.
+    fn place_of(&mut self, line: &Line<'_>, is_header: bool) -> u64 {
+        let number = line.segment.number;
+        let newest = self.segments.keys().next_back().copied();
+        if !is_header
+            && self.begins(number)
+            && line.missing == 0
+            && let Some(newest) = newest
+        {
+            self.changed.push(newest);
+            self.changed.push(number);
+            return newest;
+        }
+        number
+    }
+
     fn begins(&self, number: u64) -> bool {
         !self.segments.contains_key(&number)
     }

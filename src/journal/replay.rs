@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::decode::Entry;
+use super::decode::{Checked, Entry, decode};
 use super::disk::Disk;
 use super::encode::Header;
 use super::scan::{OpenError, Report, Segment, Walked, limit, list, stretches, walk};
@@ -137,11 +137,18 @@ fn is_base(disk: &dyn Disk, segment: &Segment, limit: u64) -> bool {
     }
     let mut expected = header.seq;
     let read = stretches(disk, &segment.file, &mut |stretch| {
-        let follows = stretch.line.is_ok_and(|line| line.seq == expected);
+        let follows = stretch
+            .line
+            .is_ok_and(|line| line.seq == expected && !is_repaired(line));
         expected += u64::from(follows);
         follows && expected <= last
     });
     read.is_ok() && expected > last
+}
+
+/// Whether a line stands for a lost one.
+fn is_repaired(line: Checked<'_>) -> bool {
+    line.text.contains("\"repaired\"") && matches!(decode(line), Ok(Entry::Repaired(_)))
 }
 
 /// A record that says the same, but can be applied after runs with later numbers: `run_created` as

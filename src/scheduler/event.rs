@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::record::RunNumber;
-use super::record::{Attempt, Record, RunFacts, RunType};
+use super::record::{Attempt, Record, RunFacts, RunImage, RunType};
 use crate::dag::{Dag, TaskIndex, Value};
 use crate::timetable::Timestamp;
 
@@ -65,6 +65,9 @@ pub enum Event {
     Lost(AttemptId),
     /// Whether records can be written; while they cannot, nothing is started.
     Recording(bool),
+    /// A finished run that is only history any more, and is wanted back so that it can be cleared. One
+    /// that is there, that is not over, or of a DAG that nobody knows changes nothing.
+    Recalled(Arc<str>, RunNumber, Box<RunImage>),
     /// Somebody asks for something; the answer carries the number.
     Command(u64, Command),
     /// Start nothing more, and stop what runs.

@@ -43,7 +43,7 @@ pub use record::{
 };
 pub use rule::{Decision as RuleDecision, UpstreamCounts, decide};
 pub use run::{Run, RunState, TaskInstance, TaskState};
-pub use schedule::data_interval;
+pub use schedule::{data_interval, run_dates, timetable};
 pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, State};
 
 use queue::{Queue, Waiting};
@@ -251,6 +251,9 @@ impl Scheduler {
             Event::Exited(id, attempt) => self.exited(&mut turn, id, attempt),
             Event::Lost(id) => self.lost(&mut turn, id),
             Event::Recording(is_recording) => self.set_recording(is_recording),
+            Event::Recalled(dag_id, number, image) => {
+                self.recalled(&mut turn, &dag_id, number, image);
+            }
             Event::Command(number, command) => {
                 let answer = self.command(&mut turn, command);
                 turn.actions.push(Action::Reply(number, answer));

@@ -74,6 +74,28 @@ fn a_full_segment_is_followed_by_one_with_a_snapshot() {
     assert!(found.state == state && found.report.held);
 }
 
+/// Syncs take several turns on an SD card; rotation comes about all the same.
+#[test]
+fn records_that_come_during_a_rotation_do_not_put_it_off() {
+    let disk = SimDisk::default();
+    let (mut journal, found) = open(&disk, small());
+    let mut state = found.state;
+    let mut task = None;
+    for (n, record) in records(8, 400).iter().enumerate() {
+        state.apply(record).unwrap();
+        journal.append(record);
+        journal.flush(now(0), &state);
+        match n % 5 {
+            0 => task = journal.begin_sync(),
+            3 => journal.sync_done(task.take().unwrap().run(), now(0), &state),
+            _ => {}
+        }
+    }
+    assert!(segments(&disk).len() > 3, "{:?}", segments(&disk));
+    assert!(read(&disk).state == state);
+    assert!(verify(&disk).unwrap().is_sound());
+}
+
 /// With many DAGs a snapshot is longer than a segment is meant to be.
 #[test]
 fn a_long_snapshot_is_not_written_every_time() {
@@ -410,17 +432,54 @@ fn repair_makes_every_journal_sound() {
             }
             broken.put(file, &bytes);
         }
+        let before = read(&broken).state;
         repair(Arc::new(broken.clone()), small(), dags(), now(0)).unwrap();
         let verified = verify(&broken).unwrap();
         assert!(verified.is_sound(), "seed {seed}: {verified:#?}");
         let found = read(&broken);
         assert!(!found.report.held, "seed {seed}");
+        // It may be more: a snapshot with a line too many verifies when that line is gone.
+        assert_eq!(found.state.next_run(), before.next_run(), "seed {seed}");
+        for (number, _) in before.runs() {
+            assert!(
+                found.state.run(number).is_some(),
+                "seed {seed}: run {}",
+                number.0
+            );
+        }
         let (_, opened) = open(&broken, small());
         assert!(
             opened.state == found.state && !opened.report.held,
             "seed {seed}"
         );
     }
+}
+
+/// A new segment after a failure has no snapshot: what it goes on from is not history.
+#[test]
+fn the_newest_snapshot_is_never_deleted() {
+    let disk = SimDisk::default();
+    let options = Options {
+        retention_bytes: 1,
+        ..options()
+    };
+    let (mut journal, found) = open(&disk, options);
+    let mut state = found.state;
+    let records = records(19, 60);
+    for (n, record) in records.iter().enumerate() {
+        if n % 10 == 5 {
+            disk.set_fault(Some(Fault {
+                at: 1,
+                for_ever: false,
+                error: ErrorKind::Other,
+                is_short: false,
+            }));
+        }
+        write(&mut journal, &mut state, std::slice::from_ref(record));
+    }
+    assert_eq!(segments(&disk).len(), 7);
+    assert_eq!(journal.synced(), Position(60));
+    assert!(read(&disk).state == state);
 }
 
 #[test]
