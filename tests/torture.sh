@@ -304,10 +304,28 @@ one_disk() {
   inodes) mount -t tmpfs -o nr_inodes=64 none state ;;
   read-only) mount -t tmpfs none state ;;
   esac
-  begin
-  until_so "the daemon's start" 20 told "DAGs, state in"
-  until_so "a run" 20 at_least run_success often 1
-  if [ "$kind" = read-only ]; then
+  case $kind in
+  full)
+    begin
+    until_so "the daemon's start" 20 told "DAGs, state in"
+    until_so "a run" 20 at_least run_success often 1
+    break_disk
+    until_so "degradation" 30 told "nothing new is started"
+    before=$(wc -l <began)
+    touch go
+    until_so "the end of what ran" 20 grep -q '^chain' ended
+    ;;
+  inodes)
+    # What is open can still be written, so it begins without them.
+    touch go
+    break_disk
+    begin
+    until_so "degradation" 30 told "nothing new is started"
+    before=0
+    ;;
+  read-only)
+    begin
+    until_so "a run" 20 at_least run_success often 1
     # No mount turns read-only while a file is open for writing; a dead daemon has none.
     touch go
     until_so "the task that ran" 20 at_least run_success chain 1
@@ -315,43 +333,31 @@ one_disk() {
     wait "$DAEMON" 2>/dev/null || true
     until_so "the end of its tasks" 5 killed
     break_disk
-    begin
-    until_so "the daemon's start" 20 told "DAGs, state in"
-  else
-    break_disk
-  fi
-  if [ "$kind" = inodes ]; then
-    # What is open can still be written: all goes well until a file has to be made. A fresh daemon has to.
-    before=$(count run_success often)
-    until_so "runs without new files" 20 at_least run_success often $((before + 2))
-    touch go
-    until_so "the task that ran" 20 at_least run_success chain 1
-    finish
-    begin
-    until_so "the daemon's start" 20 told "DAGs, state in"
-  else
-    until_so "degradation" 30 told "nothing new is started"
     before=$(wc -l <began)
-    touch go
-    until_so "the end of what ran" 20 grep -q '^chain' ended
-    # Two fires pass, and nothing begins.
-    local end=$((SECONDS + 3))
-    until ((SECONDS >= end)); do pause; done
-    (($(wc -l <began) == before)) || fail "new attempts begin while nothing can be recorded"
-    alive "$DAEMON" || fail "the daemon has ended by itself$(log_tail)"
-  fi
+    begin
+    until_so "degradation" 30 told "nothing new is started"
+    ;;
+  esac
+  # Fires pass, and nothing begins.
+  local end=$((SECONDS + 3))
+  until ((SECONDS >= end)); do pause; done
+  (($(wc -l <began) == before)) || fail "new attempts begin while nothing can be recorded"
+  alive "$DAEMON" || fail "the daemon has ended by itself$(log_tail)"
   mend_disk
-  if [ "$kind" != inodes ]; then
-    # The journal tries again after 30 s, then 60 s: there is no way but to wait.
-    until_so "healing" 130 told "records can be written again"
-  fi
+  # The journal tries again after 30 s, then 60 s: there is no way but to wait.
+  until_so "healing" 130 told "records can be written again"
   before=$(count run_success often)
   until_so "runs after healing" 20 at_least run_success often $((before + 2))
   until_so "the task that ran" 20 at_least run_success chain 1
+  if [ "$kind" = inodes ]; then
+    break_disk
+    before=$(count run_success often)
+    until_so "runs without new files" 20 at_least run_success often $((before + 2))
+    mend_disk
+  fi
   finish
-  [ "$kind" = inodes ] || say "$kind: $(grep -m1 -o 'nothing new is started: .*' daemon.log)"
   check
-  say "$kind: degraded and healed"
+  say "$kind: degraded ($(grep -m1 -o 'nothing new is started: .*' daemon.log)) and healed"
 }
 killed() { processes | xargs -r kill -KILL 2>/dev/null || true; none_left; }
 break_disk() {
