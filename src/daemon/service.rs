@@ -299,6 +299,14 @@ impl Service {
         self.tend_the_journal();
     }
 
+    /// What is only in memory because the disk failed is tried once more, before it goes with this process.
+    pub fn end(&mut self) {
+        let state = self.driver.scheduler().state();
+        if let Some(journal) = &mut self.ledger.journal {
+            journal.try_last(clock::now(), state);
+        }
+    }
+
     /// Reads the config again. One that does not load changes nothing.
     fn reconfigure(&mut self) {
         let mut config = match self.origin.read(&self.library) {
@@ -494,6 +502,8 @@ impl Service {
             && let Some(journal) = &mut self.ledger.journal
         {
             journal.retry(now, self.driver.scheduler().state());
+            // It is healthy when what it has written has been synced, and not before.
+            self.begin_sync();
         }
         if is_due(self.ledger.sync_at) || self.is_stopping {
             self.ledger.sync_at = None;
