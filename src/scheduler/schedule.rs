@@ -77,8 +77,9 @@ impl Scheduler {
     pub(super) fn plan(&mut self, turn: &mut Turn, dag: &Arc<Dag>) {
         let dag_id = &dag.dag_id;
         let known = self.state.dag(dag_id);
-        if known.is_some_and(|known| known.first_seen.is_none()) {
-            self.record(turn, dag_id, Fact::Seen);
+        if let Some(known) = known.filter(|known| known.first_seen.is_none()) {
+            let is_paused = known.is_paused;
+            self.record(turn, dag_id, Fact::Seen { is_paused });
         }
         self.fires.wait(dag_id, None);
         let first_seen = self.state.dag(dag_id).and_then(|known| known.first_seen);

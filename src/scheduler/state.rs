@@ -174,7 +174,10 @@ impl State {
             return Err(ApplyError(format!("there is no DAG `{dag_id}`")));
         };
         match &record.fact {
-            Fact::Seen => dag.first_seen = Some(record.at.truncated_to_secs()),
+            Fact::Seen { is_paused } => {
+                dag.first_seen = Some(record.at.truncated_to_secs());
+                dag.is_paused = *is_paused;
+            }
             Fact::Paused(is_paused) => dag.is_paused = *is_paused,
             Fact::Skipped { until } => dag.schedule_until(*until),
             Fact::Restored {
