@@ -537,7 +537,8 @@ impl Scheduler {
             if known.is_paused || !has_room || !self.may_start() {
                 return;
             }
-            let Some(run) = self.state.run(number) else {
+            // One that was stopped while it waited ends in this turn, and then there is room.
+            let Some(run) = self.state.run(number).filter(|run| run.stopped.is_none()) else {
                 return;
             };
             let dag = run.dag.clone();

@@ -51,7 +51,7 @@ impl World {
     pub fn load(&mut self, index: usize) {
         let version = self.versions[index].clone();
         let dag_id = &version.dag.dag_id;
-        self.tell(format!("`{dag_id}` is loaded"));
+        self.tell(format!("`{dag_id}` is loaded: {:?}", version.plan));
         self.removed.remove(&**dag_id);
         if self.absent.remove(&**dag_id) {
             self.claim(&version);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mini_dag::dag::{Dag, Overlap, TaskIndex};
 use mini_dag::scheduler::{
     AttemptId, Ended, Fact, RUNS_KEPT_MAX, Record, RunFact, RunNumber, RunState, RunType,
-    Scheduler, Settled, Spawn, StopReason, TaskFact,
+    Scheduler, Settled, Spawn, StopReason, TaskFact, TaskState,
 };
 
 use crate::dags::Version;
@@ -130,10 +130,14 @@ impl Model {
             if self.runs.contains_key(&number) {
                 continue;
             }
+            // What was promised by another version is kept.
+            let promised = |state| u32::from(state == TaskState::UpForRetry);
             let tasks = run.tasks().iter().map(|task| Task {
                 state: task.state.into(),
                 try_number: task.try_number,
-                tries_left: (task.max_tries + 1).saturating_sub(task.try_number),
+                tries_left: (task.max_tries + 1)
+                    .saturating_sub(task.try_number)
+                    .max(promised(task.state)),
             });
             let model = Run {
                 dag: run.dag.clone(),
