@@ -168,6 +168,10 @@ impl Driver {
             }
             let is_written =
                 records.is_empty() || recorder.record(records, now, self.scheduler.state());
+            if !is_written {
+                // Or what is lost below would begin again, and be lost again, for ever.
+                events.push_back(Event::Recording(false));
+            }
             for action in rest {
                 match action {
                     Action::Signal(id, signal) => self.signal(id, signal),

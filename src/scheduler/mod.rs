@@ -214,6 +214,11 @@ impl Scheduler {
         &self.state
     }
 
+    /// Whether records can be written, as far as it was told.
+    pub fn is_recording(&self) -> bool {
+        self.is_recording
+    }
+
     /// Attempts whose process has not been seen to end.
     pub fn live_attempts(&self) -> impl ExactSizeIterator<Item = AttemptId> {
         self.attempts.iter().map(|((run, task), live)| AttemptId {

@@ -200,11 +200,6 @@ impl State {
                     )));
                 }
                 self.insert_run(*number, run)?;
-                if let (RunType::Scheduled, Some((_, fire))) = (facts.run_type, facts.data_interval)
-                    && let Some(dag) = self.dags.get_mut(dag_id)
-                {
-                    dag.schedule_until(fire);
-                }
             }
             Fact::Run(number, RunFact::Restored(image)) => {
                 let run = Run::restore(dag.dag.clone(), image);
@@ -253,6 +248,10 @@ impl State {
                 dag.finished.push_back(number);
                 dag.finished_tasks += run.tasks().len();
             }
+        }
+        if let (RunType::Scheduled, Some((_, fire))) = (run.facts.run_type, run.facts.data_interval)
+        {
+            dag.schedule_until(fire);
         }
         self.runs_created = self.runs_created.max(number.0);
         let dag_id = dag_id.clone();

@@ -87,7 +87,7 @@ impl Due {
     /// The DAG, or a new version of it, is there.
     pub fn load(&mut self, version: &Version, now: i64) {
         let (old, new) = (&self.version.plan, &version.plan);
-        let is_kept = (&old.rhythm, &old.start) == (&new.rhythm, &new.start);
+        let is_kept = (&old.rhythm, &old.start, old.end) == (&new.rhythm, &new.start, new.end);
         if self.first_seen.is_none() {
             self.is_paused = version.dag.is_paused_upon_creation;
         }
@@ -201,8 +201,9 @@ impl Due {
         let first = *self.held.front().expect("I2: a skip of nothing");
         assert!(
             self.held.contains(&until),
-            "I2: skipped until {until}, which is none of {:?}",
-            self.held
+            "I2: skipped until {until}, which is none of {:?} after {:?}",
+            self.held,
+            self.mark
         );
         let left = self.held.iter().filter(|fire| **fire > until).count();
         let is_missed = self.was_missed(first)

@@ -21,6 +21,13 @@ impl World {
             let exit = Exit::NotStarted("no such program".into());
             return Some(Event::Exited(id, attempt(exit)));
         }
+        // Some have ended, and nobody has been told yet.
+        let now_ms = self.now_ms;
+        let has_ended = |process: &Process| process.ends_at.is_some_and(|at| at <= now_ms);
+        let processes = self.processes.iter();
+        for (id, _) in processes.filter(|(_, process)| has_ended(process)) {
+            self.model.gone(*id);
+        }
         self.model.spawned(spawn);
         let exit = match self.rng.below(8) {
             0 | 1 if self.weather.failures => Exit::Code(1),

@@ -107,11 +107,17 @@ impl Model {
         let mut runs = 0;
         for known in scheduler.state().dags() {
             let live = known.queued.len() + known.active_runs as usize;
-            assert!(known.runs.len() <= live + RUNS_KEPT_MAX, "I12");
+            let runs_max = live + RUNS_KEPT_MAX;
+            assert!(
+                known.runs.len() <= runs_max,
+                "I12: {} runs, {live} live",
+                known.runs.len()
+            );
             runs += known.runs.len();
         }
         assert_eq!(runs, scheduler.state().runs().count(), "I12");
-        assert!(scheduler.live_attempts().len() <= self.parallelism, "I12");
+        let running: usize = self.live.iter().map(|run| self.runs[run].running()).sum();
+        assert_eq!(scheduler.live_attempts().len(), running, "I12");
     }
 
     /// The daemon has ended without a word, and another goes on from `state`.
@@ -218,12 +224,8 @@ impl Model {
                 let what = format!("`{task_id}` of {number:?} begins");
                 assert!(self.is_recording, "I11: {what}");
                 assert!(!due.is_paused, "I16: {what}");
-                let running = |run: &Run| {
-                    let states = run.tasks.iter().map(|task| task.state);
-                    states.filter(|state| *state == State::Running).count()
-                };
-                let tasks: usize = self.live_runs(dag_id).map(running).sum();
-                let all: usize = self.live.iter().map(|live| running(&self.runs[live])).sum();
+                let tasks: usize = self.live_runs(dag_id).map(Run::running).sum();
+                let all: usize = self.live.iter().map(|run| self.runs[run].running()).sum();
                 assert!(all < self.parallelism, "I4: {what}");
                 let bound = dag.max_active_tasks.unwrap_or(u32::MAX);
                 assert!(tasks < bound as usize, "I4: {what}");
@@ -301,6 +303,11 @@ impl Model {
 }
 
 impl Run {
+    fn running(&self) -> usize {
+        let states = self.tasks.iter().map(|task| task.state);
+        states.filter(|state| *state == State::Running).count()
+    }
+
     /// I3, I7 and I8. Returns how many attempts began.
     fn record(&mut self, fact: &RunFact) -> u64 {
         match fact {

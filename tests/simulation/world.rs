@@ -22,6 +22,8 @@ use crate::weather::Weather;
 const GRACE: Duration = Duration::from_secs(5);
 /// People leave after this, and nothing is due any more; then everything has to come to an end.
 const BUSY_MS: u64 = 600_000;
+/// More than any world has needed.
+const STEPS_MAX: u64 = 50_000;
 /// How long an end may take.
 const LONGEST_MS: u64 = 1_000 * BUSY_MS;
 
@@ -50,7 +52,6 @@ pub struct World {
     pub model: Model,
     pub disk: SimDisk,
     pub ledger: Ledger,
-    was_recording: bool,
     /// What is on record, as far as it is not lost.
     pub log: Vec<Record>,
     pub commands: u64,
@@ -100,7 +101,6 @@ impl World {
             model: Model::new(limits.parallelism),
             disk: SimDisk::default(),
             ledger: Ledger::list(0),
-            was_recording: true,
             log: Vec::new(),
             commands: 0,
             unanswered: BTreeSet::new(),
@@ -227,6 +227,7 @@ impl World {
 
     fn turn(&mut self, event: Event, events: &mut VecDeque<Event>) {
         self.steps += 1;
+        assert!(self.steps < STEPS_MAX, "I9: this never ends");
         let wall_ms = self.wall_ms();
         self.model
             .begin(wall_ms, matches!(event, Event::Command(..)));
@@ -264,6 +265,9 @@ impl World {
             let now = self.now();
             self.ledger.record(&records, now, state)
         };
+        if !is_written {
+            events.push_back(Event::Recording(false));
+        }
         for (done, action) in rest.into_iter().enumerate() {
             if crash_after == Some(records.len() + done) {
                 return self.crash();
@@ -335,8 +339,7 @@ impl World {
             return self.crash();
         }
         let is_recording = self.ledger.is_healthy();
-        if is_recording != self.was_recording {
-            self.was_recording = is_recording;
+        if is_recording != self.scheduler.is_recording() {
             self.step(Event::Recording(is_recording));
         }
         if !is_recording && !self.is_down() {
@@ -352,7 +355,6 @@ impl World {
         self.processes.clear();
         self.unanswered.clear();
         self.unsynced.clear();
-        self.was_recording = true;
     }
 
     fn answer(&mut self) {
