@@ -24,6 +24,9 @@ pub struct Due {
     held: VecDeque<i64>,
     looked_until: Option<i64>,
     /// Since when it could have been run. What became due before that was missed.
+    open_since: Option<i64>,
+    /// Since when it could have been run by the plan it has. What becomes due then was not missed; in
+    /// between, it depends on whether both plans agree.
     ready_since: Option<i64>,
     /// What was run by the schedule.
     logical_dates: BTreeSet<i64>,
@@ -43,6 +46,7 @@ impl Due {
             mark: None,
             held: VecDeque::new(),
             looked_until: None,
+            open_since: None,
             ready_since: None,
             logical_dates: BTreeSet::new(),
             latest_interval: None,
@@ -91,6 +95,9 @@ impl Due {
         if self.first_seen.is_none() {
             self.is_paused = version.dag.is_paused_upon_creation;
         }
+        if !self.is_there {
+            self.open_since = None;
+        }
         if !is_kept || !self.is_there {
             self.ready_since = None;
             self.latest_interval = None;
@@ -104,6 +111,7 @@ impl Due {
     pub fn set_ready(&mut self, now: i64, may_start: bool) {
         let is_ready = self.is_there && !self.is_paused && may_start;
         self.ready_since = is_ready.then(|| self.ready_since.unwrap_or(now));
+        self.open_since = is_ready.then(|| self.open_since.unwrap_or(now));
     }
 
     /// A DAG that is known by what is on record of it.
@@ -166,7 +174,7 @@ impl Due {
             Catchup::All => usize::MAX,
             Catchup::AtMost(count) => count as usize,
             Catchup::Latest => 1,
-            Catchup::None => usize::from(!self.was_missed(fire)) * usize::MAX,
+            Catchup::None => usize::from(!self.was_missed(fire, self.open_since)) * usize::MAX,
         };
         assert!(
             self.held.len() <= kept,
@@ -206,7 +214,7 @@ impl Due {
             self.mark
         );
         let left = self.held.iter().filter(|fire| **fire > until).count();
-        let is_missed = self.was_missed(first)
+        let is_missed = self.was_missed(first, self.ready_since)
             || self.has_moved
             || self.was_busy && plan.overlap != Overlap::Cancel;
         let is_dropped = match plan.catchup {
@@ -232,9 +240,9 @@ impl Due {
         self.has_moved = true;
     }
 
-    fn was_missed(&self, fire: i64) -> bool {
+    fn was_missed(&self, fire: i64, since: Option<i64>) -> bool {
         let is_new = self.version.plan.rhythm == Rhythm::Once && self.first_seen == Some(fire);
-        !is_new && self.ready_since.is_none_or(|since| fire <= since)
+        !is_new && since.is_none_or(|since| fire <= since)
     }
 
     /// A turn has ended: whatever is due and could be run was run.

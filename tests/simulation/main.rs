@@ -54,7 +54,7 @@ fn live(seed: u64, sum: &mut Sum) {
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     if let Err(panic) = result {
         let story = world.story();
-        let tail = story.lines().rev().take(40).collect::<Vec<_>>();
+        let tail = story.lines().rev().take(120).collect::<Vec<_>>();
         for line in tail.iter().rev() {
             eprintln!("{line}");
         }

@@ -137,7 +137,8 @@ impl Model {
                 continue;
             }
             // What was promised by another version is kept.
-            let promised = |state| u32::from(state == TaskState::UpForRetry);
+            let promised =
+                |state| u32::from(matches!(state, TaskState::None | TaskState::UpForRetry));
             let tasks = run.tasks().iter().map(|task| Task {
                 state: task.state.into(),
                 try_number: task.try_number,
