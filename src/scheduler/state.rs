@@ -186,7 +186,10 @@ impl State {
                 scheduled_until,
                 runs_created,
             } => {
-                dag.is_paused = *is_paused;
+                // Before it was seen, nobody had paused it: its present version says whether it begins so.
+                if first_seen.is_some() {
+                    dag.is_paused = *is_paused;
+                }
                 dag.first_seen = *first_seen;
                 dag.scheduled_until = *scheduled_until;
                 self.runs_created = self.runs_created.max(*runs_created);

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use mini_dag::dag::Dag;
-use mini_dag::journal::{Options, apply_replayed};
+use mini_dag::journal::{Options, apply_replayed, read_state};
 use mini_dag::scheduler::{DagState, Event, Fact, Record, Run, Scheduler, State};
 use mini_dag::timetable::Timestamp;
 
@@ -99,6 +99,9 @@ impl World {
 
     /// Opens the journal; a disk that cannot be read now can be later.
     fn open(&mut self, floor: usize) -> State {
+        let kept = self.kept(floor);
+        self.tell(format!("{kept} of {} records are kept", self.log.len()));
+        self.log.truncate(kept);
         if self.weather.faults && self.rng.one_in(3) {
             self.fail_the_disk();
         }
@@ -108,26 +111,32 @@ impl World {
             boot_id: format!("{}", self.rng.below(2)),
             ..Options::default()
         };
-        let (dags, now) = (self.dags(), self.now());
-        let first = Ledger::open(&self.disk, dags.clone(), now, options.clone());
-        let (mut ledger, state) = first.unwrap_or_else(|| {
+        let open = |disk| Ledger::open(disk, kept, self.dags(), self.now(), options.clone());
+        let (ledger, state) = open(&self.disk).unwrap_or_else(|| {
             self.disk.set_fault(None);
-            Ledger::open(&self.disk, dags, now, options).expect("the disk can be read")
+            open(&self.disk).expect("the disk can be read")
         });
-        let mut folded = self.fold(&self.log[..floor], self.dags());
+        let folded = self.fold(&self.log, self.dags());
+        assert_eq!(self.compare(&state, &folded), Ok(()), "I5: opened");
+        self.ledger = ledger;
+        state
+    }
+
+    /// I5: how many records are on the disk: those that were promised, and perhaps more.
+    fn kept(&self, floor: usize) -> usize {
+        let all = || self.versions.iter().map(|version| version.dag.clone());
+        let found = read_state(&self.disk, all()).expect("the disk can be read");
+        assert_eq!(found.report.damage, [], "I5: a crash is no damage");
+        let mut folded = self.fold(&self.log[..floor], all().collect());
         let mut kept = floor;
-        while let Err(why) = self.compare(&state, &folded) {
+        while let Err(why) = self.compare(&found.state, &folded) {
             let record = self.log.get(kept);
-            let record =
-                record.unwrap_or_else(|| panic!("I5: of no {floor} or more records: {why}"));
+            let record = record.unwrap_or_else(|| panic!("I5: no {floor} records or more: {why}"));
             // One of a DAG that has changed may not fit.
             let _ = apply(&mut folded, record);
             kept += 1;
         }
-        self.log.truncate(kept);
-        ledger.set_base(kept);
-        self.ledger = ledger;
-        state
+        kept
     }
 
     /// What the records make, with these DAGs.
@@ -165,8 +174,9 @@ impl World {
                 continue;
             }
             if known != other {
-                let ids = |dag: &DagState| format!("{:?}", dag.runs);
-                return Err(format!("`{dag_id}`: {}, not {}", ids(known), ids(other)));
+                let all =
+                    |dag: &DagState| format!("{dag:?}").split_off(format!("{:?}", dag.dag).len());
+                return Err(format!("`{dag_id}`: {}, not {}", all(known), all(other)));
             }
             for number in known.runs.values() {
                 let (told, expected) = (told.run(*number), expected.run(*number));

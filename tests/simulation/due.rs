@@ -232,8 +232,9 @@ impl Due {
         let was_run = is_alone && self.logical_dates.contains(&named);
         assert!(
             is_dropped || is_passed_over || was_run,
-            "I2: {first} is skipped until {until}, of {:?}",
-            self.held
+            "I2: {first} is skipped until {until}, of {:?}: {plan:?}, {:?}",
+            self.held,
+            self.ready_since
         );
         self.held.retain(|fire| *fire > until);
         self.mark = Some(until);

@@ -43,9 +43,10 @@ impl Ledger {
         Self::new(store, base)
     }
 
-    /// Opens the journal on a disk; says what it has found.
+    /// Opens the journal on a disk, with so many records; says what it has found.
     pub fn open(
         disk: &SimDisk,
+        base: usize,
         dags: Vec<Arc<Dag>>,
         now: Now,
         options: Options,
@@ -58,7 +59,7 @@ impl Ledger {
             journal: Box::new(journal),
             task: None,
         };
-        Some((Self::new(store, 0), found.state))
+        Some((Self::new(store, base), found.state))
     }
 
     fn new(store: Store, base: usize) -> Self {
@@ -69,12 +70,6 @@ impl Ledger {
             sync_at: None,
             sync_ends: None,
         }
-    }
-
-    /// The journal turned out to have so many records.
-    pub fn set_base(&mut self, base: usize) {
-        self.base = base;
-        self.appended = base;
     }
 
     /// `false`: they are not written, and nothing may begin that follows from them.

@@ -119,8 +119,16 @@ impl World {
                 self.disk.set_fault(None);
                 self.disk.set_space(None);
             }
-            1 if self.weather.crashes => self.disk.crash_at(1 + self.rng.up_to(40)),
-            2 => self.disk.set_space(Some(20_000 + self.rng.below(100_000))),
+            1 if self.weather.crashes => {
+                let operation = 1 + self.rng.up_to(40);
+                self.tell(format!("the power goes at the next operation {operation}"));
+                self.disk.crash_at(operation);
+            }
+            2 => {
+                let space = 20_000 + self.rng.below(100_000);
+                self.tell(format!("the disk has {space} bytes"));
+                self.disk.set_space(Some(space));
+            }
             _ => {
                 let fault = Fault {
                     at: 1 + self.rng.up_to(20),
