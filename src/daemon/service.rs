@@ -16,6 +16,7 @@ use std::time::Duration;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::{LocalExecutor, Task, unblock};
 
+use super::aside::aside;
 use super::catalog::{Again, Catalog, Library};
 use super::config::{Config, Origin};
 use super::driver::{Driver, Notice, Recorder};
@@ -477,7 +478,7 @@ impl Service {
         self.ledger.sync_at = None;
         let sender = self.driver.sender();
         let sync = async move {
-            let done = unblock(move || task.run()).await;
+            let done = aside(move || task.run()).await;
             // The loop has ended.
             let _ = sender.try_send(Notice::Synced(done));
         };
