@@ -266,8 +266,11 @@ impl Service {
 
     fn watch(&mut self) {
         let dags = self.places.dags.iter();
-        let directories = dags.filter(|path| path.is_dir()).cloned().collect();
-        let watch = watch::watch(directories, self.driver.sender());
+        let directories: Vec<_> = dags.filter(|path| path.is_dir()).cloned().collect();
+        // Held from now on, not from when the loop comes to it.
+        let changes = watch::hold(&directories);
+        let sender = self.driver.sender();
+        let watch = async move { watch::watch(changes?, sender).await };
         self.watching = Some(self.executor.spawn(async move {
             if let Err(error) = watch.await {
                 log::error!("DAG directories are not watched: {error}");
@@ -292,6 +295,8 @@ impl Service {
             log::error!("{}", logging::in_a_line(error));
         }
         self.watch();
+        // What has changed since the files were read, and before they were watched.
+        let _ = self.driver.sender().try_send(Notice::FilesChanged);
         let (dags, state) = (self.catalog.dags.len(), self.places.state.display());
         log::info!("ready: {dags} DAGs, state in {state}; `mini-dag status` shows how it goes");
         self.tend_the_journal();

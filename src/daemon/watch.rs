@@ -17,16 +17,21 @@ const QUIET: Duration = Duration::from_millis(200);
 /// However many changes come, they are told after this time.
 const QUIET_MAX: Duration = Duration::from_secs(2);
 
-/// Sends a notice after each change in one of `directories`: a file that was closed after writing, or
-/// came or went. A file that is being written is left alone until its writer closes it.
-pub async fn watch(directories: Vec<PathBuf>, sender: Sender<Notice>) -> io::Result<()> {
+/// Changes that nobody has been told yet.
+#[derive(Debug)]
+pub struct Changes(OwnedFd);
+
+/// From now on each change in one of `directories` is held to be [told](watch): a file that was closed
+/// after writing, or came or went. A file that is being written is left alone until its writer closes it.
+/// To be called before the files are read: what changes in between is not missed.
+pub fn hold(directories: &[PathBuf]) -> io::Result<Changes> {
     let watcher = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
     let changes = WatchFlags::CLOSE_WRITE
         | WatchFlags::MOVED_TO
         | WatchFlags::MOVED_FROM
         | WatchFlags::DELETE
         | WatchFlags::ATTRIB;
-    for directory in &directories {
+    for directory in directories {
         if let Err(error) = inotify::add_watch(&watcher, directory, changes) {
             log::warn!(
                 "cannot watch `{}`: {error}; `mini-dag reload` reads it",
@@ -34,6 +39,12 @@ pub async fn watch(directories: Vec<PathBuf>, sender: Sender<Notice>) -> io::Res
             );
         }
     }
+    Ok(Changes(watcher))
+}
+
+/// Sends a notice after each change.
+pub async fn watch(changes: Changes, sender: Sender<Notice>) -> io::Result<()> {
+    let Changes(watcher) = changes;
     let watcher = Async::new_nonblocking(watcher)?;
     loop {
         watcher.readable().await?;
