@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smol::channel::{Receiver, Sender, bounded};
-use smol::{LocalExecutor, Task, unblock};
+use smol::{LocalExecutor, Task};
 
 use super::aside::aside;
 use super::catalog::{Again, Catalog, Library};
@@ -549,7 +549,7 @@ impl Service {
         };
         let sender = self.driver.sender();
         let sweep = async move {
-            let found = unblock(move || sweep.run()).await;
+            let found = aside(move || sweep.run()).await;
             // The loop has ended.
             let _ = sender.try_send(Notice::Swept(found));
         };
