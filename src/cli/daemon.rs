@@ -19,6 +19,7 @@ use crate::daemon::driver::{Driver, Notices};
 use crate::daemon::launch::Launcher;
 use crate::daemon::lock::{Lock, LockError};
 use crate::daemon::service::{Parts, Places, Service, Shared};
+use crate::daemon::watch::Watcher;
 use crate::daemon::{clock, logging, signals};
 use crate::dag::Diagnostic;
 use crate::exec;
@@ -87,6 +88,8 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
         before: &nothing,
         all: true,
     };
+    let watcher = Watcher::new(&config.dags)
+        .map_err(|error| Diagnostic::new(format!("cannot watch DAG directories: {error}")))?;
     let catalog = Catalog::load(&library, &zoned, &config.dags, Some(again));
     let (journal, recovered) = open_journal(&state, &config, &catalog)?;
     let damage = report(&state, &recovered);
@@ -127,7 +130,7 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     });
     let service = Rc::new(RefCell::new(service));
     let _control = api::listen(&service, &executor);
-    smol::block_on(executor.run(serve(service, notices, lost)));
+    smol::block_on(executor.run(serve(service, notices, lost, watcher)));
     Ok(())
 }
 
@@ -205,8 +208,8 @@ pub(super) fn damage(state: &Path, report: &Report) -> Option<String> {
 }
 
 /// The loop.
-async fn serve(service: Shared, notices: Notices, lost: Vec<AttemptId>) {
-    service.borrow_mut().begin(lost);
+async fn serve(service: Shared, notices: Notices, lost: Vec<AttemptId>, watcher: Watcher) {
+    service.borrow_mut().begin(lost, watcher);
     while !service.borrow().is_over() {
         let deadline = service.borrow().next_deadline();
         let fire = service.borrow().next_fire();

@@ -21,7 +21,8 @@ use super::catalog::{Again, Catalog, Library};
 use super::config::{Config, Origin};
 use super::driver::{Driver, Notice, Recorder};
 use super::retention::Keeper;
-use super::{clock, logging, watch};
+use super::watch::Watcher;
+use super::{clock, logging};
 use crate::dag::{Dag, Diagnostic};
 use crate::journal::{Health, Journal, Position, SyncDone, apply_replayed};
 use crate::scheduler::{
@@ -264,22 +265,19 @@ impl Service {
         }
     }
 
-    fn watch(&mut self) {
-        let dags = self.places.dags.iter();
-        let directories: Vec<_> = dags.filter(|path| path.is_dir()).cloned().collect();
-        // Held from now on, not from when the loop comes to it.
-        let changes = watch::hold(&directories);
-        let sender = self.driver.sender();
-        let watch = async move { watch::watch(changes?, sender).await };
+    fn watch(&mut self, watcher: Watcher) {
+        let tell = watcher.tell(self.driver.sender());
         self.watching = Some(self.executor.spawn(async move {
-            if let Err(error) = watch.await {
-                log::error!("DAG directories are not watched: {error}");
+            if let Err(error) = tell.await {
+                log::error!("DAG directories are no longer watched: {error}");
             }
         }));
     }
 
-    /// Begins: what was running when the last daemon ended without a word is interrupted, once.
-    pub fn begin(&mut self, lost: Vec<AttemptId>) {
+    /// Begins: files that have changed since `watcher` was made are read again, and what was running when
+    /// the last daemon ended without a word is interrupted, once.
+    pub fn begin(&mut self, lost: Vec<AttemptId>, watcher: Watcher) {
+        self.watch(watcher);
         if let Some(why) = self.trouble() {
             log::error!("nothing new is started: {why}");
             self.step(Event::Recording(false));
@@ -294,9 +292,6 @@ impl Service {
         for error in &self.catalog.errors {
             log::error!("{}", logging::in_a_line(error));
         }
-        self.watch();
-        // What has changed since the files were read, and before they were watched.
-        let _ = self.driver.sender().try_send(Notice::FilesChanged);
         let (dags, state) = (self.catalog.dags.len(), self.places.state.display());
         log::info!("ready: {dags} DAGs, state in {state}; `mini-dag status` shows how it goes");
         self.tend_the_journal();
@@ -338,7 +333,10 @@ impl Service {
         }
         if config.dags != self.places.dags {
             self.places.dags.clone_from(&config.dags);
-            self.watch();
+            match Watcher::new(&config.dags) {
+                Ok(watcher) => self.watch(watcher),
+                Err(error) => log::error!("DAG directories are not watched: {error}"),
+            }
         }
         self.driver.equip(self.library.zone(), &config.env);
         self.ledger.sync_interval = config.sync_interval;
