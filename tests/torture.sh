@@ -279,7 +279,11 @@ kills() {
   cd "$WORK"
 }
 more_began() { (($(wc -l <began) >= $1)); }
-all_asked_are_over() { (($(count run_created asked) == $(count run_success asked) + $(count run_failed asked))); }
+# By number: what a snapshot restores has been told before.
+runs_asked() { cat state/journal/*.jsonl | grep "$1" | grep -o '"run":"asked/[0-9]*"' | sort -u; }
+all_asked_are_over() {
+  [ -z "$(comm -23 <(runs_asked '"ev":"run_created"') <(runs_asked '"ev":"run_success"\|"ev":"run_failed"'))" ]
+}
 
 ### (c) disks ##########################################################################################################
 

@@ -8,8 +8,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use rustix::event::{Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+
+/// How often, and how long each time, the lock of a daemon that is dead is waited for.
+const WAITS_FOR_A_DEAD_HOLDER: u32 = 200;
+const WAIT: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 10_000_000,
+};
 
 /// A state directory is ours for as long as this lives.
 #[derive(Debug)]
@@ -29,19 +37,32 @@ impl Lock {
     pub fn take(state: &Path) -> Result<Self, LockError> {
         let directory = File::open(state).map_err(LockError::Io)?;
         let file = state.join("lock");
-        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                let text = fs::read_to_string(file).unwrap_or_default();
-                return Err(LockError::Taken(text.trim().parse().ok()));
+        let mut waits = WAITS_FOR_A_DEAD_HOLDER;
+        loop {
+            match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::WOULDBLOCK) => {
+                    let text = fs::read_to_string(&file).unwrap_or_default();
+                    let holder = text.trim().parse().ok();
+                    if waits == 0 || holder.is_none_or(is_alive) {
+                        return Err(LockError::Taken(holder));
+                    }
+                    // Killed while it started a task: that has the lock, too, until it is the task's program.
+                    waits -= 1;
+                    let _ = poll(&mut [], Some(&WAIT));
+                }
+                Err(error) => return Err(LockError::Io(error.into())),
             }
-            Err(error) => return Err(LockError::Io(error.into())),
         }
         if let Err(error) = tell(&file) {
             log::warn!("cannot write `{}`: {error}", file.display());
         }
         Ok(Self(directory))
     }
+}
+
+fn is_alive(process: u32) -> bool {
+    Path::new("/proc").join(process.to_string()).exists()
 }
 
 fn tell(file: &Path) -> io::Result<()> {
