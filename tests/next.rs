@@ -134,7 +134,7 @@ fn a_period_counts_from_when_the_dag_is_first_seen() {
             "Sun 2026-03-29 04:00:30  +02:00 CEST   in 3 h",
             "Sun 2026-03-29 05:30:30  +02:00 CEST   in 4 h 30 min",
             "",
-            "Counted as if a daemon first saw it at that moment.",
+            "As if a daemon first saw it at 2026-03-29T00:00:30+01:00.",
         ],
     );
     let every = "\"schedule\": {\"every\": \"1d\"}, \"timezone\": \"UTC\", \"start_date\": \"2026-05-01T06:00\"";
@@ -253,6 +253,39 @@ fn a_fold_is_told_where_it_is_crossed_and_what_it_does() {
 }
 
 #[test]
+fn several_lines_are_told_apart_where_the_clocks_change() {
+    let several = "\"schedule\": [\"30 2 * * *\", \"*/40 2 * * *\"]";
+    let dags = Dags::new("several", &[("several.json", several)]);
+    let check = |from: &str, expected: &[&str]| {
+        let title = format!("several  (30 2 * * *; */40 2 * * *)  in {BERLIN_RULES}, from {from}");
+        let count = (expected.len() - 1).to_string();
+        let args = ["several", "--from", from, "-n", &count];
+        check_in(&dags.0, BERLIN_RULES, &args, &title, expected);
+    };
+    check(
+        "2026-03-28T02:40:00+01:00",
+        &[
+            "Sat 2026-03-28 02:40  +01:00 CET    now",
+            "2026-03-29 02:00 CET-1CEST,M3.5.0,M10.5.0/3: clocks go forward to 03:00; \
+             times of day in between run once, at 03:00; lines that begin with `*` leave them out",
+            "Sun 2026-03-29 03:00  +02:00 CEST   in 23 h 20 min",
+            "Mon 2026-03-30 02:00  +02:00 CEST   in 1 d 22 h",
+        ],
+    );
+    check(
+        "2026-10-25T02:30:00+02:00",
+        &[
+            "Sun 2026-10-25 02:30  +02:00 CEST   now",
+            "Sun 2026-10-25 02:40  +02:00 CEST   in 10 min",
+            "2026-10-25 03:00 CET-1CEST,M3.5.0,M10.5.0/3: clocks go back to 02:00; \
+             times of day in between run the first time only; lines that begin with `*` both times",
+            "Sun 2026-10-25 02:00  +01:00 CET    in 30 min",
+            "Sun 2026-10-25 02:40  +01:00 CET    in 1 h 10 min",
+        ],
+    );
+}
+
+#[test]
 fn a_day_that_a_zone_skips_is_told_with_its_date() {
     if !has_zones() {
         return;
@@ -308,17 +341,7 @@ fn json_is_an_array_of_runs_in_utc() {
 
 #[test]
 fn what_no_clock_decides_is_said_in_words() {
-    let dags = Dags::new(
-        "words",
-        &[
-            ("by_hand.json", "\"doc\": \"\""),
-            ("one.json", "\"schedule\": {\"after\": [\"by_hand\"]}"),
-            (
-                "two.json",
-                "\"schedule\": {\"after\": [\"by_hand\", \"one\"]}",
-            ),
-        ],
-    );
+    let dags = Dags::new("words", &[("by_hand.json", "\"doc\": \"\"")]);
     for (asked, title, words) in [
         (
             "@reboot",
@@ -334,16 +357,6 @@ fn what_no_clock_decides_is_said_in_words() {
             "by_hand",
             "by_hand  (by hand)",
             "It runs only when somebody asks for it: `mini-dag trigger`.",
-        ),
-        (
-            "one",
-            "one  (after by_hand)",
-            "It runs when `by_hand` has succeeded since its own last run.",
-        ),
-        (
-            "two",
-            "two  (after by_hand, one)",
-            "It runs when each of `by_hand`, `one` has succeeded since its own last run.",
         ),
     ] {
         check_in(&dags.0, "UTC", &[asked], title, &[words]);
@@ -364,6 +377,14 @@ fn a_schedule_that_ends_says_so() {
         &[
             "Fri 2026-05-01 00:00  +00:00 UTC    in 1 h",
             "Sat 2026-05-02 00:00  +00:00 UTC    in 1 d 1 h",
+            "Nothing comes after that: its end date is 2026-05-02T00:00:00+00:00.",
+        ],
+    );
+    check(
+        &["daily", "--from", "2026-05-02"],
+        "daily  (@daily)  in UTC, from 2026-05-02T00:00:00+00:00",
+        &[
+            "Sat 2026-05-02 00:00  +00:00 UTC    now",
             "Nothing comes after that: its end date is 2026-05-02T00:00:00+00:00.",
         ],
     );

@@ -23,7 +23,6 @@ mod terminal;
 mod trigger;
 mod validate;
 
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -126,6 +125,7 @@ impl Context {
         let library = Library {
             functions: program.functions,
             zones: Zones::of_host(),
+            timezone: None,
         };
         Ok(Self {
             library,
@@ -137,7 +137,8 @@ impl Context {
     /// All DAGs of the directories that `--dags` names, or of the usual one if it exists.
     fn catalog(&self, matches: &ArgMatches) -> Catalog {
         let paths = dag_paths(matches);
-        Catalog::load(&self.library, &self.compiled_in, &paths, None)
+        let compiled_in = self.library.zoned(&self.compiled_in);
+        Catalog::load(&self.library, &compiled_in, &paths, None)
     }
 
     /// The DAG that a command line names: a file, or the id of a DAG in the catalog.
@@ -192,12 +193,6 @@ fn state_directory(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
         })
 }
 
-/// Tasks that may run at once unless a number is given: as many as there are CPUs.
-fn slots() -> u32 {
-    let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
-    u32::try_from(cpus).unwrap_or(u32::MAX)
-}
-
 fn command() -> Command {
     Command::new("mini-dag")
         .version(env!("CARGO_PKG_VERSION"))
@@ -209,12 +204,7 @@ fn command() -> Command {
         )
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(
-            Command::new("daemon")
-                .about("Run the service: the schedule, the history, the control socket")
-                .arg(dags_arg())
-                .arg(state_arg()),
-        )
+        .subcommand(daemon::command())
         .subcommand(run_command())
         .subcommand(
             Command::new("validate")

@@ -145,7 +145,7 @@ fn is_schedule(text: &str) -> bool {
     !is_file && (text.is_empty() || text.starts_with('@') || text.contains([' ', '\t', '*']))
 }
 
-fn named_zone(zones: &Zones, name: &str) -> Result<Zone, Diagnostic> {
+fn named_zone(zones: &Zones, name: &str) -> Result<Zone, Failure> {
     zones.get(name).ok_or_else(|| {
         let names = zones.names();
         let found = suggest_zone(name, names.iter().map(String::as_str));
@@ -160,6 +160,7 @@ fn named_zone(zones: &Zones, name: &str) -> Result<Zone, Diagnostic> {
                 "this host has no such zone",
             )
             .help(help)
+            .into()
     })
 }
 
@@ -221,15 +222,14 @@ impl Coming {
         let fires: Vec<Timestamp> = self.fires().take(count).collect();
         let shown = |fire: &Timestamp| self.zone.local(*fire).to_string();
         let whole_minutes = fires.iter().all(|fire| &shown(fire)[17..19] == "00");
-        let mut last = self.from;
+        let mut told = self.from;
         for fire in &fires {
-            while let Some(change) = self.zone.next_transition(last)
+            while let Some(change) = self.zone.next_transition(told)
                 && change.at <= *fire
             {
                 let _ = writeln!(text, "{}", self.change(change));
-                last = change.at;
+                told = change.at;
             }
-            last = *fire;
             let (local, shown) = (self.zone.local(*fire), shown(fire));
             let weekday = &local.date_time.weekday().to_string()[..3];
             let time = &shown[11..if whole_minutes { 16 } else { 19 }];
@@ -246,10 +246,8 @@ impl Coming {
             let _ = writeln!(text, "{}", self.no_more(fires.is_empty()));
         }
         if self.depends_on_first_seen {
-            let _ = writeln!(
-                text,
-                "\nCounted as if a daemon first saw it at that moment."
-            );
+            let from = self.zone.local(self.from);
+            let _ = writeln!(text, "\nAs if a daemon first saw it at {from}.");
         }
         text
     }

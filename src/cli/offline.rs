@@ -10,17 +10,18 @@ use std::rc::Rc;
 use clap::ArgMatches;
 use smol::LocalExecutor;
 
-use super::{Context, Failure, daemon, slots, terminal};
+use super::{Context, Failure, daemon, terminal};
 use crate::api;
 use crate::daemon::catalog::{Catalog, Library};
 use crate::daemon::clock;
+use crate::daemon::config::{Config, Origin};
 use crate::daemon::driver::Driver;
 use crate::daemon::launch::Launcher;
 use crate::daemon::service::{Parts, Places, Service};
 use crate::daemon::zones::Zones;
 use crate::dag::Diagnostic;
 use crate::journal::{Directory, Disk, read_state};
-use crate::scheduler::{Limits, Scheduler};
+use crate::scheduler::Scheduler;
 
 /// Somebody to ask while there is no daemon.
 pub(super) struct Offline<'c> {
@@ -77,16 +78,18 @@ impl<'c> Offline<'c> {
             return Ok(None);
         }
         let context = self.context;
-        let catalog = Catalog::load(&context.library, &context.compiled_in, &self.dags, None);
+        let catalog = Catalog::load(
+            &context.library,
+            &context.library.zoned(&context.compiled_in),
+            &self.dags,
+            None,
+        );
         let dags = catalog.dags.values().cloned();
         let recovered = read_state(&disk, dags).map_err(|error| cannot(&error))?;
         let damage = daemon::damage(state, &recovered.report);
         tell(damage.as_deref());
-        let limits = Limits {
-            parallelism: slots(),
-            kill_grace: daemon::KILL_GRACE,
-        };
-        let scheduler = Scheduler::resume(limits, recovered.state, clock::now());
+        let config = Config::default();
+        let scheduler = Scheduler::resume(config.limits(), recovered.state, clock::now());
         let executor = Rc::new(LocalExecutor::new());
         let local = context.library.zones.local();
         let launcher = Launcher::new(state.to_owned(), local).map_err(|error| cannot(&error))?;
@@ -95,7 +98,9 @@ impl<'c> Offline<'c> {
         let library = Library {
             functions: context.library.functions.clone(),
             zones: Zones::of_host(),
+            timezone: None,
         };
+        let zoned = library.zoned(&context.compiled_in);
         Ok(Some(Service::new(Parts {
             driver,
             journal: None,
@@ -103,7 +108,10 @@ impl<'c> Offline<'c> {
             executor,
             library,
             compiled_in: context.compiled_in.clone(),
+            zoned,
             catalog,
+            origin: Origin::default(),
+            config,
             places: Places {
                 socket: state.join("control.sock"),
                 state: state.to_owned(),

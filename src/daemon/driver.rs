@@ -14,13 +14,14 @@ use smol::{LocalExecutor, Timer, future};
 
 use super::clock::{self, Rang, WallTimer};
 use super::launch::Launcher;
+use super::retention::Found;
 use crate::exec::{self, LastLine, Process, TaskLog};
 use crate::journal::SyncDone;
 use crate::scheduler::{
     Action, Answer, Attempt, AttemptId, Event, Exit, Monotonic, Now, Record, Refusal, Scheduler,
     Signal, Spawn, State,
 };
-use crate::timetable::Timestamp;
+use crate::timetable::{Timestamp, Zone};
 
 /// The longest piece of a task's last line that is shown while it runs.
 const GLIMPSE_BYTES_MAX: usize = 256;
@@ -34,11 +35,13 @@ pub enum Notice {
     Exited(AttemptId, Box<Attempt>),
     /// An attempt printed; this is its last line so far.
     Printed(AttemptId, String),
+    /// What logs are to go, or that they have gone.
+    Swept(Found),
     /// What was written has been synced to the disk, or not.
     Synced(SyncDone),
     /// Somebody wants this program to end: SIGINT or SIGTERM.
     Stop,
-    /// Somebody wants all DAG files to be read again: SIGHUP.
+    /// Somebody wants the config and all DAG files to be read again: SIGHUP.
     Reload,
     /// A file in a DAG directory has changed.
     FilesChanged,
@@ -143,6 +146,7 @@ impl Driver {
             }
             Notice::Printed(..)
             | Notice::Synced(_)
+            | Notice::Swept(_)
             | Notice::Stop
             | Notice::Reload
             | Notice::FilesChanged => None,
@@ -189,6 +193,11 @@ impl Driver {
     /// Lets `change` apply records of the past to the state.
     pub fn recall(&mut self, now: Now, change: impl FnOnce(&mut State)) {
         self.scheduler.recall(now, change);
+    }
+
+    /// What processes are started with from now on.
+    pub fn equip(&mut self, local: Zone, env: &[(String, String)]) {
+        self.launcher.equip(local, env);
     }
 
     /// Kills every process tree at once.

@@ -3,7 +3,7 @@
 //! One thread owns it. Whoever wants something of it (a socket, a signal, a file that changed) borrows
 //! it for a moment and never across an `await`; what takes time is answered through a channel.
 //!
-//! A command is answered when it is on the disk. Results of tasks are synced within [`SYNC_INTERVAL`].
+//! A command is answered when it is on the disk. Results of tasks are synced within `sync_interval`.
 //! While nothing can be recorded, nothing new starts; what runs goes on.
 
 use std::cell::RefCell;
@@ -14,21 +14,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smol::channel::{Receiver, Sender, bounded};
-use smol::{LocalExecutor, unblock};
+use smol::{LocalExecutor, Task, unblock};
 
 use super::catalog::{Again, Catalog, Library};
+use super::config::{Config, Origin};
 use super::driver::{Driver, Notice, Recorder};
-use super::{clock, logging};
+use super::retention::Keeper;
+use super::{clock, logging, watch};
 use crate::dag::{Dag, Diagnostic};
 use crate::journal::{Health, Journal, Position, SyncDone, apply_replayed};
 use crate::scheduler::{
     Answer, AttemptId, Command, Event, Monotonic, Now, Record, Refusal, Run, RunNumber, Scheduler,
     State,
 };
-use crate::timetable::Timestamp;
-
-/// What is written, and nobody waits for, is synced after this time at the latest.
-const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+use crate::timetable::{Timestamp, Zone};
 
 /// The daemon, as everybody on its thread holds it.
 pub type Shared = Rc<RefCell<Service>>;
@@ -50,7 +49,14 @@ pub struct Service {
     ledger: Ledger,
     executor: Rc<LocalExecutor<'static>>,
     library: Library,
+    /// As they were written, and with a zone each.
     compiled_in: Vec<Arc<Dag>>,
+    zoned: Vec<Arc<Dag>>,
+    origin: Origin,
+    /// The last one that could be read.
+    config: Config,
+    config_errors: Vec<Diagnostic>,
+    watching: Option<Task<()>>,
     places: Places,
     catalog: Catalog,
     loaded_at: Timestamp,
@@ -71,6 +77,8 @@ struct Ledger {
     journal: Option<Journal>,
     appended: Position,
     sync_at: Option<Monotonic>,
+    sync_interval: Duration,
+    keeper: Keeper,
 }
 
 impl Ledger {
@@ -90,10 +98,11 @@ impl Recorder for Ledger {
         };
         for record in &records {
             self.appended = journal.append(record);
+            self.keeper.record(record);
         }
         journal.flush(now, state);
         self.sync_at
-            .get_or_insert_with(|| now.monotonic.after(SYNC_INTERVAL));
+            .get_or_insert_with(|| now.monotonic.after(self.sync_interval));
         journal.written() >= self.appended
     }
 }
@@ -112,26 +121,40 @@ pub struct Parts {
     pub library: Library,
     /// The program's own DAGs.
     pub compiled_in: Vec<Arc<Dag>>,
+    /// The same, with a zone each.
+    pub zoned: Vec<Arc<Dag>>,
     /// The DAGs there are.
     pub catalog: Catalog,
     /// Where everything is.
     pub places: Places,
+    /// Where the config comes from.
+    pub origin: Origin,
+    /// What it says.
+    pub config: Config,
 }
 
 impl Service {
     /// A daemon that has not begun.
     pub fn new(parts: Parts) -> Self {
+        let config = &parts.config;
         let ledger = Ledger {
             journal: parts.journal,
             appended: Position(0),
             sync_at: None,
+            sync_interval: config.sync_interval,
+            keeper: Keeper::new(&parts.places.state, config.retention, clock::now()),
         };
         Self {
             driver: parts.driver,
             ledger,
             executor: parts.executor,
+            zoned: parts.zoned,
             library: parts.library,
             compiled_in: parts.compiled_in,
+            origin: parts.origin,
+            config: parts.config,
+            config_errors: Vec::new(),
+            watching: None,
             places: parts.places,
             catalog: parts.catalog,
             loaded_at: clock::now().wall,
@@ -191,7 +214,11 @@ impl Service {
 
     /// When something is due.
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        let ledger = [self.ledger.sync_at, self.ledger.retry_at()];
+        let ledger = [
+            self.ledger.sync_at,
+            self.ledger.retry_at(),
+            self.ledger.keeper.next_deadline(),
+        ];
         let scheduler = [self.driver.scheduler().next_deadline()];
         ledger.into_iter().chain(scheduler).flatten().min()
     }
@@ -238,6 +265,17 @@ impl Service {
         }
     }
 
+    fn watch(&mut self) {
+        let dags = self.places.dags.iter();
+        let directories = dags.filter(|path| path.is_dir()).cloned().collect();
+        let watch = watch::watch(directories, self.driver.sender());
+        self.watching = Some(self.executor.spawn(async move {
+            if let Err(error) = watch.await {
+                log::error!("DAG directories are not watched: {error}");
+            }
+        }));
+    }
+
     /// Begins: what was running when the last daemon ended without a word is interrupted, once.
     pub fn begin(&mut self, lost: Vec<AttemptId>) {
         if let Some(why) = self.trouble() {
@@ -255,20 +293,68 @@ impl Service {
         for error in &self.catalog.errors {
             log::error!("{}", logging::in_a_line(error));
         }
+        self.watch();
         let (dags, state) = (self.catalog.dags.len(), self.places.state.display());
         log::info!("ready: {dags} DAGs, state in {state}; `mini-dag status` shows how it goes");
         self.tend_the_journal();
     }
 
-    /// Reads the DAG files again: those that have changed, or `all`.
+    /// Reads the config again. One that does not load changes nothing.
+    fn reconfigure(&mut self) {
+        let mut config = match self.origin.read(&self.library) {
+            Ok(config) => config,
+            Err(mut errors) => {
+                if let Some(error) = errors.last_mut() {
+                    error.notes.push("the last good config is used".to_owned());
+                }
+                self.config_errors = errors;
+                return;
+            }
+        };
+        self.config_errors.clear();
+        if config.state != self.config.state {
+            let used = self.places.state.display();
+            log::warn!(
+                "config: `state` is not changed before a restart; it is `{used}` until then"
+            );
+            config.state.clone_from(&self.config.state);
+        }
+        let now = clock::now();
+        self.library.timezone.clone_from(&config.timezone);
+        if config.timezone.as_ref().map(Zone::name) != self.config.timezone.as_ref().map(Zone::name)
+        {
+            self.zoned = self.library.zoned(&self.compiled_in);
+        }
+        if config.dags != self.places.dags {
+            self.places.dags.clone_from(&config.dags);
+            self.watch();
+        }
+        self.driver.equip(self.library.zone(), &config.env);
+        self.ledger.sync_interval = config.sync_interval;
+        self.ledger.keeper.set(config.retention, now);
+        let retention = config.retention;
+        if let Some(journal) = &mut self.ledger.journal {
+            journal.set_retention(retention.journal_bytes(), Some(retention.age));
+        }
+        self.step(Event::Limits(config.limits()));
+        self.config = config;
+    }
+
+    /// Reads the DAG files again: those that have changed, or `all` and the config, too.
     pub fn reload(&mut self, all: bool) {
+        if all {
+            self.reconfigure();
+        }
         let before = std::mem::take(&mut self.catalog);
         let again = Again {
             before: &before,
             all,
         };
         let dags = &self.places.dags;
-        let catalog = Catalog::load(&self.library, &self.compiled_in, dags, Some(again));
+        let mut catalog = Catalog::load(&self.library, &self.zoned, dags, Some(again));
+        catalog
+            .errors
+            .splice(..0, self.config_errors.iter().cloned());
         for (dag_id, dag) in &catalog.dags {
             let old = before.dags.get(dag_id);
             if old.is_none_or(|old| !Arc::ptr_eq(old, dag)) {
@@ -315,6 +401,7 @@ impl Service {
             Notice::Reload => self.reload(true),
             Notice::FilesChanged => self.reload(false),
             Notice::Synced(done) => self.synced(done),
+            Notice::Swept(found) => self.ledger.keeper.found(found),
             Notice::Stop if self.is_stopping => self.driver.kill_all(),
             Notice::Stop => {
                 log::info!("stopping: no new task starts, running ones are ended");
@@ -391,7 +478,7 @@ impl Service {
         }
         self.answer_what_is_synced();
         if self.ledger.synced() < self.ledger.appended {
-            let at = now.monotonic.after(SYNC_INTERVAL);
+            let at = now.monotonic.after(self.ledger.sync_interval);
             self.ledger.sync_at.get_or_insert(at);
             if !self.unsynced.is_empty() || self.is_stopping {
                 self.begin_sync();
@@ -416,16 +503,36 @@ impl Service {
         if trouble.is_none() != self.was_recording {
             self.was_recording = trouble.is_none();
             match &trouble {
-                Some(why) => log::error!("nothing new is started: {why}"),
+                Some(why) => {
+                    log::error!("nothing new is started: {why}");
+                    // Perhaps there is no space, and logs over their quota take it.
+                    self.ledger.keeper.hurry(now);
+                }
                 None => log::info!("records can be written again"),
             }
             self.step(Event::Recording(trouble.is_none()));
         }
+        self.sweep(now);
         if let Some(why) = trouble {
             // Nobody can be promised anything now.
             for (_, number, _) in std::mem::take(&mut self.unsynced) {
                 self.reply(number, Err(Refusal::NotRecorded(why.clone())));
             }
         }
+    }
+
+    /// Looks after task logs in a helper thread, one thing at a time.
+    fn sweep(&mut self, now: Now) {
+        let state = self.driver.scheduler().state();
+        let Some(sweep) = self.ledger.keeper.tend(now, state) else {
+            return;
+        };
+        let sender = self.driver.sender();
+        let sweep = async move {
+            let found = unblock(move || sweep.run()).await;
+            // The loop has ended.
+            let _ = sender.try_send(Notice::Swept(found));
+        };
+        self.executor.spawn(sweep).detach();
     }
 }

@@ -267,6 +267,12 @@ impl Journal {
         self.synced.position
     }
 
+    /// Keeps more history, or less, the next time that some is deleted.
+    pub fn set_retention(&mut self, bytes: u64, age: Option<Duration>) {
+        self.options.retention_bytes = bytes;
+        self.options.retention_age = age;
+    }
+
     /// How it is doing.
     pub fn health(&self) -> &Health {
         &self.monitor.health

@@ -67,6 +67,15 @@ pub struct Limits {
     pub kill_grace: Duration,
 }
 
+impl Limits {
+    fn checked(self) -> Self {
+        Self {
+            parallelism: self.parallelism.max(1),
+            ..self
+        }
+    }
+}
+
 /// The one who decides.
 #[derive(Debug)]
 pub struct Scheduler {
@@ -104,10 +113,7 @@ impl Scheduler {
     /// Knows no DAG yet.
     pub fn new(limits: Limits) -> Self {
         Self {
-            limits: Limits {
-                parallelism: limits.parallelism.max(1),
-                ..limits
-            },
+            limits: limits.checked(),
             state: State::default(),
             queue: Queue::default(),
             timers: Timers::default(),
@@ -250,6 +256,7 @@ impl Scheduler {
             Event::DagRemoved(dag_id) => self.remove(&dag_id),
             Event::Exited(id, attempt) => self.exited(&mut turn, id, attempt),
             Event::Lost(id) => self.lost(&mut turn, id),
+            Event::Limits(limits) => self.limits = limits.checked(),
             Event::Recording(is_recording) => self.set_recording(is_recording),
             Event::Recalled(dag_id, number, image) => {
                 self.recalled(&mut turn, &dag_id, number, image);

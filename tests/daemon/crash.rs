@@ -36,6 +36,22 @@ fn after_a_kill_an_attempt_is_interrupted_once_its_processes_are_gone_and_it_run
     assert!(place.verify().is_sound());
 }
 
+/// A shell that exports `MINI_DAG_STATE`, to reach the daemon, lost its processes to the next daemon once.
+#[test]
+fn a_process_that_only_knows_the_daemon_is_left_alone() {
+    let place = Place::new("stranger");
+    let state = place.path("state");
+    let mut stranger = std::process::Command::new("sleep")
+        .arg("600")
+        .env("MINI_DAG_STATE", state)
+        .spawn()
+        .unwrap();
+    place.daemon().stop();
+    assert!(stranger.try_wait().unwrap().is_none(), "it was killed");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}
+
 #[test]
 fn killed_again_and_again_no_fire_is_run_twice() {
     let place = Place::new("again");

@@ -12,7 +12,10 @@ use crate::timetable::{Schedule, ScheduleError};
 impl Reader<'_, '_> {
     pub(super) fn schedule(&mut self, value: Item<'_>) -> Option<Schedule> {
         let schedule = self.any_schedule(value)?;
-        if let Some(diagnostic) = check_schedule(&schedule) {
+        // Of an object, the table of keys has said so.
+        if value.kind() == Kind::String
+            && let Some(diagnostic) = check_schedule(&schedule)
+        {
             self.report
                 .error(Some(value.span()), "not yet", || diagnostic);
             return None;
