@@ -213,4 +213,5 @@ async fn serve(service: Shared, notices: Notices, lost: Vec<AttemptId>) {
         let notice = notices.next(deadline, fire).await;
         service.borrow_mut().notice(notice);
     }
+    service.borrow_mut().end();
 }

@@ -172,6 +172,10 @@ impl Driver {
             }
             let is_written =
                 records.is_empty() || recorder.record(records, now, self.scheduler.state());
+            if !is_written {
+                // Told before what follows from it: else what is not begun now is begun again, and again.
+                events.push_back(Event::Recording(false));
+            }
             for action in rest {
                 match action {
                     Action::Signal(id, signal) => self.signal(id, signal),
@@ -257,5 +261,51 @@ impl Driver {
         };
         self.executor.spawn(follow).detach();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::{Command, Limits, RunType, Trigger};
+    use crate::timetable::Zone;
+
+    /// Takes nothing, and counts how often it was asked.
+    struct FullDisk(u32);
+
+    impl Recorder for FullDisk {
+        fn record(&mut self, _: Vec<Record>, _: Now, _: &State) -> bool {
+            self.0 += 1;
+            assert!(self.0 < 100, "it is begun again and again");
+            false
+        }
+    }
+
+    /// It was begun again at once, and again, for ever: the scheduler was told too late.
+    #[test]
+    fn what_cannot_be_recorded_is_not_begun_and_not_tried_again() {
+        let limits = Limits {
+            parallelism: 2,
+            kill_grace: Duration::ZERO,
+        };
+        let launcher = Launcher::new(std::env::temp_dir(), Zone::utc()).unwrap();
+        let executor = Rc::new(LocalExecutor::new());
+        let (mut driver, _notices) =
+            Driver::new(Scheduler::new(limits), launcher, executor).unwrap();
+        let dag = crate::Dag::new("full");
+        dag.bash("a", "true");
+        let dag = std::sync::Arc::new(dag.finish().unwrap());
+        driver.step(Event::DagLoaded(dag.clone()), &mut VecDeque::new());
+        let trigger = Command::Trigger(Trigger {
+            dag_id: dag.dag_id.to_string(),
+            run_id: None,
+            run_type: RunType::Manual,
+            logical_date: None,
+            data_interval: None,
+            params: BTreeMap::new(),
+        });
+        driver.step(Event::Command(1, trigger), &mut FullDisk(0));
+        assert!(driver.processes.is_empty());
+        assert_eq!(driver.scheduler.live_attempts().len(), 0);
     }
 }

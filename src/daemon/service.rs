@@ -7,7 +7,7 @@
 //! While nothing can be recorded, nothing new starts; what runs goes on.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -67,7 +67,6 @@ pub struct Service {
     unsynced: VecDeque<(Position, u64, Answer)>,
     /// The journal is damaged: nothing starts until somebody has looked at it.
     damage: Option<String>,
-    was_recording: bool,
     is_stopping: bool,
 }
 
@@ -163,7 +162,6 @@ impl Service {
             waiting: BTreeMap::new(),
             unsynced: VecDeque::new(),
             damage: parts.damage,
-            was_recording: true,
             is_stopping: false,
         }
     }
@@ -280,7 +278,6 @@ impl Service {
     pub fn begin(&mut self, lost: Vec<AttemptId>) {
         if let Some(why) = self.trouble() {
             log::error!("nothing new is started: {why}");
-            self.was_recording = false;
             self.step(Event::Recording(false));
         }
         for id in lost {
@@ -297,6 +294,14 @@ impl Service {
         let (dags, state) = (self.catalog.dags.len(), self.places.state.display());
         log::info!("ready: {dags} DAGs, state in {state}; `mini-dag status` shows how it goes");
         self.tend_the_journal();
+    }
+
+    /// What is only in memory because the disk failed is tried once more, before it goes with this process.
+    pub fn end(&mut self) {
+        let state = self.driver.scheduler().state();
+        if let Some(journal) = &mut self.ledger.journal {
+            journal.try_last(clock::now(), state);
+        }
     }
 
     /// Reads the config again. One that does not load changes nothing.
@@ -359,8 +364,8 @@ impl Service {
             let old = before.dags.get(dag_id);
             if old.is_none_or(|old| !Arc::ptr_eq(old, dag)) {
                 log::info!("dag={dag_id} loaded");
+                self.claim(dag);
                 self.step(Event::DagLoaded(dag.clone()));
-                self.claim(dag_id);
             }
         }
         let is_gone = |dag_id: &&Arc<str>| !catalog.dags.contains_key(*dag_id);
@@ -377,21 +382,29 @@ impl Service {
         self.loaded_at = clock::now().wall;
     }
 
-    /// What the journal knows of a DAG that was not there when it was read.
-    fn claim(&mut self, dag_id: &str) {
+    /// Takes over what the journal knows of a DAG that was not there when it was read, before anything is
+    /// due. What ran then was ended when this daemon began.
+    fn claim(&mut self, dag: &Arc<Dag>) {
         let journal = self.ledger.journal.as_mut();
         let claimed = journal
-            .map(|journal| journal.claim(dag_id))
+            .map(|journal| journal.claim(&dag.dag_id))
             .unwrap_or_default();
-        if !claimed.is_empty() {
-            log::info!("dag={dag_id} is back, with {} records", claimed.len());
-            self.driver.recall(clock::now(), |state| {
-                for record in &claimed {
-                    if let Err(error) = apply_replayed(state, record) {
-                        log::warn!("dag={} an old record does not fit: {error}", record.dag_id);
-                    }
+        if claimed.is_empty() {
+            return;
+        }
+        log::info!("dag={} is back, with {} records", dag.dag_id, claimed.len());
+        let before: BTreeSet<_> = self.scheduler().live_attempts().collect();
+        self.driver.recall(clock::now(), |state| {
+            state.insert_dag(dag.clone());
+            for record in &claimed {
+                if let Err(error) = apply_replayed(state, record) {
+                    log::warn!("dag={} an old record does not fit: {error}", record.dag_id);
                 }
-            });
+            }
+        });
+        let live: BTreeSet<_> = self.scheduler().live_attempts().collect();
+        for id in live.difference(&before) {
+            self.step(Event::Lost(*id));
         }
     }
 
@@ -494,14 +507,15 @@ impl Service {
             && let Some(journal) = &mut self.ledger.journal
         {
             journal.retry(now, self.driver.scheduler().state());
+            // It is healthy when what it has written has been synced, and not before.
+            self.begin_sync();
         }
         if is_due(self.ledger.sync_at) || self.is_stopping {
             self.ledger.sync_at = None;
             self.begin_sync();
         }
         let trouble = self.trouble();
-        if trouble.is_none() != self.was_recording {
-            self.was_recording = trouble.is_none();
+        if trouble.is_none() != self.scheduler().is_recording() {
             match &trouble {
                 Some(why) => {
                     log::error!("nothing new is started: {why}");

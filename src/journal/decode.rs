@@ -194,7 +194,9 @@ impl Fields {
         let at = Timestamp::parse(&self.at).ok()?;
         if let Some(dag_id) = self.dag.take() {
             let fact = match self.ev.as_str() {
-                "seen" => Fact::Seen,
+                "seen" => Fact::Seen {
+                    is_paused: self.paused.unwrap_or(false),
+                },
                 "fires_skipped" => Fact::Skipped {
                     until: moment(self.until.as_deref())??,
                 },

@@ -36,9 +36,10 @@ pub(super) fn record(out: &mut String, record: &Record) {
     at(out, record.at);
     let dag_id = &*record.dag_id;
     match &record.fact {
-        Fact::Seen => {
+        Fact::Seen { is_paused } => {
             event(out, "seen");
             text(out, "dag", dag_id);
+            flag(out, "paused", *is_paused);
         }
         Fact::Skipped { until } => {
             event(out, "fires_skipped");

@@ -120,7 +120,7 @@ impl PastRun {
                 settled: Vec::new(),
                 records: Vec::new(),
             },
-            Fact::Seen
+            Fact::Seen { .. }
             | Fact::Paused(_)
             | Fact::Skipped { .. }
             | Fact::Restored { .. }

@@ -25,7 +25,7 @@
 //! | `ev` | of | means |
 //! | --- | --- | --- |
 //! | `segment` | | a segment's first line: format `version`, `number`, `boot` id, `prev` = the `crc` of line `seq` - 1, `snapshot` = how many lines of snapshot follow, `runs_created` before them, `held` = damage was found before and waits for a repair |
-//! | `seen` `paused` `unpaused` `dag` | `dag` | it was seen for the first time; a switch; and what a snapshot knows of a DAG |
+//! | `seen` `paused` `unpaused` `dag` | `dag` | it was seen for the first time, `paused` or not; a switch; and what a snapshot knows of a DAG |
 //! | `fires_skipped` | `dag` | it was due `until` then, and was not run |
 //! | `run_created` `run_started` `run_stopped` `run_success` `run_failed` `run_cleared` | `run` | the life of a run |
 //! | `run_restored` | `run` | all of a run, in a snapshot or because an old run is cleared |

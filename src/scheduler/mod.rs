@@ -220,6 +220,11 @@ impl Scheduler {
         &self.state
     }
 
+    /// Whether records can be written, as far as it was told.
+    pub fn is_recording(&self) -> bool {
+        self.is_recording
+    }
+
     /// Attempts whose process has not been seen to end.
     pub fn live_attempts(&self) -> impl ExactSizeIterator<Item = AttemptId> {
         self.attempts.iter().map(|((run, task), live)| AttemptId {
@@ -547,7 +552,8 @@ impl Scheduler {
             if known.is_paused || !has_room || !self.may_start() {
                 return;
             }
-            let Some(run) = self.state.run(number) else {
+            // One that was stopped while it waited ends in this turn, and then there is room.
+            let Some(run) = self.state.run(number).filter(|run| run.stopped.is_none()) else {
                 return;
             };
             let dag = run.dag.clone();

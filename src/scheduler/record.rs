@@ -27,7 +27,10 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// It was seen for the first time.
-    Seen,
+    Seen {
+        /// It was paused from the beginning; what later versions say of that changes nothing.
+        is_paused: bool,
+    },
     /// It was paused, or unpaused.
     Paused(bool),
     /// It was due until then, the moment itself included, and was not run: it had missed these fires, or

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::record::{Fact, RunFact, RunFacts, RunType, StopReason};
+use super::record::{Fact, RunFact, RunFacts, RunNumber, RunType, StopReason};
 use super::{Scheduler, Turn};
 use crate::dag::{Catchup, Dag, Overlap, TimetableKind};
 use crate::timetable::{Schedule, Timestamp, Timetable, Zone};
@@ -41,6 +41,8 @@ struct Plan {
     timetable: Arc<Timetable>,
     /// The fire that is waited for. What becomes due while it is waited for was not missed.
     next: Option<Timestamp>,
+    /// The fire that was waited for, has come, and was not run yet.
+    come: Option<Timestamp>,
 }
 
 impl Fires {
@@ -81,9 +83,13 @@ impl Scheduler {
     pub(super) fn plan(&mut self, turn: &mut Turn, dag: &Arc<Dag>) {
         let dag_id = &dag.dag_id;
         let known = self.state.dag(dag_id);
-        if known.is_some_and(|known| known.first_seen.is_none()) {
-            self.record(turn, dag_id, Fact::Seen);
+        if let Some(known) = known.filter(|known| known.first_seen.is_none()) {
+            let is_paused = known.is_paused;
+            self.record(turn, dag_id, Fact::Seen { is_paused });
         }
+        let old = self.fires.plans.get(dag_id);
+        let is_due = |fire: &Timestamp| *fire <= turn.now.wall;
+        let come = old.and_then(|plan| plan.next.filter(is_due).or(plan.come));
         self.fires.wait(dag_id, None);
         let first_seen = self.state.dag(dag_id).and_then(|known| known.first_seen);
         let timetable = timetable(dag, first_seen.unwrap_or(turn.now.wall));
@@ -92,6 +98,7 @@ impl Scheduler {
                 let plan = Plan {
                     timetable,
                     next: None,
+                    come,
                 };
                 self.fires.plans.insert(dag_id.clone(), plan);
             }
@@ -104,10 +111,11 @@ impl Scheduler {
     /// Creates the runs that are due and have room, and waits for the fire after them.
     pub(super) fn schedule(&mut self, turn: &mut Turn, dag_id: &Arc<str>) {
         loop {
-            let Some(plan) = self.fires.plans.get(dag_id) else {
+            let Some(plan) = self.fires.plans.get_mut(dag_id) else {
                 return;
             };
-            let (timetable, awaited) = (plan.timetable.clone(), plan.next);
+            let come = plan.come.take();
+            let (timetable, awaited) = (plan.timetable.clone(), plan.next.or(come));
             self.fires.wait(dag_id, None);
             let Some(known) = self.state.dag(dag_id) else {
                 return;
@@ -157,17 +165,25 @@ impl Scheduler {
                 Overlap::Queue => return,
                 Overlap::Skip => self.record(turn, dag_id, Fact::Skipped { until: next }),
                 Overlap::Cancel => {
-                    let oldest = known.runs.values().copied().filter(|number| {
-                        let run = self.state.run(*number);
-                        run.is_some_and(|run| !run.state.is_finished() && run.stopped.is_none())
-                    });
-                    if let Some(oldest) = oldest.min() {
+                    if let Some(oldest) = self.to_cancel(dag_id) {
                         self.stop_run(turn, oldest, StopReason::Cancelled);
+                    }
+                    if let Some(plan) = self.fires.plans.get_mut(dag_id) {
+                        plan.come = awaited;
                     }
                     return;
                 }
             }
         }
+    }
+
+    /// The oldest active run, unless one is about to end already.
+    fn to_cancel(&self, dag_id: &str) -> Option<RunNumber> {
+        let numbers = self.state.dag(dag_id)?.runs.values();
+        let runs = numbers.filter_map(|number| Some((*number, self.state.run(*number)?)));
+        let active = runs.filter(|(_, run)| !run.state.is_finished());
+        let (oldest, run) = active.min_by_key(|(number, run)| (run.stopped.is_none(), *number))?;
+        run.stopped.is_none().then_some(oldest)
     }
 
     fn create_run(&mut self, turn: &mut Turn, dag: &Dag, timetable: &Timetable, fire: Timestamp) {
@@ -237,7 +253,7 @@ fn wanted(
 ) -> Option<Timestamp> {
     match catchup {
         Catchup::Latest => timetable.latest_at_or_before(now),
-        Catchup::None => awaited.filter(|fire| *fire == next),
+        Catchup::None => Some(next).filter(|next| awaited == Some(*next) || is_at_sight(timetable)),
         Catchup::AtMost(count) if count <= COUNTED_MAX => {
             let mut fire = timetable.latest_at_or_before(now)?;
             for _ in 1..count {
@@ -260,6 +276,11 @@ fn continuous(timetable: &Timetable, mark: Timestamp, now: Timestamp) -> Timesta
     let earliest = mark.after(CONTINUOUS_PAUSE);
     let start = timetable.start.unwrap_or(earliest);
     now.max(earliest).max(start)
+}
+
+/// One run as soon as the DAG is there: nothing that could be missed.
+fn is_at_sight(timetable: &Timetable) -> bool {
+    matches!(timetable.schedule, Schedule::Once) && timetable.start.is_none()
 }
 
 /// The moment after which the first fire of all lies: a new DAG without a start date has missed nothing.

@@ -174,7 +174,10 @@ impl State {
             return Err(ApplyError(format!("there is no DAG `{dag_id}`")));
         };
         match &record.fact {
-            Fact::Seen => dag.first_seen = Some(record.at.truncated_to_secs()),
+            Fact::Seen { is_paused } => {
+                dag.first_seen = Some(record.at.truncated_to_secs());
+                dag.is_paused = *is_paused;
+            }
             Fact::Paused(is_paused) => dag.is_paused = *is_paused,
             Fact::Skipped { until } => dag.schedule_until(*until),
             Fact::Restored {
@@ -183,7 +186,10 @@ impl State {
                 scheduled_until,
                 runs_created,
             } => {
-                dag.is_paused = *is_paused;
+                // Before it was seen, nobody had paused it: its present version says whether it begins so.
+                if first_seen.is_some() {
+                    dag.is_paused = *is_paused;
+                }
                 dag.first_seen = *first_seen;
                 dag.scheduled_until = *scheduled_until;
                 self.runs_created = self.runs_created.max(*runs_created);
@@ -197,11 +203,6 @@ impl State {
                     )));
                 }
                 self.insert_run(*number, run)?;
-                if let (RunType::Scheduled, Some((_, fire))) = (facts.run_type, facts.data_interval)
-                    && let Some(dag) = self.dags.get_mut(dag_id)
-                {
-                    dag.schedule_until(fire);
-                }
             }
             Fact::Run(number, RunFact::Restored(image)) => {
                 let run = Run::restore(dag.dag.clone(), image);
@@ -250,6 +251,10 @@ impl State {
                 dag.finished.push_back(number);
                 dag.finished_tasks += run.tasks().len();
             }
+        }
+        if let (RunType::Scheduled, Some((_, fire))) = (run.facts.run_type, run.facts.data_interval)
+        {
+            dag.schedule_until(fire);
         }
         self.runs_created = self.runs_created.max(number.0);
         let dag_id = dag_id.clone();

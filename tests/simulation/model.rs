@@ -4,34 +4,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mini_dag::dag::{Dag, TaskIndex, TriggerRule};
-use mini_dag::scheduler::{AttemptId, Ended, Fact, Record, RunFact, RunNumber, Settled, TaskFact};
+use mini_dag::dag::{Dag, Overlap, TaskIndex};
+use mini_dag::scheduler::{
+    AttemptId, Ended, Fact, RUNS_KEPT_MAX, Record, RunFact, RunNumber, RunState, RunType,
+    Scheduler, Settled, Spawn, StopReason, TaskFact, TaskState,
+};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    None,
-    Running,
-    Retry,
-    Success,
-    Failed,
-    UpstreamFailed,
-    Skipped,
-}
-
-impl State {
-    fn is_final(self) -> bool {
-        !matches!(self, Self::None | Self::Running | Self::Retry)
-    }
-}
+use crate::dags::Version;
+use crate::due::Due;
+use crate::rules::{State, verdict};
 
 struct Task {
     state: State,
     try_number: u32,
-    /// Attempts that count against the retries since the task was last cleared.
-    attempts: u32,
+    /// I7: attempts that may still begin.
+    tries_left: u32,
 }
 
 struct Run {
+    /// I15: the version that it began with.
     dag: Arc<Dag>,
     name: String,
     state: &'static str,
@@ -39,34 +30,160 @@ struct Run {
     tasks: Vec<Task>,
 }
 
-#[derive(Default)]
 pub struct Model {
-    dags: BTreeMap<String, Arc<Dag>>,
+    parallelism: usize,
+    dues: BTreeMap<String, Due>,
     runs: BTreeMap<RunNumber, Run>,
+    /// Those that are not over.
+    live: BTreeSet<RunNumber>,
     processes: BTreeSet<AttemptId>,
-    pub tasks_run: u64,
+    is_recording: bool,
+    /// Somebody has asked for a run to be cancelled, in this turn.
+    is_commanded: bool,
+    pub attempts: u64,
+    pub scheduled_runs: u64,
 }
 
 impl Model {
-    pub fn insert(&mut self, dag: &Arc<Dag>) {
-        self.dags.insert(dag.dag_id.to_string(), dag.clone());
+    pub fn new(parallelism: u32) -> Self {
+        Self {
+            parallelism: parallelism as usize,
+            dues: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            live: BTreeSet::new(),
+            processes: BTreeSet::new(),
+            is_recording: true,
+            is_commanded: false,
+            attempts: 0,
+            scheduled_runs: 0,
+        }
     }
 
-    /// I3, I7 and I8, one record at a time.
-    pub fn record(&mut self, record: &Record) {
+    /// A turn begins, in which somebody asks for something or nobody does.
+    pub fn begin(&mut self, now: i64, is_commanded: bool) {
+        self.is_commanded = is_commanded;
+        let mut dues = std::mem::take(&mut self.dues);
+        for (dag_id, due) in &mut dues {
+            due.begin(now, self.is_busy(dag_id, &due.version));
+        }
+        self.dues = dues;
+    }
+
+    /// A DAG, or a new version of it, is there.
+    pub fn load(&mut self, version: &Version, now: i64) {
+        let due = self.dues.get_mut(&*version.dag.dag_id);
+        due.expect("it is known").load(version, now);
+    }
+
+    /// What `log` says of a DAG, unless that is known.
+    pub fn know(&mut self, version: &Version, log: &[Record]) {
+        let dag_id = version.dag.dag_id.to_string();
+        let due = self.dues.entry(dag_id);
+        due.or_insert_with(|| Due::replay(version, log));
+    }
+
+    pub fn remove(&mut self, dag_id: &str) {
+        self.dues.get_mut(dag_id).expect("it was there").is_there = false;
+    }
+
+    pub fn set_recording(&mut self, is_recording: bool) {
+        self.is_recording = is_recording;
+    }
+
+    pub fn set_ready(&mut self, now: i64) {
+        for due in self.dues.values_mut() {
+            due.set_ready(now, self.is_recording);
+        }
+    }
+
+    /// A turn has ended.
+    pub fn end(&mut self, now: i64, scheduler: &Scheduler) {
+        self.set_ready(now);
+        for (dag_id, due) in &self.dues {
+            let is_stopping = self.live_runs(dag_id).any(|run| run.is_stopped);
+            due.check_nothing_is_left(self.is_busy(dag_id, &due.version), is_stopping);
+        }
+        // I12: what is held in memory follows from what goes on.
+        let mut runs = 0;
+        for known in scheduler.state().dags() {
+            let live = known.queued.len() + known.active_runs as usize;
+            let runs_max = live + RUNS_KEPT_MAX;
+            assert!(
+                known.runs.len() <= runs_max,
+                "I12: {} runs, {live} live",
+                known.runs.len()
+            );
+            runs += known.runs.len();
+        }
+        assert_eq!(runs, scheduler.state().runs().count(), "I12");
+        let running: usize = self.live.iter().map(|run| self.runs[run].running()).sum();
+        assert_eq!(scheduler.live_attempts().len(), running, "I12");
+    }
+
+    /// The daemon has ended without a word, and another goes on from `state`.
+    pub fn restart(&mut self, scheduler: &Scheduler) {
+        self.processes.clear();
+        self.dues.clear();
+        self.is_recording = true;
+        self.runs.clear();
+        self.live.clear();
+        self.adopt(scheduler);
+    }
+
+    /// Takes over the runs that were not known.
+    pub fn adopt(&mut self, scheduler: &Scheduler) {
+        for (number, run) in scheduler.state().runs() {
+            if self.runs.contains_key(&number) {
+                continue;
+            }
+            // What was promised by another version is kept.
+            let promised =
+                |state| u32::from(matches!(state, TaskState::None | TaskState::UpForRetry));
+            let tasks = run.tasks().iter().map(|task| Task {
+                state: task.state.into(),
+                try_number: task.try_number,
+                tries_left: (task.max_tries + 1)
+                    .saturating_sub(task.try_number)
+                    .max(promised(task.state)),
+            });
+            let model = Run {
+                dag: run.dag.clone(),
+                name: run.facts.run_id.to_string(),
+                state: run.state.name(),
+                is_stopped: run.stopped.is_some(),
+                tasks: tasks.collect(),
+            };
+            if matches!(run.state, RunState::Queued | RunState::Running) {
+                self.live.insert(number);
+            }
+            self.runs.insert(number, model);
+        }
+    }
+
+    /// One record at a time.
+    pub fn record(&mut self, record: &Record, now: i64) {
         let dag_id = record.dag_id.to_string();
+        let is_busy = self.is_busy(&dag_id, &self.dues[&dag_id].version);
+        self.dues
+            .get_mut(&dag_id)
+            .unwrap()
+            .record(record, now, is_busy);
         let Fact::Run(number, fact) = &record.fact else {
             return;
         };
         if let RunFact::Created(facts) = fact {
-            let dag = self.dags[&dag_id].clone();
-            let task = |_| Task {
+            let dag = self.dues[&dag_id].version.dag.clone();
+            let tasks = dag.tasks().iter().map(|task| Task {
                 state: State::None,
                 try_number: 0,
-                attempts: 0,
-            };
-            let tasks = dag.tasks().iter().map(task).collect();
+                tries_left: task.retries + 1,
+            });
+            let tasks = tasks.collect();
             let run_id = facts.run_id.to_string();
+            if facts.run_type == RunType::Scheduled {
+                self.scheduled_runs += 1;
+                assert!(self.is_recording, "I11: `{dag_id}/{run_id}`");
+            }
             let run = Run {
                 dag,
                 name: run_id,
@@ -78,104 +195,84 @@ impl Model {
                 self.runs.insert(*number, run).is_none(),
                 "{number:?} is created twice"
             );
+            self.live.insert(*number);
             return;
         }
+        self.check_start(*number, fact, &dag_id);
         let run = self.runs.get_mut(number).expect("the run was created");
         assert_eq!(*run.dag.dag_id, *dag_id);
-        match fact {
-            RunFact::Created(_) | RunFact::Restored(_) => {}
-            RunFact::Started => {
-                assert_eq!(run.state, "queued");
-                run.state = "running";
-            }
-            RunFact::Stopped(_) => {
-                assert!(!run.is_stopped && matches!(run.state, "queued" | "running"));
-                run.is_stopped = true;
-                for task in &mut run.tasks {
-                    if matches!(task.state, State::None | State::Retry) {
-                        task.state = State::Skipped;
-                    }
-                }
-            }
-            RunFact::Ended { success } => {
-                assert!(matches!(run.state, "queued" | "running"));
-                let states: Vec<_> = run.tasks.iter().map(|task| task.state).collect();
-                assert!(
-                    states.iter().all(|state| state.is_final()),
-                    "ends early: {states:?}"
-                );
-                let is_leaf = |index: &usize| run.dag.tasks()[*index].downstream.is_empty();
-                let mut leaves = (0..states.len()).filter(is_leaf);
-                let has_failed = leaves
-                    .any(|leaf| matches!(states[leaf], State::Failed | State::UpstreamFailed));
-                assert_eq!(*success, !has_failed && !run.is_stopped, "{states:?}");
-                run.state = if *success { "success" } else { "failed" };
-                run.is_stopped = false;
-            }
-            RunFact::Cleared(tasks) => {
-                assert!(!run.is_stopped);
-                for task_id in tasks {
-                    let task = &mut run.tasks[run.dag.find(task_id).unwrap().get()];
-                    // An attempt that runs is stopped and does not count.
-                    task.attempts = u32::from(task.state == State::Running);
-                    if task.state != State::Running {
-                        task.state = State::None;
-                    }
-                }
-                if run.state != "running" {
-                    run.state = "queued";
-                }
-            }
-            RunFact::Task(task_id, fact) => {
-                let index = run.dag.find(task_id).unwrap();
-                self.tasks_run += run.task(index, fact);
-            }
+        self.attempts += run.record(fact);
+        if matches!(run.state, "queued" | "running") {
+            self.live.insert(*number);
+        } else {
+            self.live.remove(number);
         }
     }
 
-    /// I7: one process for a task of a run.
-    pub fn spawned(&mut self, id: AttemptId) {
-        let twin = self
-            .processes
-            .iter()
-            .find(|p| (p.run, p.task) == (id.run, id.task));
+    /// I4 and I11: what begins has room, and is on record. And the schedule cancels one run at a time.
+    fn check_start(&self, number: RunNumber, fact: &RunFact, dag_id: &str) {
+        let due = &self.dues[dag_id];
+        let dag = &due.version.dag;
+        match fact {
+            RunFact::Started => {
+                assert!(self.is_recording, "I11: {number:?} begins");
+                assert!(!due.is_paused, "I16: {number:?} begins");
+                let runs = self.live_runs(dag_id);
+                let runs = runs.filter(|run| run.state == "running").count();
+                assert!(runs < dag.max_active_runs as usize, "I4: {number:?} begins");
+            }
+            RunFact::Task(task_id, TaskFact::Started { .. }) => {
+                let what = format!("`{task_id}` of {number:?} begins");
+                assert!(self.is_recording, "I11: {what}");
+                assert!(!due.is_paused, "I16: {what}");
+                let tasks: usize = self.live_runs(dag_id).map(Run::running).sum();
+                let all: usize = self.live.iter().map(|run| self.runs[run].running()).sum();
+                assert!(all < self.parallelism, "I4: {what}");
+                let bound = dag.max_active_tasks.unwrap_or(u32::MAX);
+                assert!(tasks < bound as usize, "I4: {what}");
+            }
+            RunFact::Stopped(StopReason::Cancelled) if !self.is_commanded => {
+                let may_cancel = due.version.plan.overlap == Overlap::Cancel;
+                let is_enough = self.live_runs(dag_id).any(|run| run.is_stopped);
+                assert!(
+                    may_cancel && !is_enough,
+                    "{number:?} is cancelled for nothing"
+                );
+            }
+            RunFact::Created(_)
+            | RunFact::Restored(_)
+            | RunFact::Stopped(_)
+            | RunFact::Ended { .. }
+            | RunFact::Cleared(_)
+            | RunFact::Task(..) => {}
+        }
+    }
+
+    fn live_runs(&self, dag_id: &str) -> impl Iterator<Item = &Run> {
+        let runs = self.live.iter().map(|number| &self.runs[number]);
+        runs.filter(move |run| *run.dag.dag_id == *dag_id)
+    }
+
+    /// Whether a fire has to wait.
+    fn is_busy(&self, dag_id: &str, version: &Version) -> bool {
+        self.live_runs(dag_id).count() >= version.dag.max_active_runs as usize
+    }
+
+    /// I7: one process for a task of a run. I15: of the version that the run began with.
+    pub fn spawned(&mut self, spawn: &Spawn) {
+        let id = spawn.attempt;
+        let of_task = |process: &&AttemptId| (process.run, process.task) == (id.run, id.task);
+        let twin = self.processes.iter().find(of_task);
         assert_eq!(twin, None, "I7: a second process for {id:?}");
+        assert!(
+            Arc::ptr_eq(&spawn.dag, &self.runs[&id.run].dag),
+            "I15: {id:?}"
+        );
         self.processes.insert(id);
     }
 
     pub fn gone(&mut self, id: AttemptId) {
         self.processes.remove(&id);
-    }
-
-    /// I4: no bound is passed; a process that cannot be killed has given its slot back.
-    pub fn check_bounds(&self, parallelism: u32) {
-        let mut running = 0;
-        let mut by_dag: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
-        for run in self.runs.values() {
-            let tasks = run
-                .tasks
-                .iter()
-                .filter(|task| task.state == State::Running)
-                .count();
-            let tasks = u32::try_from(tasks).unwrap();
-            running += tasks;
-            let bounds = by_dag.entry(&run.dag.dag_id).or_default();
-            bounds.0 += u32::from(run.state == "running");
-            bounds.1 += tasks;
-        }
-        assert!(
-            running <= parallelism,
-            "I4: {running} tasks run in {parallelism} slots"
-        );
-        for (dag_id, (runs, tasks)) in by_dag {
-            let dag = &self.dags[dag_id];
-            assert!(
-                runs <= dag.max_active_runs,
-                "I4: {runs} runs of `{dag_id}` are active"
-            );
-            let bound = dag.max_active_tasks.unwrap_or(parallelism);
-            assert!(tasks <= bound, "I4: {tasks} tasks of `{dag_id}` run");
-        }
     }
 
     /// I9: nothing is left to do, so nothing may be left undone.
@@ -189,56 +286,120 @@ impl Model {
         }
     }
 
-    pub fn run_ids(&self) -> Vec<(String, String)> {
-        let name = |run: &Run| (run.dag.dag_id.to_string(), run.name.clone());
+    /// DAG, run and version of everything that ever ran.
+    pub fn run_ids(&self) -> Vec<(String, String, Arc<Dag>)> {
+        let name = |run: &Run| {
+            (
+                run.dag.dag_id.to_string(),
+                run.name.clone(),
+                run.dag.clone(),
+            )
+        };
         self.runs.values().map(name).collect()
+    }
+
+    pub fn due(&self, dag_id: &str) -> &Due {
+        &self.dues[dag_id]
     }
 }
 
 impl Run {
-    /// Returns how many attempts began.
+    fn running(&self) -> usize {
+        let states = self.tasks.iter().map(|task| task.state);
+        states.filter(|state| *state == State::Running).count()
+    }
+
+    /// I3, I7 and I8. Returns how many attempts began.
+    fn record(&mut self, fact: &RunFact) -> u64 {
+        match fact {
+            RunFact::Created(_) | RunFact::Restored(_) => {}
+            RunFact::Started => {
+                assert_eq!(self.state, "queued");
+                self.state = "running";
+            }
+            RunFact::Stopped(_) => {
+                assert!(!self.is_stopped && matches!(self.state, "queued" | "running"));
+                self.is_stopped = true;
+                for task in &mut self.tasks {
+                    if matches!(task.state, State::None | State::Retry) {
+                        task.state = State::Skipped;
+                    }
+                }
+            }
+            RunFact::Ended { success } => self.end(*success),
+            RunFact::Cleared(tasks) => {
+                assert!(!self.is_stopped);
+                for task_id in tasks {
+                    let index = self.dag.find(task_id).unwrap();
+                    let task = &mut self.tasks[index.get()];
+                    // An attempt that runs is stopped and does not count.
+                    task.tries_left = self.dag.task(index).retries;
+                    if task.state != State::Running {
+                        task.tries_left += 1;
+                        task.state = State::None;
+                    }
+                }
+                if self.state != "running" {
+                    self.state = "queued";
+                }
+            }
+            RunFact::Task(task_id, fact) => {
+                let index = self.dag.find(task_id).expect("I15: a task of its version");
+                return self.task(index, fact);
+            }
+        }
+        0
+    }
+
+    fn end(&mut self, success: bool) {
+        assert!(matches!(self.state, "queued" | "running"));
+        let states: Vec<_> = self.tasks.iter().map(|task| task.state).collect();
+        assert!(
+            states.iter().all(|state| state.is_final()),
+            "ends early: {states:?}"
+        );
+        let is_leaf = |index: &usize| self.dag.tasks()[*index].downstream.is_empty();
+        let mut leaves = (0..states.len()).filter(is_leaf);
+        let has_failed =
+            leaves.any(|leaf| matches!(states[leaf], State::Failed | State::UpstreamFailed));
+        assert_eq!(success, !has_failed && !self.is_stopped, "{states:?}");
+        self.state = if success { "success" } else { "failed" };
+        self.is_stopped = false;
+    }
+
     fn task(&mut self, index: TaskIndex, fact: &TaskFact) -> u64 {
-        let (told, definition) = (verdict(self, index), self.dag.task(index));
+        let definition = self.dag.task(index);
+        let upstream = definition.upstream.iter();
+        let states: Vec<_> = upstream.map(|task| self.tasks[task.get()].state).collect();
+        let told = verdict(definition.trigger_rule, &states);
         let task_id = &definition.task_id;
         let task = &mut self.tasks[index.get()];
         let has_not_begun = matches!(task.state, State::None | State::Retry);
         match fact {
             TaskFact::Started { try_number } => {
-                assert!(
-                    self.state == "running" && !self.is_stopped,
-                    "a task of no running run"
-                );
+                let may_start = self.state == "running" && !self.is_stopped;
+                assert!(may_start, "a task of no running run");
                 assert_eq!(told, "RUN", "I3: `{task_id}` starts too early");
                 assert!(has_not_begun, "I8: `{task_id}` is {:?}", task.state);
-                assert_eq!(
-                    *try_number,
-                    task.try_number + 1,
-                    "I7: tries count one by one"
-                );
+                assert_eq!(*try_number, task.try_number + 1, "I7: one by one");
                 task.try_number += 1;
-                task.attempts += 1;
-                assert!(
-                    task.attempts <= definition.retries + 1,
-                    "I7: too many tries"
-                );
+                assert!(task.tries_left > 0, "I7: too many tries of `{task_id}`");
+                task.tries_left -= 1;
                 task.state = State::Running;
                 return 1;
             }
             TaskFact::Ended {
                 try_number, state, ..
             } => {
-                assert_eq!(
-                    (task.state, task.try_number),
-                    (State::Running, *try_number),
-                    "I8"
-                );
+                let expected = (State::Running, *try_number);
+                assert_eq!((task.state, task.try_number), expected, "I8");
                 task.state = match state {
                     Ended::Success => State::Success,
                     Ended::Failed => State::Failed,
                     Ended::Skipped => State::Skipped,
                     Ended::UpForRetry(_) => State::Retry,
                     Ended::Interrupted => {
-                        task.attempts -= 1;
+                        task.tries_left += 1;
                         State::None
                     }
                 };
@@ -255,119 +416,5 @@ impl Run {
             }
         }
         0
-    }
-}
-
-/// Airflow's trigger rules, read as sentences over the list of upstream states.
-#[expect(clippy::too_many_lines, reason = "one table")]
-fn verdict(run: &Run, index: TaskIndex) -> &'static str {
-    let task = run.dag.task(index);
-    let states: Vec<State> = task
-        .upstream
-        .iter()
-        .map(|upstream| run.tasks[upstream.get()].state)
-        .collect();
-    let any = |wanted: &[State]| states.iter().any(|state| wanted.contains(state));
-    let bad = [State::Failed, State::UpstreamFailed];
-    let all_done = states.iter().all(|state| state.is_final());
-    if states.is_empty() {
-        return "RUN";
-    }
-    match task.trigger_rule {
-        TriggerRule::Always => "RUN",
-        TriggerRule::AllDone => {
-            if all_done {
-                "RUN"
-            } else {
-                "wait"
-            }
-        }
-        TriggerRule::AllSuccess => {
-            if any(&bad) {
-                "upstream_failed"
-            } else if any(&[State::Skipped]) {
-                "skipped"
-            } else if all_done {
-                "RUN"
-            } else {
-                "wait"
-            }
-        }
-        TriggerRule::AllFailed => {
-            if any(&[State::Success, State::Skipped]) {
-                "skipped"
-            } else if all_done {
-                "RUN"
-            } else {
-                "wait"
-            }
-        }
-        TriggerRule::AllSkipped => {
-            if any(&[State::Success]) || any(&bad) {
-                "skipped"
-            } else if all_done {
-                "RUN"
-            } else {
-                "wait"
-            }
-        }
-        TriggerRule::OneSuccess => {
-            if any(&[State::Success]) {
-                "RUN"
-            } else if !all_done {
-                "wait"
-            } else if any(&bad) {
-                "upstream_failed"
-            } else {
-                "skipped"
-            }
-        }
-        TriggerRule::OneFailed => {
-            if any(&bad) {
-                "RUN"
-            } else if all_done {
-                "skipped"
-            } else {
-                "wait"
-            }
-        }
-        TriggerRule::OneDone => {
-            if any(&[State::Success, State::Failed]) {
-                "RUN"
-            } else if all_done {
-                "skipped"
-            } else {
-                "wait"
-            }
-        }
-        TriggerRule::NoneFailed => {
-            if any(&bad) {
-                "upstream_failed"
-            } else if all_done {
-                "RUN"
-            } else {
-                "wait"
-            }
-        }
-        TriggerRule::NoneSkipped => {
-            if any(&[State::Skipped]) {
-                "skipped"
-            } else if all_done {
-                "RUN"
-            } else {
-                "wait"
-            }
-        }
-        TriggerRule::NoneFailedMinOneSuccess => {
-            if any(&bad) {
-                "upstream_failed"
-            } else if !all_done {
-                "wait"
-            } else if any(&[State::Success]) {
-                "RUN"
-            } else {
-                "skipped"
-            }
-        }
     }
 }

@@ -1,136 +1,164 @@
-//! A world that can be told what happens: a virtual clock, random DAGs, processes that end, fail,
-//! hang, ignore signals or are told twice, and people who trigger, cancel, clear and pause at any
-//! moment. Everything follows from the seed.
+//! A world that can be told what happens: a virtual clock, random DAGs, processes, people, and whatever
+//! befalls a daemon. Everything follows from the seed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
-use mini_dag::dag::{Dag, trigger_rule};
 use mini_dag::scheduler::{
-    Action, Answer, Attempt, AttemptId, Command, Event, Exit, Limits, Monotonic, Now, Record,
-    Refusal, RunType, Scheduler, Selection, Signal, State, Trigger,
+    Action, AttemptId, Event, Limits, Monotonic, Now, Record, Scheduler, Spawn,
 };
 use mini_dag::timetable::Timestamp;
 
+use crate::dags::Version;
+use crate::hands::Process;
+use crate::ledger::Ledger;
 use crate::model::Model;
+use crate::rhythm::Plan;
 use crate::rng::Rng;
+use crate::sim_disk::SimDisk;
+use crate::weather::Weather;
 
 const GRACE: Duration = Duration::from_secs(5);
-/// People leave after this; then everything has to come to an end.
+/// People leave after this, and nothing is due any more; then everything has to come to an end.
 const BUSY_MS: u64 = 600_000;
+/// More than any world has needed.
+const STEPS_MAX: u64 = 50_000;
+/// How long an end may take.
+const LONGEST_MS: u64 = 1_000 * BUSY_MS;
 
-/// What may happen in this world: each seed draws a subset, so that rare mixtures are met too.
-#[expect(clippy::struct_excessive_bools, reason = "each may be, or not")]
-struct Weather {
-    failures: bool,
-    skips: bool,
-    hangs: bool,
-    deaf: bool,
-    undead: bool,
-    unstartable: bool,
-    told_twice: bool,
-    cancels: bool,
-    clears: bool,
-    pauses: bool,
-}
-
-struct Process {
-    ends_at: Option<u64>,
-    exit: Exit,
-    is_deaf: bool,
-    is_undead: bool,
+/// What has happened, lost or not.
+enum Told {
+    Record(Record),
+    Note(u64, String),
 }
 
 pub struct World {
-    rng: Rng,
-    weather: Weather,
-    now_ms: u64,
-    scheduler: Scheduler,
-    parallelism: u32,
-    dags: Vec<Arc<Dag>>,
-    processes: BTreeMap<AttemptId, Process>,
-    ended: Vec<(AttemptId, Attempt)>,
-    model: Model,
+    pub rng: Rng,
+    pub weather: Weather,
+    begin_ms: i64,
+    pub now_ms: u64,
+    pub scheduler: Scheduler,
+    pub limits: Limits,
+    /// Every DAG there ever was, in its latest version.
+    pub versions: Vec<Version>,
+    /// Those that are not there.
+    pub removed: BTreeSet<String>,
+    /// Those whose tasks have changed since the first record.
+    pub changed: BTreeSet<String>,
+    /// Those that were not there when the daemon read its records.
+    pub absent: BTreeSet<String>,
+    pub processes: BTreeMap<AttemptId, Process>,
+    pub model: Model,
+    pub disk: SimDisk,
+    pub ledger: Ledger,
+    /// What is on record, as far as it is not lost.
     pub log: Vec<Record>,
+    pub commands: u64,
+    pub unanswered: BTreeSet<u64>,
+    /// Answers that wait until so many records are synced.
+    unsynced: VecDeque<(usize, u64)>,
+    /// The daemon has ended without a word; `true`: with the power.
+    pub down: Option<bool>,
+    is_quiet: bool,
+    is_unpaused: bool,
+    pub crashes: u64,
     pub steps: u64,
-    commands: u64,
-    answered: BTreeSet<u64>,
+    told: Vec<Told>,
 }
 
 impl World {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let mut draw = || rng.one_in(2);
-        let weather = Weather {
-            failures: draw(),
-            skips: draw(),
-            hangs: draw(),
-            deaf: draw(),
-            undead: draw(),
-            unstartable: draw(),
-            told_twice: draw(),
-            cancels: draw(),
-            clears: draw(),
-            pauses: draw(),
-        };
-        let parallelism = u32::try_from(1 + rng.below(4)).unwrap();
-        let scheduler = Scheduler::new(Limits {
-            parallelism,
+        let weather = Weather::draw(&mut rng);
+        // Any moment from 2026 to 2035.
+        let begin_ms = 1_767_225_600_000 + i64::try_from(rng.up_to(315_000_000_000)).unwrap();
+        let limits = Limits {
+            parallelism: 1 + rng.small(4),
             kill_grace: GRACE,
-        });
-        let dags = (0..=rng.below(3))
-            .map(|n| Arc::new(random_dag(&mut rng, n)))
-            .collect();
+        };
+        let mut versions = Vec::new();
+        for number in 0..=rng.below(3) {
+            let plan = if weather.schedules && !rng.one_in(3) {
+                Plan::draw(&mut rng, begin_ms)
+            } else {
+                Plan::never()
+            };
+            versions.push(Version::draw(&mut rng, number, plan));
+        }
         let mut world = Self {
             rng,
             weather,
+            begin_ms,
             now_ms: 0,
-            scheduler,
-            parallelism,
-            dags,
+            scheduler: Scheduler::new(limits),
+            limits,
+            versions,
+            removed: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            absent: BTreeSet::new(),
             processes: BTreeMap::new(),
-            ended: Vec::new(),
-            model: Model::default(),
+            model: Model::new(limits.parallelism),
+            disk: SimDisk::default(),
+            ledger: Ledger::list(0),
             log: Vec::new(),
-            steps: 0,
             commands: 0,
-            answered: BTreeSet::new(),
+            unanswered: BTreeSet::new(),
+            unsynced: VecDeque::new(),
+            down: None,
+            is_quiet: false,
+            is_unpaused: false,
+            crashes: 0,
+            steps: 0,
+            told: Vec::new(),
         };
-        for dag in world.dags.clone() {
-            world.model.insert(&dag);
-            world.step(Event::DagLoaded(dag));
-        }
+        world.restart(0);
         world
     }
 
     /// Lives through the whole story and checks that it ends well.
     pub fn run(&mut self) {
-        let mut next_command = 0;
+        let (mut next_command, mut next_mishap) = (0, self.rng.up_to(120_000));
         loop {
-            let command = (next_command < BUSY_MS).then_some(next_command);
-            let process = self
-                .processes
-                .values()
-                .filter_map(|process| process.ends_at)
-                .min();
+            while self.is_down() {
+                self.come_back();
+            }
+            self.tend_the_ledger();
+            if self.is_down() {
+                continue;
+            }
+            if self.is_quiet && !self.is_unpaused && self.ledger.is_healthy() {
+                self.is_unpaused = true;
+                self.unpause_all();
+            }
+            let command = (!self.is_quiet).then_some(next_command.min(BUSY_MS));
+            let mishap = (!self.is_quiet).then_some(next_mishap);
+            let processes = self.processes.values();
+            let process = processes.filter_map(|process| process.ends_at).min();
             let deadline = self.scheduler.next_deadline().map(|at| at.0);
-            let Some(next) = [command, process, deadline].into_iter().flatten().min() else {
+            let fire = self.scheduler.next_fire().map(|fire| self.reaches(fire));
+            let ledger = self.ledger.next_deadline();
+            let all = [command, mishap, process, deadline, fire, ledger];
+            let Some(next) = all.into_iter().flatten().min() else {
                 break;
             };
-            assert!(
-                next >= self.now_ms || command == Some(next),
-                "I9: a deadline was not served"
-            );
             self.now_ms = self.now_ms.max(next);
-            assert!(self.now_ms < 1_000 * BUSY_MS, "I9: this never ends");
-            if command == Some(next) {
-                self.command();
-                next_command += 1 + self.rng.below(40_000);
-                if next_command >= BUSY_MS {
-                    self.unpause_all();
+            if self.weather.nights && !self.is_quiet && self.rng.one_in(60) {
+                self.now_ms += self.rng.up_to(900_000);
+            }
+            assert!(self.now_ms < LONGEST_MS, "I9: this never ends");
+            if ledger == Some(next) {
+                // It was served above, or will be.
+            } else if command == Some(next) {
+                if next >= BUSY_MS {
+                    self.calm_down();
+                } else {
+                    self.command();
+                    next_command += 1 + self.rng.up_to(40_000);
                 }
+            } else if mishap == Some(next) {
+                self.mishap();
+                next_mishap = self.now_ms + 1 + self.rng.up_to(120_000);
             } else if process == Some(next) {
                 self.end_a_process(next);
             } else {
@@ -139,266 +167,229 @@ impl World {
         }
         self.model.check_all_runs_ended();
         assert_eq!(self.scheduler.live_attempts().len(), 0);
-        assert_eq!(
-            self.answered.len() as u64,
-            self.commands,
-            "a command was not answered"
-        );
+        assert!(self.unanswered.is_empty(), "a command was not answered");
+        assert_eq!(self.ledger.synced(), self.log.len(), "not synced");
         self.check_replay();
     }
 
-    pub fn tasks_run(&self) -> u64 {
-        self.model.tasks_run
+    /// When the wall clock will show this moment.
+    fn reaches(&self, moment: Timestamp) -> u64 {
+        u64::try_from(moment.millis() - self.begin_ms).unwrap_or(0)
     }
 
-    fn now(&self) -> Now {
-        let wall = Timestamp::from_millis(1_795_334_400_000 + i64::try_from(self.now_ms).unwrap());
+    pub fn wall_ms(&self) -> i64 {
+        self.begin_ms + i64::try_from(self.now_ms).unwrap()
+    }
+
+    pub fn now(&self) -> Now {
         Now {
-            wall,
+            wall: Timestamp::from_millis(self.wall_ms()),
             monotonic: Monotonic(self.now_ms),
         }
     }
 
-    fn step(&mut self, event: Event) {
+    pub fn is_down(&self) -> bool {
+        self.down.is_some()
+    }
+
+    /// Nothing befalls anybody any more, and nothing more becomes due.
+    fn calm_down(&mut self) {
+        self.check_replay();
+        self.is_quiet = true;
+        self.disk.set_fault(None);
+        self.disk.set_space(None);
+        self.disk.crash_at(u64::MAX);
+        for index in 0..self.versions.len() {
+            let dag_id = self.versions[index].dag.dag_id.to_string();
+            if self.removed.contains(&dag_id) && self.rng.one_in(2) {
+                continue;
+            }
+            self.changed.insert(dag_id);
+            self.versions[index] = self.versions[index].ending_at(self.wall_ms());
+            self.load(index);
+        }
+    }
+
+    /// Tells the scheduler, has its records written down, and does what it says.
+    pub fn step(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            self.turn(event, &mut events);
+            if self.is_down() {
+                return;
+            }
+        }
+        self.answer();
+        if !self.unsynced.is_empty() {
+            self.ledger.begin_sync(self.now(), &mut self.rng);
+        }
+    }
+
+    fn turn(&mut self, event: Event, events: &mut VecDeque<Event>) {
+        self.steps += 1;
+        assert!(self.steps < STEPS_MAX, "I9: this never ends");
+        let wall_ms = self.wall_ms();
+        self.model
+            .begin(wall_ms, matches!(event, Event::Command(..)));
+        self.tell_the_model(&event);
         let mut actions = Vec::new();
         self.scheduler.step(self.now(), event, &mut actions);
-        self.steps += 1;
-        for action in &actions {
-            if let Action::Record(record) = action {
-                self.model.record(record);
-                self.log.push(record.clone());
-            }
-        }
+        let mut records = Vec::new();
+        let mut rest = Vec::new();
+        let mut replies = Vec::new();
         for action in actions {
             match action {
-                Action::Record(_) => {}
-                Action::Spawn(spawn) => self.spawn(spawn.attempt),
-                Action::Signal(id, signal) => self.signal(id, signal),
-                Action::Reply(number, answer) => self.reply(number, &answer),
-            }
-        }
-        self.model.check_bounds(self.parallelism);
-        let deadline = self.scheduler.next_deadline();
-        assert!(
-            deadline.is_none_or(|at| at.0 > self.now_ms),
-            "I9: a deadline was left unserved"
-        );
-        while let Some((id, attempt)) = self.ended.pop() {
-            self.step(Event::Exited(id, attempt));
-        }
-    }
-
-    fn spawn(&mut self, id: AttemptId) {
-        if self.weather.unstartable && self.rng.one_in(12) {
-            self.ended
-                .push((id, attempt(Exit::NotStarted("no such program".into()))));
-            return;
-        }
-        self.model.spawned(id);
-        let exit = match self.rng.below(8) {
-            0 | 1 if self.weather.failures => Exit::Code(1),
-            2 if self.weather.failures => Exit::Signal(11),
-            3 if self.weather.skips => Exit::Code(99),
-            _ => Exit::Code(0),
-        };
-        let hangs = self.weather.hangs && self.rng.one_in(10);
-        let takes_ms = 1 + self.rng.below(30_000);
-        let process = Process {
-            ends_at: (!hangs).then_some(self.now_ms + takes_ms),
-            exit,
-            is_deaf: self.weather.deaf && self.rng.one_in(3),
-            is_undead: self.weather.undead && self.rng.one_in(10),
-        };
-        self.processes.insert(id, process);
-    }
-
-    fn signal(&mut self, id: AttemptId, signal: Signal) {
-        let soon = self.now_ms + self.rng.below(3_000);
-        let Some(process) = self.processes.get_mut(&id) else {
-            return;
-        };
-        match signal {
-            Signal::Term if process.is_deaf => {}
-            Signal::Kill if process.is_undead => {
-                // It goes in the end, long after everybody has given up on it.
-                process.ends_at = Some(self.now_ms + 300_000);
-                self.model.gone(id);
-            }
-            Signal::Term => {
-                process.ends_at = Some(process.ends_at.unwrap_or(u64::MAX).min(soon));
-                process.exit = Exit::Signal(15);
-            }
-            Signal::Kill => {
-                process.ends_at = Some(self.now_ms);
-                process.exit = Exit::Signal(9);
-            }
-        }
-    }
-
-    fn end_a_process(&mut self, now_ms: u64) {
-        let due = self
-            .processes
-            .iter()
-            .find(|(_, process)| process.ends_at == Some(now_ms));
-        let id = *due.expect("one is due").0;
-        let process = self.processes.remove(&id).unwrap();
-        self.model.gone(id);
-        let attempt = attempt(process.exit);
-        self.step(Event::Exited(id, attempt.clone()));
-        if self.weather.told_twice && self.rng.one_in(5) {
-            self.step(Event::Exited(id, attempt));
-        }
-    }
-
-    fn command(&mut self) {
-        let dag_id = self.rng.pick(&self.dags).dag_id.to_string();
-        let runs = self.model.run_ids();
-        let (run_dag, run_id) = if runs.is_empty() {
-            (dag_id.clone(), "none".into())
-        } else {
-            self.rng.pick(&runs).clone()
-        };
-        let command = match self.rng.below(8) {
-            0 if self.weather.cancels => Command::Cancel {
-                dag_id: run_dag,
-                run_id,
-            },
-            1 | 2 if self.weather.clears => {
-                let dag = self
-                    .dags
-                    .iter()
-                    .find(|dag| *dag.dag_id == *run_dag)
-                    .unwrap();
-                let tasks = if self.rng.one_in(3) {
-                    Vec::new()
-                } else {
-                    vec![self.rng.pick(dag.tasks()).task_id.to_string()]
-                };
-                let selection = Selection {
-                    tasks,
-                    downstream: self.rng.one_in(2),
-                    only_failed: self.rng.one_in(3),
-                };
-                Command::Clear {
-                    dag_id: run_dag,
-                    run_id,
-                    selection,
+                Action::Record(record) => {
+                    self.model.record(&record, wall_ms);
+                    records.push(record);
                 }
+                Action::Reply(number, answer) => replies.push((number, answer.is_ok())),
+                Action::Spawn(_) | Action::Signal(..) => rest.push(action),
             }
-            3 if self.weather.pauses => Command::Pause {
-                dag_id,
-                is_paused: self.rng.one_in(2),
-            },
-            _ => {
-                let run_id = self
-                    .rng
-                    .one_in(2)
-                    .then(|| format!("run{}", self.rng.below(20)));
-                Command::Trigger(Trigger {
-                    dag_id,
-                    run_id,
-                    run_type: RunType::Manual,
-                    logical_date: None,
-                    data_interval: None,
-                    params: BTreeMap::new(),
-                })
-            }
+        }
+        self.model.end(wall_ms, &self.scheduler);
+        self.check_deadlines();
+        self.told.extend(records.iter().cloned().map(Told::Record));
+        let boundaries = records.len() + rest.len() + 1;
+        let crash_after = (self.weather.crashes && !self.is_quiet && self.rng.one_in(80))
+            .then(|| self.rng.below(boundaries));
+        if let Some(written) = crash_after.filter(|after| *after < records.len()) {
+            // Of one write the kernel has taken the beginning, or none: the rest was never there.
+            records.truncate(written);
+            self.log.extend(records);
+            return self.crash();
+        }
+        self.log.extend(records.iter().cloned());
+        let state = self.scheduler.state();
+        let is_written = records.is_empty() || {
+            let now = self.now();
+            self.ledger.record(&records, now, state)
         };
-        self.ask(command);
-    }
-
-    fn unpause_all(&mut self) {
-        for dag in self.dags.clone() {
-            self.ask(Command::Pause {
-                dag_id: dag.dag_id.to_string(),
-                is_paused: false,
-            });
+        if !is_written {
+            events.push_back(Event::Recording(false));
+        }
+        for (done, action) in rest.into_iter().enumerate() {
+            if crash_after == Some(records.len() + done) {
+                return self.crash();
+            }
+            match action {
+                Action::Signal(id, signal) => self.signal(id, signal),
+                Action::Spawn(spawn) => events.extend(self.begin(&spawn, is_written)),
+                Action::Record(_) | Action::Reply(..) => {}
+            }
+        }
+        if crash_after.is_some() || self.disk.has_crashed() {
+            return self.crash();
+        }
+        for (number, is_done) in replies {
+            if is_done {
+                self.unsynced.push_back((self.ledger.appended(), number));
+            } else {
+                self.reply(number);
+            }
         }
     }
 
-    fn ask(&mut self, command: Command) {
-        self.commands += 1;
-        self.step(Event::Command(self.commands, command));
+    fn begin(&mut self, spawn: &Spawn, is_written: bool) -> Option<Event> {
+        if is_written {
+            self.spawn(spawn)
+        } else {
+            Some(Event::Lost(spawn.attempt))
+        }
     }
 
-    fn reply(&mut self, number: u64, answer: &Result<Answer, Refusal>) {
-        assert!(
-            self.answered.insert(number),
-            "command {number} was answered twice: {answer:?}"
-        );
+    fn check_deadlines(&self) {
+        let deadline = self.scheduler.next_deadline();
+        let is_ahead = deadline.is_none_or(|at| at.0 > self.now_ms);
+        assert!(is_ahead, "I9: a deadline was left unserved");
+        let fire = self.scheduler.next_fire();
+        let is_ahead = fire.is_none_or(|fire| fire > self.now().wall);
+        assert!(is_ahead, "I9: a fire was left unserved");
     }
 
-    /// I6: the records alone make the same state, and applying them changes nothing else.
-    fn check_replay(&self) {
-        let mut state = State::default();
-        for dag in &self.dags {
-            state.insert_dag(dag.clone());
+    fn tell_the_model(&mut self, event: &Event) {
+        let wall_ms = self.wall_ms();
+        match event {
+            Event::DagLoaded(dag) => {
+                let is_it = |version: &&Version| version.dag.dag_id == dag.dag_id;
+                let version = self.versions.iter().find(is_it).expect("one of ours");
+                self.model.load(version, wall_ms);
+            }
+            Event::DagRemoved(dag_id) => self.model.remove(dag_id),
+            Event::Recording(is_recording) => self.model.set_recording(*is_recording),
+            Event::Tick
+            | Event::Exited(..)
+            | Event::Lost(_)
+            | Event::Limits(_)
+            | Event::Recalled(..)
+            | Event::Command(..)
+            | Event::Shutdown => {}
         }
-        for record in &self.log {
-            state.apply(record).unwrap();
+        self.model.set_ready(wall_ms);
+    }
+
+    /// As `daemon::service` does after everything that wakes it.
+    pub fn tend_the_ledger(&mut self) {
+        let (now, state) = (self.now(), self.scheduler.state());
+        if self.ledger.serve(now, state, &mut self.rng) {
+            self.answer();
+            if !self.unsynced.is_empty() {
+                self.ledger.begin_sync(now, &mut self.rng);
+            }
         }
-        assert!(
-            state == *self.scheduler.state(),
-            "I6: the replayed state differs"
-        );
-        let mut restored = State::default();
-        for dag in &self.dags {
-            restored.insert_dag(dag.clone());
+        if self.disk.has_crashed() {
+            return self.crash();
         }
-        for record in state.snapshot(Timestamp::default()) {
-            restored.apply(&record).unwrap();
+        let is_recording = self.ledger.is_healthy();
+        if is_recording != self.scheduler.is_recording() {
+            self.step(Event::Recording(is_recording));
         }
-        assert!(restored == state, "I6: the restored state differs");
+        if !is_recording && !self.is_down() {
+            // Nobody can be promised anything now.
+            for (_, number) in std::mem::take(&mut self.unsynced) {
+                self.reply(number);
+            }
+        }
+    }
+
+    /// A fresh daemon takes records for granted, until it knows better.
+    pub fn forget_the_daemon(&mut self) {
+        self.processes.clear();
+        self.unanswered.clear();
+        self.unsynced.clear();
+    }
+
+    fn answer(&mut self) {
+        let synced = self.ledger.synced();
+        while let Some((_, number)) = self
+            .unsynced
+            .front()
+            .copied()
+            .filter(|(at, _)| *at <= synced)
+        {
+            self.unsynced.pop_front();
+            self.reply(number);
+        }
+    }
+
+    fn reply(&mut self, number: u64) {
+        let was_waiting = self.unanswered.remove(&number);
+        assert!(was_waiting, "command {number} was answered twice");
+    }
+
+    pub fn tell(&mut self, what: String) {
+        self.told.push(Told::Note(self.now_ms, what));
     }
 
     /// The story as a text: what is compared when a seed is run twice, and shown when it fails.
     pub fn story(&self) -> String {
-        self.log.iter().fold(String::new(), |mut text, record| {
-            let _ = writeln!(text, "{record:?}");
-            text
-        })
-    }
-}
-
-fn attempt(exit: Exit) -> Attempt {
-    Attempt::unseen(exit, Duration::ZERO)
-}
-
-fn random_dag(rng: &mut Rng, number: u64) -> Dag {
-    let below = |rng: &mut Rng, end| u32::try_from(rng.below(end)).unwrap();
-    let mut dag = Dag::new(&format!("dag{number}")).max_active_runs(1 + below(rng, 3));
-    if rng.one_in(2) {
-        dag = dag.max_active_tasks(1 + below(rng, 3));
-    }
-    if rng.one_in(3) {
-        dag = dag.run_timeout(Duration::from_secs(30 + rng.below(90)));
-    }
-    let count = 1 + rng.below(9);
-    let density = 1 + rng.below(4);
-    let mut tasks = Vec::new();
-    for n in 0..count {
-        let id = format!("t{n}");
-        let mut task = if rng.one_in(6) {
-            dag.empty(&id)
-        } else {
-            dag.argv(&id, ["true"])
-        };
-        for upstream in &tasks {
-            if rng.one_in(density) {
-                task = task.after(*upstream);
-            }
+        let mut text = String::new();
+        for told in &self.told {
+            let _ = match told {
+                Told::Record(record) => writeln!(text, "{record:?}"),
+                Told::Note(ms, what) => writeln!(text, "-- {ms} ms: {what}"),
+            };
         }
-        if rng.one_in(2) {
-            task = task.trigger_rule(*rng.pick(&trigger_rule::ALL));
-        }
-        task = task
-            .retries(below(rng, 3))
-            .retry_delay(Duration::from_secs(rng.below(20)));
-        if rng.one_in(2) {
-            task = task.priority(i32::try_from(rng.below(3)).unwrap());
-        }
-        // Whatever may hang has a timeout, or nothing would ever end.
-        tasks.push(task.timeout(Duration::from_secs(5 + rng.below(30))));
+        text
     }
-    dag.finish().expect("a random DAG is a DAG")
 }

@@ -316,7 +316,7 @@ impl Tale {
         let line = match &record.fact {
             Fact::Paused(true) => "paused".to_owned(),
             Fact::Paused(false) => "unpaused".to_owned(),
-            Fact::Seen | Fact::Restored { .. } => return,
+            Fact::Seen { .. } | Fact::Restored { .. } => return,
             Fact::Skipped { until } => format!("skipped until {}", &until.to_string()[5..]),
             Fact::Run(number, fact) => {
                 if let RunFact::Created(facts) = fact {

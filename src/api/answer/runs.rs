@@ -133,9 +133,10 @@ fn logical_date(request: &Request) -> Result<Option<Timestamp>, Problem> {
     Ok(Some(date.truncated_to_secs()))
 }
 
-/// The name of a run that is triggered now; with a number if it is not the first of this second.
+/// The name of a run that is triggered now, to the millisecond: runs of the same second may be over and
+/// forgotten here, and no name may come twice in history. With a number if it is not the first.
 fn fresh_run_id(runs: &[Known<'_>]) -> String {
-    let name = format!("manual__{}", clock::now().wall.truncated_to_secs());
+    let name = format!("manual__{}", clock::now().wall);
     let is_taken = |name: &str| runs.iter().any(|(_, run)| &*run.facts.run_id == name);
     let mut names = (2..).map(|n| format!("{name}_{n}"));
     if is_taken(&name) {

@@ -1,0 +1,230 @@
+//! The daemon ends without a word, and another goes on from what is on record.
+//!
+//! I5: the state after a crash is that of the first so many records, with all that were synced; after the
+//! end of the process alone, with all that were written. I6: the records alone make the same state, a
+//! snapshot too, and a journal.
+
+use std::sync::Arc;
+
+use mini_dag::dag::Dag;
+use mini_dag::journal::{Options, apply_replayed, read_state};
+use mini_dag::scheduler::{DagState, Event, Fact, Record, Run, Scheduler, State};
+use mini_dag::timetable::Timestamp;
+
+use crate::ledger::Ledger;
+use crate::sim_disk::Tail;
+use crate::world::World;
+
+impl World {
+    pub fn crash(&mut self) {
+        self.down = Some(self.rng.one_in(2) || self.disk.has_crashed());
+    }
+
+    /// Some time later, perhaps with other DAGs.
+    pub fn come_back(&mut self) {
+        let with_power = self.down.take().expect("it is down");
+        self.crashes += 1;
+        let kind = if with_power { "power" } else { "process" };
+        self.tell(format!("the {kind} has gone"));
+        let floor = if with_power {
+            self.ledger.synced()
+        } else {
+            self.ledger.written()
+        };
+        let tail = match self.rng.below(3) {
+            _ if !with_power => Tail::Kept,
+            0 => Tail::Torn,
+            1 => Tail::Zeroed,
+            _ => Tail::Garbage,
+        };
+        self.disk = self.disk.after_crash(tail, &mut self.rng);
+        self.now_ms += match self.rng.below(8) {
+            0 => self.rng.up_to(1_800_000),
+            1 | 2 => 0,
+            _ => self.rng.up_to(90_000),
+        };
+        if !self.weather.journal {
+            let unsure = self.log.len() - floor;
+            let kept = floor
+                + if with_power {
+                    self.rng.below(unsure + 1)
+                } else {
+                    unsure
+                };
+            self.log.truncate(kept);
+        }
+        self.forget_the_daemon();
+        self.change_dags_while_away();
+        self.restart(floor);
+    }
+
+    pub fn dags(&self) -> Vec<Arc<Dag>> {
+        let dags = self.versions.iter().map(|version| version.dag.clone());
+        dags.filter(|dag| !self.removed.contains(&*dag.dag_id))
+            .collect()
+    }
+
+    /// A daemon begins, with what is on record.
+    pub fn restart(&mut self, floor: usize) {
+        let state = if self.weather.journal {
+            self.open(floor)
+        } else {
+            self.ledger = Ledger::list(self.log.len());
+            self.fold(&self.log, self.dags())
+        };
+        self.absent.clone_from(&self.removed);
+        self.scheduler = Scheduler::resume(self.limits, state, self.now());
+        self.model.restart(&self.scheduler);
+        for version in &self.versions {
+            if !self.removed.contains(&*version.dag.dag_id) {
+                self.model.know(version, &self.log);
+                self.check_mark(&version.dag.dag_id);
+            }
+        }
+        let lost: Vec<_> = self.scheduler.live_attempts().collect();
+        if !self.ledger.is_healthy() {
+            self.tend_the_ledger();
+        }
+        for id in lost {
+            if !self.is_down() {
+                self.step(Event::Lost(id));
+            }
+        }
+        for dag in self.dags() {
+            if !self.is_down() {
+                self.step(Event::DagLoaded(dag));
+            }
+        }
+    }
+
+    /// Opens the journal; a disk that cannot be read now can be later.
+    fn open(&mut self, floor: usize) -> State {
+        let kept = self.kept(floor);
+        self.tell(format!("{kept} of {} records are kept", self.log.len()));
+        self.log.truncate(kept);
+        if self.weather.faults && self.rng.one_in(3) {
+            self.fail_the_disk();
+        }
+        let options = Options {
+            segment_bytes_max: 1_000 + self.rng.up_to(30_000),
+            retention_bytes: 10_000,
+            boot_id: format!("{}", self.rng.below(2)),
+            ..Options::default()
+        };
+        let open = |disk| Ledger::open(disk, kept, self.dags(), self.now(), options.clone());
+        let (ledger, state) = open(&self.disk).unwrap_or_else(|| {
+            self.disk.set_fault(None);
+            open(&self.disk).expect("the disk can be read")
+        });
+        let folded = self.fold(&self.log, self.dags());
+        assert_eq!(self.compare(&state, &folded), Ok(()), "I5: opened");
+        self.ledger = ledger;
+        state
+    }
+
+    /// I5: how many records are on the disk: those that were promised, and perhaps more.
+    fn kept(&self, floor: usize) -> usize {
+        let all = || self.versions.iter().map(|version| version.dag.clone());
+        let found = read_state(&self.disk, all()).expect("the disk can be read");
+        assert_eq!(found.report.damage, [], "I5: a crash is no damage");
+        let mut folded = self.fold(&self.log[..floor], all().collect());
+        let mut kept = floor;
+        while let Err(why) = self.compare(&found.state, &folded) {
+            let record = self.log.get(kept);
+            let record = record.unwrap_or_else(|| panic!("I5: no {floor} records or more: {why}"));
+            // One of a DAG that has changed may not fit.
+            let _ = apply(&mut folded, record);
+            kept += 1;
+        }
+        kept
+    }
+
+    /// What the records make, with these DAGs.
+    pub fn fold(&self, log: &[Record], dags: Vec<Arc<Dag>>) -> State {
+        let mut state = State::default();
+        for dag in dags {
+            state.insert_dag(dag);
+        }
+        for record in log {
+            let is_known = state.dag(&record.dag_id).is_some();
+            let result = apply(&mut state, record);
+            let may_fail = !is_known || self.changed.contains(&*record.dag_id);
+            assert!(may_fail || result.is_ok(), "{result:?}");
+        }
+        state
+    }
+
+    /// Whether two states are equal. Of a DAG whose tasks have changed, runs that began before keep what
+    /// the records of another version said, so only the DAG itself is compared.
+    pub fn compare(&self, told: &State, expected: &State) -> Result<(), String> {
+        if told.next_run() != expected.next_run() {
+            let (told, expected) = (told.next_run(), expected.next_run());
+            return Err(format!("{told:?}, not {expected:?}"));
+        }
+        for other in expected.dags() {
+            let dag_id = &other.dag.dag_id;
+            let known = told.dag(dag_id).ok_or_else(|| format!("no `{dag_id}`"))?;
+            let facts =
+                |state: &DagState| (state.is_paused, state.first_seen, state.scheduled_until);
+            if facts(known) != facts(other) {
+                let (told, expected) = (facts(known), facts(other));
+                return Err(format!("`{dag_id}`: {told:?}, not {expected:?}"));
+            }
+            if self.changed.contains(&**dag_id) {
+                continue;
+            }
+            if known != other {
+                let all =
+                    |dag: &DagState| format!("{dag:?}").split_off(format!("{:?}", dag.dag).len());
+                return Err(format!("`{dag_id}`: {}, not {}", all(known), all(other)));
+            }
+            for number in known.runs.values() {
+                let (told, expected) = (told.run(*number), expected.run(*number));
+                if told != expected {
+                    let (told, expected) = (told.map(Run::image), expected.map(Run::image));
+                    return Err(format!("{number:?}: {told:?}, not {expected:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a DAG is known by follows from the records, told a second time.
+    fn check_mark(&self, dag_id: &str) {
+        let known = self.scheduler.state().dag(dag_id).expect("it is there");
+        let due = self.model.due(dag_id);
+        assert_eq!(known.first_seen.map(Timestamp::millis), due.first_seen);
+        assert_eq!(known.scheduled_until.map(Timestamp::millis), due.mark);
+        if due.first_seen.is_some() {
+            assert_eq!(known.is_paused, due.is_paused, "`{dag_id}` is paused");
+        }
+    }
+
+    /// I6: the records make the state; so does a snapshot of it.
+    pub fn check_replay(&self) {
+        let state = self.scheduler.state();
+        let dags = || state.dags().map(|known| known.dag.clone()).collect();
+        let mut replayed = self.fold(&self.log, dags());
+        let snapshot: Vec<_> = state.snapshot(self.now().wall).collect();
+        let mut restored = self.fold(&snapshot, dags());
+        restored.skip_runs(state.next_run().0 - 1);
+        for dag_id in &self.removed {
+            replayed.remove_dag(dag_id);
+            restored.remove_dag(dag_id);
+        }
+        for (state, what) in [(&replayed, "replayed"), (&restored, "restored")] {
+            let result = self.compare(self.scheduler.state(), state);
+            assert_eq!(result, Ok(()), "I6: {what}");
+        }
+    }
+}
+
+fn apply(state: &mut State, record: &Record) -> Result<(), String> {
+    if state.dag(&record.dag_id).is_none() {
+        if let Fact::Run(number, _) = record.fact {
+            state.skip_runs(number.0);
+        }
+        return Err("no such DAG".to_owned());
+    }
+    apply_replayed(state, record).map_err(|error| error.to_string())
+}

@@ -1,0 +1,80 @@
+//! Random DAGs, and new versions of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mini_dag::dag::{Dag, DagBuilder, trigger_rule};
+
+use crate::rhythm::Plan;
+use crate::rng::Rng;
+
+/// A DAG as it was loaded at some time.
+#[derive(Clone)]
+pub struct Version {
+    pub dag: Arc<Dag>,
+    pub plan: Plan,
+}
+
+impl Version {
+    pub fn draw(rng: &mut Rng, number: usize, plan: Plan) -> Self {
+        let mut dag = plan
+            .build(Dag::new(&format!("dag{number}")))
+            .max_active_runs(1 + rng.small(3));
+        if rng.one_in(2) {
+            dag = dag.max_active_tasks(1 + rng.small(3));
+        }
+        if rng.one_in(3) {
+            dag = dag.run_timeout(Duration::from_secs(30 + rng.up_to(90)));
+        }
+        if rng.one_in(12) {
+            dag = dag.is_paused_upon_creation(true);
+        }
+        draw_tasks(rng, &dag);
+        let dag = Arc::new(dag.finish().expect("a random DAG is a DAG"));
+        Self { dag, plan }
+    }
+
+    /// The same, but nothing is due after this moment.
+    pub fn ending_at(&self, end_ms: i64) -> Self {
+        let mut plan = self.plan.clone();
+        plan.end = Some(plan.end.map_or(end_ms, |end| end.min(end_ms)));
+        let mut dag = Dag::clone(&self.dag);
+        let ending = plan.build(Dag::new("d"));
+        ending.empty("t");
+        dag.end_date = ending.finish().expect("a DAG").end_date;
+        Self {
+            dag: Arc::new(dag),
+            plan,
+        }
+    }
+}
+
+fn draw_tasks(rng: &mut Rng, dag: &DagBuilder) {
+    let count = 1 + rng.below(9);
+    let density = 1 + rng.below(4);
+    let mut tasks = Vec::new();
+    for n in 0..count {
+        let id = format!("t{n}");
+        let mut task = if rng.one_in(6) {
+            dag.empty(&id)
+        } else {
+            dag.argv(&id, ["true"])
+        };
+        for upstream in &tasks {
+            if rng.one_in(density) {
+                task = task.after(*upstream);
+            }
+        }
+        if rng.one_in(2) {
+            task = task.trigger_rule(*rng.pick(&trigger_rule::ALL));
+        }
+        task = task
+            .retries(rng.small(3))
+            .retry_delay(Duration::from_secs(rng.up_to(20)));
+        if rng.one_in(2) {
+            task = task.priority(i32::try_from(rng.small(3)).unwrap());
+        }
+        // Whatever may hang has a timeout, or nothing would ever end.
+        tasks.push(task.timeout(Duration::from_secs(5 + rng.up_to(30))));
+    }
+}

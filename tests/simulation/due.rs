@@ -1,0 +1,265 @@
+//! What the schedule owes, told a second time: which fires were run, skipped, or are still held.
+//!
+//! I1: no logical date of a DAG is run twice by the schedule. I2: no fire is lost; each is run or skipped
+//! in its turn, by a record, and what is skipped may be skipped. I10: what is run goes forward only.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use mini_dag::dag::{Catchup, Overlap, TimetableKind};
+use mini_dag::scheduler::{Fact, Record, RunFact, RunFacts, RunType};
+
+use crate::dags::Version;
+use crate::rhythm::Rhythm;
+
+/// One DAG's.
+#[derive(Clone)]
+pub struct Due {
+    pub version: Version,
+    pub is_there: bool,
+    pub is_paused: bool,
+    pub first_seen: Option<i64>,
+    /// Every fire until here was run or skipped.
+    pub mark: Option<i64>,
+    /// What has become due since, oldest first.
+    held: VecDeque<i64>,
+    looked_until: Option<i64>,
+    /// Since when it could have been run. What became due before that was missed.
+    open_since: Option<i64>,
+    /// Since when it could have been run by the plan it has. What becomes due then was not missed; in
+    /// between, it depends on whether both plans agree.
+    ready_since: Option<i64>,
+    /// What was run by the schedule.
+    logical_dates: BTreeSet<i64>,
+    latest_interval: Option<(i64, i64)>,
+    /// As it was when this turn began.
+    was_busy: bool,
+    has_moved: bool,
+}
+
+impl Due {
+    fn new(version: &Version) -> Self {
+        Self {
+            version: version.clone(),
+            is_there: false,
+            is_paused: false,
+            first_seen: None,
+            mark: None,
+            held: VecDeque::new(),
+            looked_until: None,
+            open_since: None,
+            ready_since: None,
+            logical_dates: BTreeSet::new(),
+            latest_interval: None,
+            was_busy: false,
+            has_moved: false,
+        }
+    }
+
+    /// A turn begins.
+    pub fn begin(&mut self, now: i64, is_busy: bool) {
+        self.was_busy = is_busy;
+        self.has_moved = false;
+        self.look(now);
+    }
+
+    fn look(&mut self, now: i64) {
+        let (Some(first_seen), Some(after)) = (self.first_seen, self.looked_until) else {
+            return;
+        };
+        if after < now {
+            let fires = self.version.plan.fires(first_seen, after, now);
+            self.held.extend(fires);
+            self.looked_until = Some(now);
+        }
+    }
+
+    /// Looks at everything after the mark anew.
+    fn look_again(&mut self, now: i64) {
+        self.held.clear();
+        self.looked_until = self.first_seen.map(|first_seen| {
+            let plan = &self.version.plan;
+            let origin = match (plan.start_ms(first_seen), &plan.rhythm) {
+                (Some(start), _) => start - 1,
+                (None, Rhythm::Once) => first_seen - 1,
+                (None, Rhythm::Never | Rhythm::Every(_) | Rhythm::Cron(_)) => first_seen,
+            };
+            self.mark.unwrap_or(origin)
+        });
+        self.look(now);
+    }
+
+    /// The DAG, or a new version of it, is there.
+    pub fn load(&mut self, version: &Version, now: i64) {
+        let (old, new) = (&self.version.plan, &version.plan);
+        let is_kept = (&old.rhythm, &old.start, old.end) == (&new.rhythm, &new.start, new.end);
+        if self.first_seen.is_none() {
+            self.is_paused = version.dag.is_paused_upon_creation;
+        }
+        if !self.is_there {
+            self.open_since = None;
+        }
+        if !is_kept || !self.is_there {
+            self.ready_since = None;
+            self.latest_interval = None;
+        }
+        self.is_there = true;
+        self.version = version.clone();
+        self.look_again(now);
+    }
+
+    /// Takes note of whether it could be run from now on.
+    pub fn set_ready(&mut self, now: i64, may_start: bool) {
+        let is_ready = self.is_there && !self.is_paused && may_start;
+        self.ready_since = is_ready.then(|| self.ready_since.unwrap_or(now));
+        self.open_since = is_ready.then(|| self.open_since.unwrap_or(now));
+    }
+
+    /// A DAG that is known by what is on record of it.
+    pub fn replay(version: &Version, log: &[Record]) -> Self {
+        let mut due = Self::new(version);
+        for record in log.iter().filter(|r| r.dag_id == version.dag.dag_id) {
+            match &record.fact {
+                Fact::Seen { is_paused } => {
+                    due.first_seen = Some(record.at.secs() * 1_000);
+                    due.is_paused = *is_paused;
+                }
+                Fact::Paused(is_paused) => due.is_paused = *is_paused,
+                Fact::Skipped { until } => due.mark = due.mark.max(Some(until.millis())),
+                Fact::Run(_, RunFact::Created(facts)) if facts.run_type == RunType::Scheduled => {
+                    due.logical_dates.insert(facts.logical_date.millis());
+                    due.mark = due
+                        .mark
+                        .max(facts.data_interval.map(|(_, end)| end.millis()));
+                }
+                Fact::Run(..) | Fact::Restored { .. } => {}
+            }
+        }
+        due
+    }
+
+    pub fn record(&mut self, record: &Record, now: i64, is_busy: bool) {
+        match &record.fact {
+            Fact::Seen { .. } => {
+                self.first_seen = Some(record.at.secs() * 1_000);
+                self.look_again(now);
+            }
+            Fact::Paused(is_paused) => self.is_paused = *is_paused,
+            Fact::Skipped { until } => self.skipped(until.millis(), is_busy),
+            Fact::Run(_, RunFact::Created(facts)) if facts.run_type == RunType::Scheduled => {
+                self.ran(facts, is_busy);
+            }
+            Fact::Run(..) | Fact::Restored { .. } => {}
+        }
+    }
+
+    fn ran(&mut self, facts: &RunFacts, is_busy: bool) {
+        let plan = &self.version.plan;
+        let (begin, fire) = facts
+            .data_interval
+            .expect("a scheduled run has an interval");
+        let (begin, fire) = (begin.millis(), fire.millis());
+        let logical_date = facts.logical_date.millis();
+        assert_eq!(
+            self.held.front(),
+            Some(&fire),
+            "I2: not its turn, of {:?} after {:?}",
+            self.held,
+            self.mark
+        );
+        assert!(
+            self.is_there && !self.is_paused && !is_busy,
+            "I2: {fire} is run too early"
+        );
+        let kept = match plan.catchup {
+            Catchup::All => usize::MAX,
+            Catchup::AtMost(count) => count as usize,
+            Catchup::Latest => 1,
+            Catchup::None => usize::from(!self.was_missed(fire, self.open_since)) * usize::MAX,
+        };
+        assert!(
+            self.held.len() <= kept,
+            "I2: {fire} is made up for, with {:?}",
+            self.held
+        );
+        assert!(
+            self.logical_dates.insert(logical_date),
+            "I1: logical date {logical_date} is run twice"
+        );
+        let previous = plan.previous(fire);
+        assert_eq!(begin, previous, "the data interval of {fire}");
+        let named = match plan.kind {
+            TimetableKind::Trigger => fire,
+            TimetableKind::Interval => begin,
+        };
+        assert_eq!(logical_date, named);
+        if let Some((earlier, until)) = self.latest_interval {
+            assert!(
+                earlier < begin && until <= begin || begin == fire,
+                "I10: {begin}..{fire} after {earlier}..{until}"
+            );
+        }
+        self.latest_interval = Some((begin, fire));
+        self.held.pop_front();
+        self.mark = Some(fire);
+        self.has_moved = true;
+    }
+
+    fn skipped(&mut self, until: i64, is_busy: bool) {
+        let plan = &self.version.plan;
+        let first = *self.held.front().expect("I2: a skip of nothing");
+        assert!(
+            self.held.contains(&until),
+            "I2: skipped until {until}, which is none of {:?} after {:?}",
+            self.held,
+            self.mark
+        );
+        let left = self.held.iter().filter(|fire| **fire > until).count();
+        let is_missed = self.was_missed(first, self.ready_since)
+            || self.has_moved
+            || self.was_busy && plan.overlap != Overlap::Cancel;
+        let is_dropped = match plan.catchup {
+            Catchup::All => false,
+            Catchup::AtMost(count) => left == count as usize,
+            Catchup::Latest => left == 1,
+            Catchup::None => is_missed,
+        };
+        let is_alone = until == first;
+        let is_passed_over = is_alone && is_busy && plan.overlap == Overlap::Skip;
+        let named = match plan.kind {
+            TimetableKind::Trigger => first,
+            TimetableKind::Interval => plan.previous(first),
+        };
+        let was_run = is_alone && self.logical_dates.contains(&named);
+        assert!(
+            is_dropped || is_passed_over || was_run,
+            "I2: {first} is skipped until {until}, of {:?}: {plan:?}, {:?}",
+            self.held,
+            self.ready_since
+        );
+        self.held.retain(|fire| *fire > until);
+        self.mark = Some(until);
+        self.has_moved = true;
+    }
+
+    fn was_missed(&self, fire: i64, since: Option<i64>) -> bool {
+        let is_new = self.version.plan.rhythm == Rhythm::Once && self.first_seen == Some(fire);
+        !is_new && since.is_none_or(|since| fire <= since)
+    }
+
+    /// A turn has ended: whatever is due and could be run was run.
+    pub fn check_nothing_is_left(&self, is_busy: bool, is_stopping: bool) {
+        if self.held.is_empty() || self.ready_since.is_none() {
+            return;
+        }
+        let may_wait = match self.version.plan.overlap {
+            Overlap::Queue => is_busy,
+            Overlap::Skip => false,
+            Overlap::Cancel => is_busy && is_stopping,
+        };
+        assert!(
+            may_wait,
+            "I2: {:?} of `{}` are held for nothing",
+            self.held, self.version.dag.dag_id
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! People: they trigger, cancel, clear and pause at any moment.
+
+use std::collections::BTreeMap;
+
+use mini_dag::scheduler::{Command, Event, RunType, Selection, Trigger};
+
+use crate::world::World;
+
+impl World {
+    pub fn command(&mut self) {
+        let dag_id = self.rng.pick(&self.versions).dag.dag_id.to_string();
+        let runs = self.model.run_ids();
+        let run = (!runs.is_empty()).then(|| self.rng.pick(&runs).clone());
+        let command = match (self.rng.below(8), run) {
+            (0, Some((dag_id, run_id, _))) if self.weather.cancels => {
+                Command::Cancel { dag_id, run_id }
+            }
+            (1 | 2, Some((dag_id, run_id, dag))) if self.weather.clears => {
+                let tasks = if self.rng.one_in(3) {
+                    Vec::new()
+                } else {
+                    vec![self.rng.pick(dag.tasks()).task_id.to_string()]
+                };
+                let selection = Selection {
+                    tasks,
+                    downstream: self.rng.one_in(2),
+                    only_failed: self.rng.one_in(3),
+                };
+                Command::Clear {
+                    dag_id,
+                    run_id,
+                    selection,
+                }
+            }
+            (3, _) if self.weather.pauses => Command::Pause {
+                dag_id,
+                is_paused: self.rng.one_in(2),
+            },
+            _ => {
+                let is_named = self.rng.one_in(2);
+                let run_id = is_named.then(|| format!("run{}", self.rng.below(20)));
+                Command::Trigger(Trigger {
+                    dag_id,
+                    run_id,
+                    run_type: RunType::Manual,
+                    logical_date: None,
+                    data_interval: None,
+                    params: BTreeMap::new(),
+                })
+            }
+        };
+        self.ask(command);
+    }
+
+    pub fn unpause_all(&mut self) {
+        for version in self.versions.clone() {
+            let dag_id = version.dag.dag_id.to_string();
+            let is_paused = false;
+            self.ask(Command::Pause { dag_id, is_paused });
+        }
+    }
+
+    fn ask(&mut self, command: Command) {
+        if !self.ledger.is_healthy() {
+            return;
+        }
+        self.commands += 1;
+        self.unanswered.insert(self.commands);
+        self.step(Event::Command(self.commands, command));
+    }
+}

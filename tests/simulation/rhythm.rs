@@ -1,0 +1,263 @@
+//! When a DAG is due, told a second time: by looking at every minute and at every tick. All in UTC.
+
+use std::time::Duration;
+
+use mini_dag::dag::{Catchup, DagBuilder, Overlap, TimetableKind};
+use mini_dag::timetable::{Schedule, Timestamp, Zone};
+
+use crate::rng::Rng;
+
+const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 86_400_000;
+
+/// A crontab line: the values that each field names, ascending; none is `*`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    text: String,
+    minutes: Vec<i64>,
+    hours: Vec<i64>,
+    weekdays: Vec<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rhythm {
+    Never,
+    Once,
+    /// Every so many milliseconds.
+    Every(i64),
+    Cron(Vec<Line>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Start {
+    None,
+    At(i64),
+    DaysAgo(u32),
+}
+
+/// What a DAG's keys say about time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub rhythm: Rhythm,
+    pub start: Start,
+    pub end: Option<i64>,
+    pub kind: TimetableKind,
+    pub catchup: Catchup,
+    pub overlap: Overlap,
+}
+
+impl Line {
+    fn draw(rng: &mut Rng) -> Self {
+        let minute = i64::from(rng.small(60));
+        let every = *rng.pick(&[2, 3, 5, 7, 10, 15, 20, 30]);
+        let (minute_text, minutes) = match rng.below(4) {
+            0 => ("*".to_owned(), (0..60).collect()),
+            1 => (format!("*/{every}"), (0..60).step_by(every).collect()),
+            2 => {
+                let (low, high) = (minute.min(59 - minute), minute.max(59 - minute));
+                (format!("{low},{high}"), vec![low, high])
+            }
+            _ => (minute.to_string(), vec![minute]),
+        };
+        let hour = i64::from(rng.small(24));
+        let (hour_text, hours) = match rng.below(8) {
+            0 => (hour.to_string(), vec![hour]),
+            1 => ("*/6".to_owned(), vec![0, 6, 12, 18]),
+            2 => ("8-17".to_owned(), (8..=17).collect()),
+            _ => ("*".to_owned(), Vec::new()),
+        };
+        let (day_text, weekdays) = match rng.below(8) {
+            0 => ("1-5".to_owned(), (1..=5).collect()),
+            1 => ("0,6".to_owned(), vec![0, 6]),
+            _ => ("*".to_owned(), Vec::new()),
+        };
+        Self {
+            text: format!("{minute_text} {hour_text} * * {day_text}"),
+            minutes,
+            hours,
+            weekdays,
+        }
+    }
+
+    /// Whether it names the minute that begins here.
+    fn names(&self, minute_ms: i64) -> bool {
+        let minutes = minute_ms.div_euclid(MINUTE_MS);
+        let (hours, days) = (minutes.div_euclid(60), minutes.div_euclid(24 * 60));
+        let has = |field: &[i64], value| field.is_empty() || field.contains(&value);
+        // 1970-01-01 was a Thursday.
+        has(&self.minutes, minutes.rem_euclid(60))
+            && has(&self.hours, hours.rem_euclid(24))
+            && has(&self.weekdays, (days + 4).rem_euclid(7))
+    }
+
+    /// About how far its fires lie apart, in milliseconds.
+    fn typical_ms(&self) -> i64 {
+        let per_hour = i64::try_from(self.minutes.len()).unwrap();
+        MINUTE_MS * 60 / per_hour * if self.hours.is_empty() { 1 } else { 4 }
+    }
+}
+
+impl Rhythm {
+    fn draw(rng: &mut Rng) -> Self {
+        match rng.below(8) {
+            0 => Self::Once,
+            1..=3 => Self::Every(1_000 * i64::from(20 + rng.small(300))),
+            4 => Self::Cron(vec![Line::draw(rng), Line::draw(rng)]),
+            _ => Self::Cron(vec![Line::draw(rng)]),
+        }
+    }
+
+    fn typical_ms(&self) -> i64 {
+        match self {
+            Self::Never | Self::Once => MINUTE_MS,
+            Self::Every(period) => *period,
+            Self::Cron(lines) => lines.iter().map(Line::typical_ms).min().unwrap(),
+        }
+    }
+}
+
+impl Plan {
+    pub fn never() -> Self {
+        Self {
+            rhythm: Rhythm::Never,
+            start: Start::None,
+            end: None,
+            kind: TimetableKind::Trigger,
+            catchup: Catchup::Latest,
+            overlap: Overlap::Queue,
+        }
+    }
+
+    /// A new DAG's. The past that it can ask for is about a dozen fires.
+    pub fn draw(rng: &mut Rng, now_ms: i64) -> Self {
+        let rhythm = Rhythm::draw(rng);
+        let past_ms = rhythm.typical_ms() * i64::from(rng.small(12)) + i64::from(rng.small(90_000));
+        let start = match rng.below(5) {
+            0 | 1 => Start::At(now_ms - past_ms),
+            2 => Start::At(now_ms + i64::from(rng.small(300_000))),
+            3 if past_ms > DAY_MS / 8 => Start::DaysAgo(rng.small(2)),
+            _ => Start::None,
+        };
+        let end = rng
+            .one_in(6)
+            .then(|| now_ms + i64::from(rng.small(500_000)));
+        Self {
+            rhythm,
+            start,
+            end,
+            kind: *rng.pick(&[TimetableKind::Trigger, TimetableKind::Interval]),
+            catchup: match rng.below(5) {
+                0 => Catchup::All,
+                1 => Catchup::AtMost(1 + rng.small(4)),
+                2 => Catchup::None,
+                _ => Catchup::Latest,
+            },
+            overlap: *rng.pick(&[
+                Overlap::Queue,
+                Overlap::Queue,
+                Overlap::Skip,
+                Overlap::Cancel,
+            ]),
+        }
+    }
+
+    /// What a new version of the DAG says. A finer rhythm makes many fires of a long time ago, so it
+    /// does not ask for all of them.
+    pub fn redraw(&self, rng: &mut Rng, now_ms: i64) -> Self {
+        let mut plan = Self::draw(rng, now_ms);
+        plan.kind = self.kind;
+        if plan.catchup == Catchup::All {
+            plan.catchup = Catchup::AtMost(3);
+        }
+        if rng.one_in(2) {
+            plan.rhythm = self.rhythm.clone();
+            plan.start = self.start.clone();
+        }
+        plan
+    }
+
+    /// The plan as the keys of a DAG.
+    pub fn build(&self, dag: DagBuilder) -> DagBuilder {
+        let mut dag = match &self.rhythm {
+            Rhythm::Never => dag,
+            Rhythm::Once => dag.schedule("@once"),
+            Rhythm::Every(ms) => dag.every(Duration::from_millis(u64::try_from(*ms).unwrap())),
+            Rhythm::Cron(lines) => {
+                let lines = lines
+                    .iter()
+                    .map(|line| Schedule::parse(&line.text).unwrap());
+                dag.schedule_from(Schedule::any_of(lines.collect()))
+            }
+        };
+        dag = match self.start {
+            Start::None => dag,
+            Start::At(ms) => dag.start_date(&date(ms)),
+            Start::DaysAgo(days) => dag.start_days_ago(days),
+        };
+        if let Some(end) = self.end {
+            dag = dag.end_date(&date(end));
+        }
+        dag.timezone(Zone::utc())
+            .timetable(self.kind)
+            .catchup(self.catchup)
+            .overlap(self.overlap)
+    }
+
+    pub fn start_ms(&self, first_seen: i64) -> Option<i64> {
+        match self.start {
+            Start::None => None,
+            Start::At(ms) => Some(ms),
+            Start::DaysAgo(days) => {
+                let midnight = first_seen.div_euclid(DAY_MS) * DAY_MS;
+                Some(midnight - i64::from(days) * DAY_MS)
+            }
+        }
+    }
+
+    /// All fires after one moment and until another, the second included.
+    pub fn fires(&self, first_seen: i64, after: i64, until: i64) -> Vec<i64> {
+        let start = self.start_ms(first_seen);
+        let until = self.end.map_or(until, |end| until.min(end));
+        let after = start.map_or(after, |start| after.max(start - 1));
+        let is_inside = |fire: &i64| after < *fire && *fire <= until;
+        match &self.rhythm {
+            Rhythm::Never => Vec::new(),
+            Rhythm::Once => Some(start.unwrap_or(first_seen))
+                .into_iter()
+                .filter(is_inside)
+                .collect(),
+            Rhythm::Every(period) => {
+                let step = usize::try_from(*period).unwrap();
+                let ticks = start.unwrap_or(first_seen)..=until;
+                ticks.step_by(step).filter(is_inside).collect()
+            }
+            Rhythm::Cron(lines) => {
+                let first = (after.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
+                let minutes = (first..=until).step_by(60_000);
+                let is_named = |minute: &i64| lines.iter().any(|line| line.names(*minute));
+                minutes.filter(is_named).collect()
+            }
+        }
+    }
+
+    /// Where the data interval of a fire begins.
+    pub fn previous(&self, fire: i64) -> i64 {
+        match &self.rhythm {
+            Rhythm::Never | Rhythm::Once => fire,
+            Rhythm::Every(period) => fire - period,
+            Rhythm::Cron(lines) => {
+                let mut minute = fire - MINUTE_MS;
+                while !lines.iter().any(|line| line.names(minute)) {
+                    minute -= MINUTE_MS;
+                }
+                minute
+            }
+        }
+    }
+}
+
+/// A moment as it stands in a DAG file.
+fn date(ms: i64) -> String {
+    let seconds = Timestamp::from_millis(ms).to_string();
+    format!("{}.{:03}Z", &seconds[..19], ms.rem_euclid(1_000))
+}

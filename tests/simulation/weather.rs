@@ -1,0 +1,52 @@
+//! What may happen in a world: each seed draws a subset, so that rare mixtures are met too.
+
+use crate::rng::Rng;
+
+#[expect(clippy::struct_excessive_bools, reason = "each may be, or not")]
+pub struct Weather {
+    pub failures: bool,
+    pub skips: bool,
+    pub hangs: bool,
+    pub deaf: bool,
+    pub undead: bool,
+    pub unstartable: bool,
+    pub told_twice: bool,
+    pub cancels: bool,
+    pub clears: bool,
+    pub pauses: bool,
+    pub schedules: bool,
+    pub reloads: bool,
+    pub removals: bool,
+    pub crashes: bool,
+    /// The machine sleeps now and then, and everything is late.
+    pub nights: bool,
+    /// Records go to a real journal on a simulated disk, which is slower; else to a list.
+    pub journal: bool,
+    /// That disk fails now and then.
+    pub faults: bool,
+}
+
+impl Weather {
+    pub fn draw(rng: &mut Rng) -> Self {
+        let mut draw = || rng.one_in(2);
+        Self {
+            failures: draw(),
+            skips: draw(),
+            hangs: draw(),
+            deaf: draw(),
+            undead: draw(),
+            unstartable: draw(),
+            told_twice: draw(),
+            cancels: draw(),
+            clears: draw(),
+            pauses: draw(),
+            schedules: draw() || draw(),
+            reloads: draw(),
+            removals: draw(),
+            crashes: draw(),
+            nights: draw(),
+            journal: draw() && draw(),
+            faults: draw(),
+        }
+    }
+}
