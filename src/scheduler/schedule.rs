@@ -123,8 +123,8 @@ impl Scheduler {
             let first_seen = known.first_seen.unwrap_or(turn.now.wall);
             let mark = known
                 .scheduled_until
-                .unwrap_or_else(|| origin(&timetable, first_seen));
-            let Some(next) = timetable.next_after(mark) else {
+                .max(Some(origin(&timetable, first_seen)));
+            let Some(next) = mark.and_then(|mark| timetable.next_after(mark)) else {
                 return;
             };
             if next > turn.now.wall {

@@ -12,7 +12,7 @@ use mini_dag::scheduler::{DagState, Event, Fact, Record, Run, Scheduler, State};
 use mini_dag::timetable::Timestamp;
 
 use crate::ledger::Ledger;
-use crate::sim_disk::Tail;
+use crate::sim_disk::{SimDisk, Tail};
 use crate::world::World;
 
 impl World {
@@ -111,9 +111,11 @@ impl World {
             boot_id: format!("{}", self.rng.below(2)),
             ..Options::default()
         };
-        let open = |disk| Ledger::open(disk, kept, self.dags(), self.now(), options.clone());
+        let (dags, now) = (self.dags(), self.now());
+        let open = |disk: &SimDisk| Ledger::open(disk, kept, dags.clone(), now, options.clone());
         let (ledger, state) = open(&self.disk).unwrap_or_else(|| {
-            self.disk.set_fault(None);
+            // Another day, another try; what was promised is still there.
+            self.disk = self.disk.copy();
             open(&self.disk).expect("the disk can be read")
         });
         let folded = self.fold(&self.log, self.dags());
