@@ -121,10 +121,11 @@ impl Scheduler {
             }
             let dag = known.dag.clone();
             let first_seen = known.first_seen.unwrap_or(turn.now.wall);
+            let origin = origin(&timetable, first_seen);
             let mark = known
                 .scheduled_until
-                .max(Some(origin(&timetable, first_seen)));
-            let Some(next) = mark.and_then(|mark| timetable.next_after(mark)) else {
+                .map_or(origin, |until| until.max(origin));
+            let Some(next) = timetable.next_after(mark) else {
                 return;
             };
             if next > turn.now.wall {
