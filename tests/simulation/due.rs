@@ -31,7 +31,7 @@ pub struct Due {
     /// What was run by the schedule.
     logical_dates: BTreeSet<i64>,
     latest_interval: Option<(i64, i64)>,
-    /// As it was when this turn began.
+    /// At some time in this turn.
     was_busy: bool,
     has_moved: bool,
 }
@@ -83,15 +83,15 @@ impl Due {
                 (None, Rhythm::Once) => first_seen - 1,
                 (None, Rhythm::Never | Rhythm::Every(_) | Rhythm::Cron(_)) => first_seen,
             };
-            self.mark.unwrap_or(origin)
+            self.mark.map_or(origin, |mark| mark.max(origin))
         });
         self.look(now);
     }
 
     /// The DAG, or a new version of it, is there.
     pub fn load(&mut self, version: &Version, now: i64) {
-        let (old, new) = (&self.version.plan, &version.plan);
-        let is_kept = (&old.rhythm, &old.start, old.end) == (&new.rhythm, &new.start, new.end);
+        let says = |version: &Version| (version.plan.clone(), version.dag.max_active_runs);
+        let is_kept = says(&self.version) == says(version);
         if self.first_seen.is_none() {
             self.is_paused = version.dag.is_paused_upon_creation;
         }
@@ -138,6 +138,7 @@ impl Due {
     }
 
     pub fn record(&mut self, record: &Record, now: i64, is_busy: bool) {
+        self.was_busy |= is_busy;
         match &record.fact {
             Fact::Seen { .. } => {
                 self.first_seen = Some(record.at.secs() * 1_000);

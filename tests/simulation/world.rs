@@ -170,6 +170,9 @@ impl World {
         assert!(self.unanswered.is_empty(), "a command was not answered");
         assert_eq!(self.ledger.synced(), self.log.len(), "not synced");
         self.check_replay();
+        if self.weather.journal {
+            self.check_bytes();
+        }
     }
 
     /// When the wall clock will show this moment.
