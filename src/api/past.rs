@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use smol::lock::Mutex;
-use smol::unblock;
 
 use super::lookup::{self, EVERY_DAG};
 use super::problem::Problem;
 use super::router::{Call, guarded};
+use crate::daemon::aside::aside;
 use crate::daemon::service::Service;
 use crate::dag::Dag;
 use crate::journal::{Directory, Filter, OpenError, PastAttempt, history};
@@ -97,7 +97,7 @@ impl Question {
             let _turn = turn;
             guarded(|| self.read_now())
         };
-        unblock(read).await
+        aside(read).await
     }
 
     /// Reads it. Blocks.

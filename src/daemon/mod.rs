@@ -1,5 +1,6 @@
 //! What surrounds the scheduler: clocks, files, signals, processes, and the loop that joins them.
 
+pub mod aside;
 pub mod catalog;
 pub mod clock;
 pub mod config;

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smol::channel::{Receiver, Sender, bounded};
-use smol::{LocalExecutor, Task, unblock};
+use smol::{LocalExecutor, Task};
 
+use super::aside::aside;
 use super::catalog::{Again, Catalog, Library};
 use super::config::{Config, Origin};
 use super::driver::{Driver, Notice, Recorder};
@@ -480,7 +481,7 @@ impl Service {
         self.ledger.sync_at = None;
         let sender = self.driver.sender();
         let sync = async move {
-            let done = unblock(move || task.run()).await;
+            let done = aside(move || task.run()).await;
             // The loop has ended.
             let _ = sender.try_send(Notice::Synced(done));
         };
@@ -546,7 +547,7 @@ impl Service {
         };
         let sender = self.driver.sender();
         let sweep = async move {
-            let found = unblock(move || sweep.run()).await;
+            let found = aside(move || sweep.run()).await;
             // The loop has ended.
             let _ = sender.try_send(Notice::Swept(found));
         };

@@ -107,9 +107,9 @@ fn each_fire_of_a_schedule_is_run_once() {
         .map(|date| date[17..19].parse().unwrap())
         .collect();
     let first = seconds[0];
-    seconds
-        .iter_mut()
-        .for_each(|second| *second = (*second - first).rem_euclid(60));
+    for second in &mut seconds {
+        *second = (*second - first).rem_euclid(60);
+    }
     let expected: Vec<i64> = (0..).take(seconds.len()).collect();
     assert_eq!(seconds, expected, "{dates:?}");
     let mut said = place.lines("said");
