@@ -22,7 +22,7 @@
 //! - [`exec`]: doing it. Processes, their output, their end; the worker for `http` and `call` tasks.
 //! - [`journal`]: what happened, on disk; recovery, history, and what the disk may do to them.
 //! - [`daemon`]: the loop that joins them, clocks, files, signals.
-//! - [`api`]: what DAGs and runs look like to other programs.
+//! - [`api`]: what DAGs and runs look like to other programs, and who answers them.
 //! - `cli`: one file per command.
 //!
 //! What is deliberately absent: threads that share state, a database, a plug-in system, tasks that run

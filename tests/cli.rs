@@ -212,6 +212,21 @@ fn run_ends_with_the_state_of_the_run() {
 }
 
 #[test]
+fn a_task_that_cannot_be_started_says_why_where_its_output_would_be() {
+    let dag = r#"{"tasks": [{"task_id": "t", "argv": ["no-such-program"]}]}"#;
+    let place = Place::new("unstartable").dag("t.json", dag);
+    let told = text(&place.run("run t").stdout);
+    assert!(
+        told.contains("`no-such-program` was not found in PATH"),
+        "{told}"
+    );
+    assert!(
+        told.contains("  | cannot be started: `no-such-program`"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_run_that_cannot_begin_says_why() {
     let place = Place::new("refused")
         .dag("diamond.json", DIAMOND)

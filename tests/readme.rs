@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mini_dag::dag::keys::{DAG_KEYS, HTTP_KEYS, Key, TASK_KEYS};
+use mini_dag::dag::keys::{CONFIG_KEYS, DAG_KEYS, HTTP_KEYS, Key, RETENTION_KEYS, TASK_KEYS};
 
 const BEGIN: &str = "<!-- keys: made by `UPDATE=1 cargo test --test readme` -->\n";
 const END: &str = "<!-- end of keys -->\n";
@@ -118,6 +118,8 @@ fn every_key_is_in_the_reference() {
             TASK_KEYS,
         ),
         table("**Keys of `http`**", HTTP_KEYS),
+        table("**Keys of the daemon's config file**", CONFIG_KEYS),
+        table("**Keys of its `retention`**", RETENTION_KEYS),
         "\n".to_owned(),
     ]
     .concat();

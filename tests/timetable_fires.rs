@@ -208,6 +208,21 @@ fn a_line_with_a_star_counts_elapsed_time() {
     );
 }
 
+/// The clocks of Newfoundland went back at a minute past midnight, into the day before.
+#[test]
+fn a_time_that_was_shown_before_the_clocks_went_back_is_found_looking_back() {
+    check(
+        "* 0 30 10 *",
+        "NST3:30NDT,M4.1.0/0:01,M10.5.0/0:01",
+        "2005-10-30T02:00:00Z",
+        [
+            "2005-10-30T00:00:00-02:30",
+            "2005-10-30T00:00:00-03:30",
+            "2005-10-30T00:01:00-03:30",
+        ],
+    );
+}
+
 #[test]
 fn a_day_without_midnight_or_without_any_hour_still_counts() {
     check(

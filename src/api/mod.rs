@@ -13,6 +13,7 @@
 
 mod answer;
 mod lookup;
+mod past;
 mod peer;
 mod problem;
 mod request;
@@ -21,6 +22,6 @@ mod server;
 mod socket;
 mod view;
 
-pub use router::{ROUTES, Role, Route};
+pub use router::{ROUTES, Role, Route, answer_offline};
 pub use server::{ControlSocket, listen};
 pub use view::{Standing, dag_run, dag_summary, task, task_instance};

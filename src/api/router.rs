@@ -6,9 +6,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 
 use super::answer::{clear, dags, log, runs, status, task_instances};
+use super::lookup;
+use super::past::{History, Past, Question};
 use super::problem::Problem;
 use super::request::Request;
 use crate::daemon::service::{Service, Shared};
@@ -35,6 +37,10 @@ pub struct Reply {
 }
 
 impl Reply {
+    pub(super) fn json(body: String) -> Self {
+        Self::text("application/json", body)
+    }
+
     pub(super) fn text(content_type: &'static str, body: String) -> Self {
         Self {
             status: StatusCode::OK,
@@ -47,7 +53,7 @@ impl Reply {
 
 impl From<Value> for Reply {
     fn from(body: Value) -> Self {
-        Self::text("application/json", body.to_string())
+        Self::json(body.to_string())
     }
 }
 
@@ -75,16 +81,33 @@ impl From<Value> for Outcome {
     }
 }
 
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Self {
+        Self::Done(reply)
+    }
+}
+
 pub(super) type Then = fn(&Service, &Call<'_>, &Answer) -> Result<Reply, Problem>;
 pub(super) type Handler = fn(&Service, &Call<'_>) -> Result<Outcome, Problem>;
 
-/// A request, and what its path names.
+/// A request, what its path names, and what was read back for it.
 pub(super) struct Call<'r> {
     pub(super) request: &'r Request,
+    pub(super) history: History,
+    pub(super) past: Past,
     pattern: &'static str,
 }
 
 impl<'r> Call<'r> {
+    fn new(request: &'r Request, route: &Route) -> Self {
+        Self {
+            request,
+            history: route.history,
+            past: Past::new(),
+            pattern: route.pattern,
+        }
+    }
+
     /// What stands in the path where the pattern has `{name}`.
     pub(super) fn id(&self, name: &str) -> &'r str {
         let parts = parts(self.pattern).zip(&self.request.path);
@@ -101,7 +124,15 @@ pub struct Route {
     pub pattern: &'static str,
     /// Who may ask.
     pub role: Role,
+    history: History,
     handler: Handler,
+}
+
+impl Route {
+    /// What it may need of the journal.
+    const fn with(self, history: History) -> Self {
+        Self { history, ..self }
+    }
 }
 
 const fn get(pattern: &'static str, handler: Handler) -> Route {
@@ -121,6 +152,7 @@ const fn route(method: &'static str, pattern: &'static str, handler: Handler) ->
         method,
         pattern,
         role: Role::Operator,
+        history: History::None,
         handler,
     }
 }
@@ -139,28 +171,32 @@ pub const ROUTES: &[Route] = &[
     get("/api/v2/dags/{dag_id}/details", dags::details),
     get("/api/v2/dags/{dag_id}/tasks", dags::tasks),
     get("/api/v2/dags/{dag_id}/tasks/{task_id}", dags::task),
-    post("/api/v2/dags/{dag_id}/clearTaskInstances", clear::tasks),
-    get("/api/v2/dags/{dag_id}/dagRuns", runs::list),
+    post("/api/v2/dags/{dag_id}/clearTaskInstances", clear::tasks).with(History::Run),
+    get("/api/v2/dags/{dag_id}/dagRuns", runs::list).with(History::Runs),
     post("/api/v2/dags/{dag_id}/dagRuns", runs::trigger),
-    get("/api/v2/dags/{dag_id}/dagRuns/{run_id}", runs::get),
-    patch("/api/v2/dags/{dag_id}/dagRuns/{run_id}", runs::set_state),
-    post("/api/v2/dags/{dag_id}/dagRuns/{run_id}/clear", clear::run),
+    get("/api/v2/dags/{dag_id}/dagRuns/{run_id}", runs::get).with(History::Run),
+    patch("/api/v2/dags/{dag_id}/dagRuns/{run_id}", runs::set_state).with(History::Run),
+    post("/api/v2/dags/{dag_id}/dagRuns/{run_id}/clear", clear::run).with(History::Run),
     get(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances",
         task_instances::list,
-    ),
+    )
+    .with(History::Run),
     get(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}",
         task_instances::get,
-    ),
+    )
+    .with(History::Run),
     get(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/tries",
         task_instances::tries,
-    ),
+    )
+    .with(History::Attempts),
     get(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try}",
         log::log,
-    ),
+    )
+    .with(History::Run),
     get("/mini-dag/v1/status", status::status),
     Route {
         role: Role::Admin,
@@ -209,10 +245,11 @@ async fn try_answer(service: &Shared, request: &Request, role: Role) -> Result<R
         let detail = "only the daemon's own user and root may do this";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
-    let call = Call {
-        request,
-        pattern: route.pattern,
-    };
+    let mut call = Call::new(request, route);
+    let question = guarded(|| Question::of(&service.borrow(), &call))?;
+    if let Some(question) = question {
+        call.past = question.read().await?;
+    }
     let mut outcome = guarded(|| (route.handler)(&service.borrow(), &call))?;
     if let Outcome::Reload(then) = outcome {
         service.borrow_mut().reload(true);
@@ -221,6 +258,9 @@ async fn try_answer(service: &Shared, request: &Request, role: Role) -> Result<R
     match outcome {
         Outcome::Done(reply) => Ok(reply),
         Outcome::Ask(command, then) => {
+            if let Command::Clear { dag_id, run_id, .. } = &command {
+                recall(&mut service.borrow_mut(), &call.past, dag_id, run_id);
+            }
             let answer = service.borrow_mut().ask(command);
             let gone = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "mini-dag is going down");
             let answer = answer.recv().await.map_err(gone)??;
@@ -230,8 +270,41 @@ async fn try_answer(service: &Shared, request: &Request, role: Role) -> Result<R
     }
 }
 
+/// Brings a run back that is to be cleared, if it is only history any more.
+fn recall(service: &mut Service, past: &Past, dag_id: &str, run_id: &str) {
+    let known = lookup::run(service, past, dag_id, run_id);
+    let known = known.map(|(number, _)| number);
+    if let Some((number, recalled)) = known.ok().and_then(|number| past.get_key_value(&number)) {
+        service.recall(*number, &recalled.run);
+    }
+}
+
+/// Answers a `GET` from what a service sees that only looks. `target`: a path and a query. Returns a status
+/// and JSON.
+pub fn answer_offline(service: &Service, target: &str) -> (u16, String) {
+    let reply = try_answer_offline(service, target).unwrap_or_else(Reply::from);
+    (reply.status.as_u16(), reply.body)
+}
+
+fn try_answer_offline(service: &Service, target: &str) -> Result<Reply, Problem> {
+    let target = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    let request = Request::new(Method::GET, target, "", b"")?;
+    let route = find(&request)?;
+    let mut call = Call::new(&request, route);
+    if let Some(question) = Question::of(service, &call)? {
+        call.past = question.read_now()?;
+    }
+    match (route.handler)(service, &call)? {
+        Outcome::Done(reply) => Ok(reply),
+        Outcome::Ask(..) | Outcome::Reload(_) => Err(internal()),
+    }
+}
+
 /// A panic is a bug, and the answer to one request; the daemon goes on.
-fn guarded<T>(handler: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
+pub(super) fn guarded<T>(handler: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
     catch_unwind(AssertUnwindSafe(handler)).unwrap_or_else(|_| Err(internal()))
 }
 
@@ -269,13 +342,16 @@ mod tests {
     }
 
     #[test]
+    fn a_handler_that_panics_is_one_answer() {
+        let problem = guarded(|| -> Result<(), Problem> { panic!("a bug") }).unwrap_err();
+        assert_eq!(problem.status.as_u16(), 500);
+    }
+
+    #[test]
     fn the_parts_of_a_path_are_found_by_name() {
         let target = ("/api/v2/dags/d/dagRuns/r%2B/taskInstances/t", None);
         let request = Request::new(hyper::Method::GET, target, "", b"").unwrap();
-        let call = Call {
-            request: &request,
-            pattern: find(&request).unwrap().pattern,
-        };
+        let call = Call::new(&request, find(&request).unwrap());
         let ids = ["dag_id", "run_id", "task_id", "other"].map(|name| call.id(name));
         assert_eq!(ids, ["d", "r+", "t", ""]);
     }

@@ -176,7 +176,7 @@ async fn answer(service: &Shared, request: &Request, peer: Peer, role: Role) -> 
         let (uid, pid) = (peer.uid, peer.pid);
         let (method, path) = (&request.method, request.path.join("/"));
         let status = reply.status.as_u16();
-        log::info!("{method} /{path} uid={uid} pid={pid} status={status}");
+        log::info!("{method} path={path:?} uid={uid} pid={pid} status={status}");
     }
     reply
 }

@@ -1,8 +1,10 @@
-//! The daemon's API, asked over its control socket: one connection, one question, one answer.
+//! The daemon's API, asked over its control socket: one connection, one question, one answer. A command
+//! that only reads asks the journal if no daemon runs.
 //!
 //! The daemon answers with `Content-Length` and closes the connection, so reading is reading to the end;
 //! what is not exactly such an answer is an error.
 
+use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
@@ -11,7 +13,8 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 
-use super::Failure;
+use super::offline::Offline;
+use super::{Context, Failure};
 use crate::dag::diagnostic::printable;
 use crate::dag::{Diagnostic, Value, suggest};
 
@@ -26,21 +29,30 @@ const PAGE: usize = 100;
 pub(super) const STATUS_OF_DAG: &str = "/mini-dag/v1/status?dag_id=";
 
 /// Somebody to ask.
-pub(super) struct Client {
+pub(super) struct Client<'c> {
     state: PathBuf,
     socket: PathBuf,
+    offline: Option<Offline<'c>>,
 }
 
-impl Client {
+impl<'c> Client<'c> {
     /// The daemon of the state directory that the command line names.
     pub(super) fn new(matches: &ArgMatches) -> Result<Self, Failure> {
         let state = super::state_directory(matches.get_one("state"))?;
-        Ok(Self::of(state))
+        Ok(Self {
+            socket: state.join("control.sock"),
+            state,
+            offline: None,
+        })
     }
 
-    pub(super) fn of(state: PathBuf) -> Self {
-        let socket = state.join("control.sock");
-        Self { state, socket }
+    /// The daemon of a state directory or, if none runs there, its journal: for commands that only read.
+    pub(super) fn reading(state: PathBuf, context: &'c Context, matches: &ArgMatches) -> Self {
+        Self {
+            socket: state.join("control.sock"),
+            state,
+            offline: Some(Offline::new(context, matches)),
+        }
     }
 
     pub(super) fn state(&self) -> &Path {
@@ -93,12 +105,20 @@ impl Client {
             let message = format!("the daemon at `{}` {why}", self.socket.display());
             Failure::from(Diagnostic::new(message))
         };
-        let stream = UnixStream::connect(&self.socket).map_err(|error| self.nobody(&error))?;
-        let answer = exchange(stream, method, path, body)
-            .map_err(|error| broken(&format!("did not answer: {error}")))?;
-        let (status, text) = parse(&answer).ok_or_else(|| broken("gave no answer"))?;
-        let answer =
-            Value::parse(text).map_err(|error| broken(&format!("does not speak JSON: {error}")))?;
+        let (status, answer) = match UnixStream::connect(&self.socket) {
+            Ok(stream) => {
+                if let Some(offline) = &self.offline {
+                    offline.forget();
+                }
+                let answer = exchange(stream, method, path, body)
+                    .map_err(|error| broken(&format!("did not answer: {error}")))?;
+                let (status, text) = parse(&answer).ok_or_else(|| broken("gave no answer"))?;
+                let answer = Value::parse(text)
+                    .map_err(|error| broken(&format!("does not speak JSON: {error}")))?;
+                (status, answer)
+            }
+            Err(error) => self.answer_offline(&error, method, path)?,
+        };
         if status < 400 {
             return Ok(answer);
         }
@@ -128,22 +148,55 @@ impl Client {
             return None;
         }
         let help = suggest::help(dag_id, ids.iter().copied());
-        help.or_else(|| Some("`mini-dag status` shows the DAGs there are".to_owned()))
+        let is_offline = self.offline.as_ref().is_some_and(Offline::is_asked);
+        let otherwise = if is_offline {
+            "only the daemon knows where its DAG files are: name the directory with --dags"
+        } else {
+            "`mini-dag status` shows the DAGs there are"
+        };
+        help.or_else(|| Some(otherwise.to_owned()))
+    }
+
+    /// What the journal answers, if no daemon runs and it is only asked.
+    fn answer_offline(
+        &self,
+        error: &io::Error,
+        method: &str,
+        path: &str,
+    ) -> Result<(u16, Value), Failure> {
+        let offline = self.offline.as_ref().filter(|_| method == "GET");
+        let answer = match offline.filter(|_| self.is_alone(error)) {
+            Some(offline) => offline.answer(&self.state, path)?,
+            None => None,
+        };
+        let (status, text) = answer.ok_or_else(|| self.nobody(error))?;
+        let answer = Value::parse(&text)
+            .map_err(|error| Diagnostic::new(format!("the answer is not JSON: {error}")))?;
+        Ok((status, answer))
+    }
+
+    /// Whether the error of a connection says that no daemon runs.
+    fn is_alone(&self, error: &io::Error) -> bool {
+        match std::fs::symlink_metadata(&self.socket) {
+            Ok(metadata) => {
+                metadata.file_type().is_socket() && error.kind() == io::ErrorKind::ConnectionRefused
+            }
+            Err(_) => error.kind() == io::ErrorKind::NotFound,
+        }
     }
 
     fn nobody(&self, error: &io::Error) -> Failure {
         let (state, socket) = (self.state.display(), self.socket.display());
-        let metadata = std::fs::symlink_metadata(&self.socket);
-        let diagnostic = match (metadata, error.kind()) {
-            (Ok(metadata), _) if !metadata.file_type().is_socket() => {
-                Diagnostic::new(format!("`{socket}` is not the daemon's socket"))
-                    .help("remove it, and restart the daemon".to_owned())
-            }
-            (Ok(_), io::ErrorKind::ConnectionRefused) | (Err(_), io::ErrorKind::NotFound) => {
-                Diagnostic::new(format!("no daemon runs on `{state}`"))
-                    .help("start it: `mini-dag daemon`, or name another one's `--state`".to_owned())
-            }
-            _ => Diagnostic::new(format!("cannot reach the daemon at `{socket}`: {error}")),
+        let is_file = std::fs::symlink_metadata(&self.socket)
+            .is_ok_and(|metadata| !metadata.file_type().is_socket());
+        let diagnostic = if is_file {
+            Diagnostic::new(format!("`{socket}` is not the daemon's socket"))
+                .help("remove it, and restart the daemon".to_owned())
+        } else if self.is_alone(error) {
+            Diagnostic::new(format!("no daemon runs on `{state}`"))
+                .help("start it: `mini-dag daemon`, or name another one's `--state`".to_owned())
+        } else {
+            Diagnostic::new(format!("cannot reach the daemon at `{socket}`: {error}"))
         };
         diagnostic.into()
     }
@@ -198,7 +251,7 @@ pub(super) fn encode(id: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded

@@ -7,43 +7,70 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use clap::ArgMatches;
+use clap::{Arg, ArgMatches, Command, value_parser};
 use smol::LocalExecutor;
 
-use super::{Context, Failure};
+use super::{Context, Failure, dags_arg, state_arg};
 use crate::api;
 use crate::daemon::catalog::{Again, Catalog};
+use crate::daemon::config::{Config, Origin};
 use crate::daemon::driver::{Driver, Notices};
 use crate::daemon::launch::Launcher;
 use crate::daemon::lock::{Lock, LockError};
 use crate::daemon::service::{Parts, Places, Service, Shared};
-use crate::daemon::{clock, layout, logging, signals, watch};
+use crate::daemon::watch::Watcher;
+use crate::daemon::{clock, logging, signals};
 use crate::dag::Diagnostic;
 use crate::exec;
-use crate::journal::{Directory, Journal, Options, Recovered};
-use crate::scheduler::{AttemptId, Limits, Scheduler};
+use crate::journal::{Directory, Journal, Options, Recovered, Report};
+use crate::scheduler::{AttemptId, Scheduler};
 
-const KILL_GRACE: Duration = Duration::from_secs(10);
+pub(super) fn command() -> Command {
+    Command::new("daemon")
+        .about("Run the service: the schedule, the history, the control socket")
+        .after_help(
+            "The config file is JSON, for example\n\n  \
+             {\"dags\": [\"dags\"], \"parallelism\": 2, \"retention\": {\"runs\": 30, \"age\": \"30d\", \"bytes\": \"200MiB\"}}\n\n\
+             with the keys dags, state, parallelism, timezone, env, retention, sync_interval and kill_grace. Paths \
+             in it are relative to its directory. What the command line says wins over the file, and the file over \
+             the environment. SIGHUP and `mini-dag reload` read it again; a file that no longer loads changes \
+             nothing.\n\n\
+             Without --config and $MINI_DAG_CONFIG it is /etc/mini-dag/mini-dag.json for a service of systemd \
+             with a StateDirectory=, and ./mini-dag.json for anybody else, cron's @reboot included (there, that \
+             is in the home directory). Neither has to exist.",
+        )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("The config file [default: $MINI_DAG_CONFIG, else mini-dag.json; see below]"),
+        )
+        .arg(dags_arg())
+        .arg(state_arg())
+}
 
 pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failure> {
     logging::begin();
-    let paths = |name| -> Vec<PathBuf> {
-        let paths = matches.get_many(name).map(|paths| paths.cloned().collect());
-        paths.unwrap_or_default()
+    let held = signals::hold()
+        .map_err(|error| Diagnostic::new(format!("cannot hear signals: {error}")))?;
+    let Context {
+        mut library,
+        compiled_in,
+        ..
+    } = context;
+    let mut origin = Origin {
+        path: matches.get_one("config").cloned(),
+        dags: matches
+            .get_many("dags")
+            .map(|paths| paths.cloned().collect())
+            .unwrap_or_default(),
+        state: matches.get_one("state").cloned(),
     };
-    let state = paths("state").pop().or_else(layout::default_state);
-    let Some(state) = state else {
-        let help = "name one with --state, or set HOME";
-        return Err(Diagnostic::new("there is no state directory")
-            .help(help.to_owned())
-            .into());
-    };
-    let mut dags = paths("dags");
-    if dags.is_empty() {
-        dags.push(layout::default_dags());
-    }
+    let config = origin.read(&library).map_err(Failure::Diagnostics)?;
+    library.timezone.clone_from(&config.timezone);
+    let state = super::state_directory(config.state.as_ref())?;
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -51,42 +78,22 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
         .map_err(|error| {
             Diagnostic::new(format!("cannot create `{}`: {error}", state.display()))
         })?;
-    let _lock = Lock::take(&state).map_err(|error| match error {
-        LockError::Taken(pid) => {
-            let message = format!("another mini-dag is using `{}`", state.display());
-            let holder = pid.map_or("another process".to_owned(), |pid| format!("process {pid}"));
-            Diagnostic::new(message)
-                .note(format!("its lock is held by {holder}"))
-                .help(
-                    "`mini-dag status` talks to it; use `--state <dir>` for a second one"
-                        .to_owned(),
-                )
-        }
-        LockError::Io(error) => {
-            Diagnostic::new(format!("cannot lock `{}`: {error}", state.display()))
-        }
-    })?;
+    let second = "`mini-dag status` talks to it; use `--state <dir>` for a second one";
+    let _lock = lock(&state, second)?;
     let cannot = |error| Diagnostic::new(format!("cannot start processes: {error}"));
     exec::prepare().map_err(cannot)?;
-    let limits = Limits {
-        parallelism: super::slots(),
-        kill_grace: KILL_GRACE,
-    };
-    let Context {
-        library,
-        compiled_in,
-        ..
-    } = context;
-
+    let zoned = library.zoned(&compiled_in);
     let nothing = Catalog::default();
     let again = Again {
         before: &nothing,
         all: true,
     };
-    let catalog = Catalog::load(&library, &compiled_in, &dags, Some(again));
-    let (journal, recovered) = open_journal(&state, &catalog)?;
+    let watcher = Watcher::new(&config.dags)
+        .map_err(|error| Diagnostic::new(format!("cannot watch DAG directories: {error}")))?;
+    let catalog = Catalog::load(&library, &zoned, &config.dags, Some(again));
+    let (journal, recovered) = open_journal(&state, &config, &catalog)?;
     let damage = report(&state, &recovered);
-    let scheduler = Scheduler::resume(limits, recovered.state, clock::now());
+    let scheduler = Scheduler::resume(config.limits(), recovered.state, clock::now());
     let mark = Launcher::mark(&state).map_err(cannot)?;
     let (killed, left) = exec::kill_strays(&mark);
     if killed > 0 || left > 0 {
@@ -94,35 +101,36 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     }
     let lost: Vec<_> = scheduler.live_attempts().collect();
 
-    let launcher = Launcher::new(state.clone(), library.zones.local()).map_err(cannot)?;
+    let mut launcher = Launcher::new(state.clone(), library.zone()).map_err(cannot)?;
+    launcher.equip(library.zone(), &config.env);
     let executor = Rc::new(LocalExecutor::new());
     let (driver, notices) = Driver::new(scheduler, launcher, executor.clone()).map_err(cannot)?;
-    let watched = dags.iter().filter(|path| path.is_dir()).cloned().collect();
     background(
         &executor,
         "signals are not heard",
-        signals::listen(driver.sender()),
+        signals::listen(held, driver.sender()),
     );
-    let watch = watch::watch(watched, driver.sender());
-    background(&executor, "DAG directories are not watched", watch);
     let places = Places {
         socket: state.join("control.sock"),
         state,
-        dags,
+        dags: config.dags.clone(),
     };
     let service = Service::new(Parts {
         driver,
-        journal,
+        journal: Some(journal),
         damage,
         executor: executor.clone(),
         library,
         compiled_in,
+        zoned,
         catalog,
         places,
+        origin,
+        config,
     });
     let service = Rc::new(RefCell::new(service));
     let _control = api::listen(&service, &executor);
-    smol::block_on(executor.run(serve(service, notices, lost)));
+    smol::block_on(executor.run(serve(service, notices, lost, watcher)));
     Ok(())
 }
 
@@ -139,11 +147,33 @@ fn background(
     executor.spawn(work).detach();
 }
 
+/// Makes the state directory ours until the lock is dropped; `otherwise` says what to do if it is taken.
+pub(super) fn lock(state: &Path, otherwise: &str) -> Result<Lock, Failure> {
+    Lock::take(state).map_err(|error| match error {
+        LockError::Taken(pid) => {
+            let message = format!("another mini-dag is using `{}`", state.display());
+            let holder = pid.map_or("another process".to_owned(), |pid| format!("process {pid}"));
+            Diagnostic::new(message)
+                .note(format!("its lock is held by {holder}"))
+                .help(otherwise.to_owned())
+                .into()
+        }
+        LockError::Io(error) => {
+            Diagnostic::new(format!("cannot lock `{}`: {error}", state.display())).into()
+        }
+    })
+}
+
 /// Reads the journal back, with the DAGs that there are now.
-fn open_journal(state: &Path, catalog: &Catalog) -> Result<(Journal, Recovered), Failure> {
-    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+fn open_journal(
+    state: &Path,
+    config: &Config,
+    catalog: &Catalog,
+) -> Result<(Journal, Recovered), Failure> {
     let options = Options {
-        boot_id: boot_id.trim().to_owned(),
+        boot_id: clock::boot_id(),
+        retention_bytes: config.retention.journal_bytes(),
+        retention_age: Some(config.retention.age),
         ..Options::default()
     };
     let disk = Arc::new(Directory::new(&state.join("journal")));
@@ -166,6 +196,11 @@ fn report(state: &Path, recovered: &Recovered) -> Option<String> {
     for damage in &report.damage {
         log::error!("journal: damaged: {damage:?}");
     }
+    damage(state, report)
+}
+
+/// Why nothing may start on a damaged journal, if it is one.
+pub(super) fn damage(state: &Path, report: &Report) -> Option<String> {
     report.held.then(|| {
         let state = state.display();
         format!("the journal is damaged; look at it with `mini-dag journal verify --state {state}`, then run `mini-dag journal repair`")
@@ -173,12 +208,13 @@ fn report(state: &Path, recovered: &Recovered) -> Option<String> {
 }
 
 /// The loop.
-async fn serve(service: Shared, notices: Notices, lost: Vec<AttemptId>) {
-    service.borrow_mut().begin(lost);
+async fn serve(service: Shared, notices: Notices, lost: Vec<AttemptId>, watcher: Watcher) {
+    service.borrow_mut().begin(lost, watcher);
     while !service.borrow().is_over() {
         let deadline = service.borrow().next_deadline();
         let fire = service.borrow().next_fire();
         let notice = notices.next(deadline, fire).await;
         service.borrow_mut().notice(notice);
     }
+    service.borrow_mut().end();
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::{Context, Failure, dags_arg, json_arg, terminal};
-use crate::daemon::{clock, layout};
+use crate::daemon::clock;
 use crate::dag::Diagnostic;
 use crate::journal::{
     Directory, OpenError, Options, Report, Verified, cat, compact, repair, verify,
@@ -57,13 +57,7 @@ pub(super) fn journal(context: &Context, matches: &ArgMatches) -> Result<(), Fai
     let Some((name, matches)) = matches.subcommand() else {
         unreachable!("clap requires a subcommand");
     };
-    let state = matches.get_one::<PathBuf>("state").cloned();
-    let Some(state) = state.or_else(layout::default_state) else {
-        let help = "name one with `--state DIR`";
-        return Err(Diagnostic::new("there is no state directory")
-            .help(help.to_owned())
-            .into());
-    };
+    let state = super::state_directory(matches.get_one("state"))?;
     let path = state.join("journal");
     if !path.is_dir() {
         let message = format!("there is no journal at `{}`", path.display());
@@ -100,7 +94,11 @@ pub(super) fn journal(context: &Context, matches: &ArgMatches) -> Result<(), Fai
         }
         "repair" | "compact" => {
             let dags = context.catalog(matches).dags.into_values();
-            let options = Options::default();
+            let _lock = super::daemon::lock(&state, "stop it first")?;
+            let options = Options {
+                boot_id: clock::boot_id(),
+                ..Options::default()
+            };
             if name == "compact" {
                 compact(disk, options, dags, clock::now()).map_err(fail)?;
                 return Ok(());

@@ -6,6 +6,7 @@ use clap::ArgMatches;
 
 use super::{Context, Failure, terminal};
 use crate::api::{self, Standing};
+use crate::daemon::config;
 use crate::dag::Value;
 use crate::dag::diagnostic::printable;
 
@@ -15,7 +16,7 @@ pub(super) fn list(context: &Context, matches: &ArgMatches) -> Result<(), Failur
     if matches.get_flag("json") {
         let dags = catalog.dags.values();
         let dags = dags
-            .map(|dag| api::dag_summary(dag, &Standing::offline(dag, super::slots())))
+            .map(|dag| api::dag_summary(dag, &Standing::offline(dag, config::cpus())))
             .collect();
         let total = Value::Number(catalog.dags.len().to_string());
         let members = [

@@ -7,7 +7,9 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::client::{self, Client, encode, number, run_path, text};
-use super::{Failure, dag_id_arg, json_arg, run_arg, state_arg, terminal};
+use super::{
+    Context, Failure, dag_id_arg, json_arg, offline_dags_arg, run_arg, state_arg, terminal,
+};
 use crate::dag::diagnostic::printable;
 use crate::dag::{Diagnostic, Value};
 
@@ -40,6 +42,7 @@ pub(super) fn command() -> Command {
                 .help("Go on with what is printed, and with further attempts, until the run is over"),
         )
         .arg(state_arg())
+        .arg(offline_dags_arg())
         .arg(json_arg().help("Print a JSON object a line, with the field names of the HTTP API"))
 }
 
@@ -48,7 +51,7 @@ type Read = BTreeMap<(String, u64), Option<String>>;
 
 /// Whose logs are shown, and how.
 struct Logs<'a> {
-    client: Client,
+    client: Client<'a>,
     run_path: String,
     task: Option<&'a String>,
     number: Option<u64>,
@@ -56,8 +59,9 @@ struct Logs<'a> {
     as_json: bool,
 }
 
-pub(super) fn logs(matches: &ArgMatches) -> Result<(), Failure> {
-    let client = Client::new(matches)?;
+pub(super) fn logs(context: &Context, matches: &ArgMatches) -> Result<(), Failure> {
+    let state = super::state_directory(matches.get_one("state"))?;
+    let client = Client::reading(state, context, matches);
     let dag_id = super::dag_id(matches);
     let run_id = client.run_id(dag_id, matches)?;
     let logs = Logs {

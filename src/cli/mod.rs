@@ -9,6 +9,8 @@ mod daemon;
 mod journal;
 mod list;
 mod logs;
+mod next;
+mod offline;
 mod params;
 mod pause;
 mod progress;
@@ -21,7 +23,6 @@ mod terminal;
 mod trigger;
 mod validate;
 
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -81,11 +82,12 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("validate", matches)) => validate::validate(&context, matches),
         Some(("list", matches)) => list::list(&context, matches),
         Some(("show", matches)) => show::show(&context, matches),
+        Some(("next", matches)) => next::next(&context, matches),
         Some(("journal", matches)) => journal::journal(&context, matches),
         Some(("status", matches)) => status::status(&context, matches),
         Some(("trigger", matches)) => trigger::trigger(&context, matches),
         Some(("runs", matches)) => runs::runs(&context, matches),
-        Some(("logs", matches)) => logs::logs(matches),
+        Some(("logs", matches)) => logs::logs(&context, matches),
         Some(("clear", matches)) => clear::clear(matches),
         Some(("cancel", matches)) => cancel::cancel(matches),
         Some(("pause", matches)) => pause::pause(matches, true),
@@ -123,6 +125,7 @@ impl Context {
         let library = Library {
             functions: program.functions,
             zones: Zones::of_host(),
+            timezone: None,
         };
         Ok(Self {
             library,
@@ -133,15 +136,9 @@ impl Context {
 
     /// All DAGs of the directories that `--dags` names, or of the usual one if it exists.
     fn catalog(&self, matches: &ArgMatches) -> Catalog {
-        let mut paths: Vec<PathBuf> = matches
-            .get_many("dags")
-            .map(|paths| paths.cloned().collect())
-            .unwrap_or_default();
-        if paths.is_empty() {
-            paths.push(layout::default_dags());
-            paths.retain(|path| path.exists());
-        }
-        Catalog::load(&self.library, &self.compiled_in, &paths, None)
+        let paths = dag_paths(matches);
+        let compiled_in = self.library.zoned(&self.compiled_in);
+        Catalog::load(&self.library, &compiled_in, &paths, None)
     }
 
     /// The DAG that a command line names: a file, or the id of a DAG in the catalog.
@@ -170,6 +167,19 @@ impl Context {
     }
 }
 
+/// What `--dags` names, or the usual directory if it exists.
+fn dag_paths(matches: &ArgMatches) -> Vec<PathBuf> {
+    let named = matches.get_many("dags");
+    let mut paths: Vec<PathBuf> = named
+        .map(|paths| paths.cloned().collect())
+        .unwrap_or_default();
+    if paths.is_empty() {
+        paths.push(layout::default_dags());
+        paths.retain(|path| path.exists());
+    }
+    paths
+}
+
 /// Where journal and logs are: what `--state` names, or the usual directory.
 fn state_directory(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
     named
@@ -183,12 +193,6 @@ fn state_directory(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
         })
 }
 
-/// Tasks that may run at once unless a number is given: as many as there are CPUs.
-fn slots() -> u32 {
-    let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
-    u32::try_from(cpus).unwrap_or(u32::MAX)
-}
-
 fn command() -> Command {
     Command::new("mini-dag")
         .version(env!("CARGO_PKG_VERSION"))
@@ -200,12 +204,7 @@ fn command() -> Command {
         )
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(
-            Command::new("daemon")
-                .about("Run the service: the schedule, the history, the control socket")
-                .arg(dags_arg())
-                .arg(state_arg()),
-        )
+        .subcommand(daemon::command())
         .subcommand(run_command())
         .subcommand(
             Command::new("validate")
@@ -251,6 +250,7 @@ fn command() -> Command {
                 )
                 .arg(dags_arg()),
         )
+        .subcommand(next::command())
         .subcommand(journal::command())
         .subcommand(status::command())
         .subcommand(trigger::command())
@@ -331,6 +331,11 @@ fn state_arg() -> Arg {
         .value_name("DIR")
         .value_parser(value_parser!(PathBuf))
         .help("Where journal and logs are [default: $MINI_DAG_STATE, else ~/.local/state/mini-dag]")
+}
+
+/// For commands that ask the daemon, which knows its own.
+fn offline_dags_arg() -> Arg {
+    dags_arg().help("Where DAG files are, if no daemon runs [default: what the config file says, else $MINI_DAG_DAGS or ./dags]")
 }
 
 fn json_arg() -> Arg {

@@ -1,4 +1,4 @@
-//! `mini-dag reload`: has the daemon read the DAG files again.
+//! `mini-dag reload`: has the daemon read its config and the DAG files again.
 
 use clap::{ArgMatches, Command};
 
@@ -8,7 +8,7 @@ use crate::dag::Value;
 
 pub(super) fn command() -> Command {
     Command::new("reload")
-        .about("Have the daemon read the DAG files again")
+        .about("Have the daemon read its config and the DAG files again")
         .after_help("Runs that are active finish with the DAG they began with.")
         .arg(state_arg())
         .arg(json_arg())

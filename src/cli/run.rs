@@ -18,7 +18,7 @@ use super::{Context, Failure, params, terminal};
 use crate::api;
 use crate::daemon::driver::{Driver, Notice, Notices};
 use crate::daemon::launch::Launcher;
-use crate::daemon::{clock, layout, signals};
+use crate::daemon::{clock, config, layout, signals};
 use crate::dag::{Dag, Diagnostic, Value};
 use crate::exec;
 use crate::scheduler::{
@@ -41,7 +41,7 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
     let parallelism = matches
         .get_one::<u32>("parallelism")
         .copied()
-        .unwrap_or_else(super::slots);
+        .unwrap_or_else(config::cpus);
     let state = super::state_directory(matches.get_one("state"))?;
     let root = state.join("foreground");
     let logical_date = logical_date
@@ -82,7 +82,9 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
         context.library.zones.local(),
         as_json,
     );
-    let listen = signals::listen(driver.sender());
+    let held = signals::hold()
+        .map_err(|error| Diagnostic::new(format!("cannot hear signals: {error}")))?;
+    let listen = signals::listen(held, driver.sender());
     executor
         .spawn(async move {
             if let Err(error) = listen.await {
@@ -147,6 +149,7 @@ async fn follow(
             Notice::Due
             | Notice::Exited(..)
             | Notice::Synced(_)
+            | Notice::Swept(_)
             | Notice::Reload
             | Notice::FilesChanged
             | Notice::ClockSet => {}

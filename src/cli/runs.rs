@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::client::{Client, runs_path, text};
 use super::terminal::Screen;
-use super::{Context, Failure, dag_id_arg, json_arg, terminal};
+use super::{Context, Failure, dag_id_arg, json_arg, offline_dags_arg, terminal};
 use crate::dag::Value;
 use crate::timetable::{Timestamp, Zone};
 
@@ -37,6 +37,7 @@ pub(super) fn command() -> Command {
                      journal and logs are, as in other commands",
                 ),
         )
+        .arg(offline_dags_arg())
         .arg(json_arg())
 }
 
@@ -44,7 +45,8 @@ pub(super) fn runs(context: &Context, matches: &ArgMatches) -> Result<(), Failur
     let named = matches.get_many::<PathBuf>("state").into_iter().flatten();
     let (states, directories): (Vec<_>, Vec<_>) =
         named.partition(|name| STATES.iter().any(|state| name.as_os_str() == *state));
-    let client = Client::of(super::state_directory(directories.last().copied())?);
+    let state = super::state_directory(directories.last().copied())?;
+    let client = Client::reading(state, context, matches);
     let limit = matches.get_one::<u64>("limit").copied().unwrap_or(20);
     let mut path = format!(
         "{}?order_by=-id&limit={limit}",

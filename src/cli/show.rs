@@ -6,6 +6,7 @@ use clap::ArgMatches;
 
 use super::{Context, Failure, terminal};
 use crate::api::{self, Standing};
+use crate::daemon::config;
 use crate::dag::diagnostic::printable;
 use crate::dag::{Dag, Operator, Task, TaskIndex, TriggerRule, Value};
 use crate::timetable::duration_text;
@@ -159,7 +160,7 @@ fn mermaid(dag: &Dag) -> String {
 }
 
 fn json(dag: &Dag) -> String {
-    let mut answer = api::dag_summary(dag, &Standing::offline(dag, super::slots()));
+    let mut answer = api::dag_summary(dag, &Standing::offline(dag, config::cpus()));
     if let Value::Object(members) = &mut answer {
         let tasks = dag
             .tasks()

@@ -10,7 +10,7 @@ use super::progress::clip;
 use super::runs::{self, moment, took};
 use super::terminal::{self, Screen};
 use super::trigger::with_tasks;
-use super::{Context, Failure, json_arg, run_arg, state_arg};
+use super::{Context, Failure, json_arg, offline_dags_arg, run_arg, state_arg};
 use crate::dag::Value;
 use crate::dag::diagnostic::printable;
 use crate::timetable::{Timestamp, Zone, duration_text};
@@ -18,8 +18,8 @@ use crate::timetable::{Timestamp, Zone, duration_text};
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const COLUMNS: usize = 80;
-/// Runs of one DAG that are listed.
-const RUNS_LISTED: usize = 10;
+/// Runs of one DAG that are listed: the daemon has so many in memory, and looks again and again.
+const RUNS_LISTED: usize = 7;
 
 pub(super) fn command() -> Command {
     Command::new("status")
@@ -36,6 +36,7 @@ pub(super) fn command() -> Command {
                 .help("Show it again and again; of a run, until it is over"),
         )
         .arg(state_arg())
+        .arg(offline_dags_arg())
         .arg(json_arg())
 }
 
@@ -46,7 +47,8 @@ struct View {
 }
 
 pub(super) fn status(context: &Context, matches: &ArgMatches) -> Result<(), Failure> {
-    let client = Client::new(matches)?;
+    let state = super::state_directory(matches.get_one("state"))?;
+    let client = Client::reading(state, context, matches);
     let zone = context.library.zones.local();
     let mut screen = Screen::new(false);
     let mut shown = String::new();
@@ -72,7 +74,7 @@ pub(super) fn status(context: &Context, matches: &ArgMatches) -> Result<(), Fail
 }
 
 fn look(
-    client: &Client,
+    client: &Client<'_>,
     matches: &ArgMatches,
     screen: &Screen,
     zone: &Zone,
@@ -117,12 +119,15 @@ fn daemon_text(answer: &Value, screen: &Screen, zone: &Zone) -> String {
     let part = |name| answer.get(name).unwrap_or(&Value::Null);
     let (daemon, clock, pool, disk) = (part("daemon"), part("clock"), part("pool"), part("disk"));
     let up = Duration::from_secs(number(daemon, "uptime_s"));
-    let head = format!(
-        "mini-dag {}, process {}, up {}",
-        text(daemon, "version"),
-        number(daemon, "pid"),
-        duration_text(up)
-    );
+    let head = if *daemon == Value::Null {
+        "no daemon runs".to_owned()
+    } else {
+        let (version, pid) = (text(daemon, "version"), number(daemon, "pid"));
+        format!(
+            "mini-dag {version}, process {pid}, up {}",
+            duration_text(up)
+        )
+    };
     let now = format!("{} {}", moment(clock, "now", zone), zone.name());
     let disk = match disk {
         Value::Object(_) => {
@@ -144,6 +149,11 @@ fn daemon_text(answer: &Value, screen: &Screen, zone: &Zone) -> String {
     for (name, value) in rows {
         let _ = writeln!(out, "  {name:5}  {}", clip(&value, COLUMNS - 9));
     }
+    if has(answer, "trouble") {
+        let trouble = format!("nothing new is started: {}", text(answer, "trouble"));
+        let lines = wrapped(&trouble, COLUMNS);
+        let _ = write!(out, "\n{lines}");
+    }
     out.push('\n');
     out.push_str(&dags_text(answer, screen));
     let errors = answer
@@ -153,6 +163,26 @@ fn daemon_text(answer: &Value, screen: &Screen, zone: &Zone) -> String {
     for error in errors.iter().filter_map(Value::as_str) {
         let _ = write!(out, "\n{}", terminal::lines(error));
     }
+    out
+}
+
+/// A text in lines of so many columns, broken between words; a longer word is a line of its own.
+fn wrapped(text: &str, columns: usize) -> String {
+    let mut out = String::new();
+    let mut width = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if width > 0 && width + 1 + length > columns {
+            out.push('\n');
+            width = 0;
+        } else if width > 0 {
+            out.push(' ');
+            width += 1;
+        }
+        out.push_str(word);
+        width += length;
+    }
+    out.push('\n');
     out
 }
 

@@ -39,6 +39,11 @@ pub(super) fn complain(diagnostics: &[Diagnostic]) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// What is good to know beside an answer, to stderr.
+pub(super) fn note(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// What the daemon said is wrong: texts that are rendered already.
 pub(super) fn complain_as_said(errors: &[Value]) {
     let texts: Vec<_> = errors.iter().filter_map(Value::as_str).map(lines).collect();

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::hygiene;
 use super::zones::Zones;
 use crate::dag::{self, DAG_FILE_BYTES_MAX, Dag, Diagnostic, Functions, Known};
+use crate::timetable::Zone;
 
 /// Files of one directory that are looked at.
 const FILES_MAX: usize = 1_000;
@@ -24,6 +25,8 @@ pub struct Library {
     pub functions: Functions,
     /// The zones that it may name.
     pub zones: Zones,
+    /// The zone of DAGs that name none, unless it is the host's.
+    pub timezone: Option<Zone>,
 }
 
 /// Every DAG that there is, and every reason why one is not.
@@ -68,27 +71,43 @@ impl Library {
             // Too long, and cut anywhere: the loader says so of any text of this length.
             return self.parse(name, &" ".repeat(bytes.len()));
         }
-        let text = std::str::from_utf8(bytes).map_err(|error| {
-            let at = error.valid_up_to();
-            let line = bytes[..at].split(|byte| *byte == b'\n').count();
-            let message = format!("`{name}` is not UTF-8: line {line}, byte {}", at + 1);
-            vec![Diagnostic::new(message).help("save the file as UTF-8".to_owned())]
-        })?;
+        let text = text_of(name, bytes)?;
         self.parse(name, text)
     }
 
     /// Reads the text of a DAG file; `name` is what errors call it.
     pub fn parse(&self, name: &str, text: &str) -> Result<Dag, Vec<Diagnostic>> {
-        let zone = |zone: &str| self.zones.get(zone);
-        let zone_names = || self.zones.names();
-        let known = Known {
-            functions: &self.functions,
-            zone: &zone,
-            zone_names: &zone_names,
-        };
-        let mut dag = dag::load(name, text, &known)?;
-        dag.timezone.get_or_insert_with(|| self.zones.local());
+        let mut dag = self.with_known(|known| dag::load(name, text, known))?;
+        dag.timezone.get_or_insert_with(|| self.zone());
         Ok(dag)
+    }
+
+    /// The zone of DAGs that name none.
+    pub fn zone(&self) -> Zone {
+        let zone = self.timezone.clone();
+        zone.unwrap_or_else(|| self.zones.local())
+    }
+
+    /// Compiled-in DAGs with a zone each.
+    pub fn zoned(&self, dags: &[Arc<Dag>]) -> Vec<Arc<Dag>> {
+        let zone = self.zone();
+        let zoned = |dag: &Arc<Dag>| match dag.timezone {
+            Some(_) => dag.clone(),
+            None => Arc::new(Dag {
+                timezone: Some(zone.clone()),
+                ..(**dag).clone()
+            }),
+        };
+        dags.iter().map(zoned).collect()
+    }
+
+    /// Lends what files are read with.
+    pub(super) fn with_known<T>(&self, read: impl FnOnce(&Known<'_>) -> T) -> T {
+        read(&Known {
+            functions: &self.functions,
+            zone: &|zone| self.zones.get(zone),
+            zone_names: &|| self.zones.names(),
+        })
     }
 }
 
@@ -238,8 +257,18 @@ fn files_of(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// What a file holds, as text.
+pub(super) fn text_of<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, Vec<Diagnostic>> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        let line = bytes[..at].split(|byte| *byte == b'\n').count();
+        let message = format!("`{name}` is not UTF-8: line {line}, byte {}", at + 1);
+        vec![Diagnostic::new(message).help("save the file as UTF-8".to_owned())]
+    })
+}
+
 /// A regular file, or the beginning of one that is too large to be a DAG file.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }

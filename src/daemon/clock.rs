@@ -24,6 +24,12 @@ pub fn now() -> Now {
     }
 }
 
+/// This boot of the host; empty if nobody knows.
+pub fn boot_id() -> String {
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    boot_id.unwrap_or_default().trim().to_owned()
+}
+
 fn millis(time: Timespec) -> i64 {
     time.tv_sec
         .saturating_mul(1_000)

@@ -14,13 +14,14 @@ use smol::{LocalExecutor, Timer, future};
 
 use super::clock::{self, Rang, WallTimer};
 use super::launch::Launcher;
-use crate::exec::{self, LastLine, Process};
+use super::retention::Found;
+use crate::exec::{self, LastLine, Process, TaskLog};
 use crate::journal::SyncDone;
 use crate::scheduler::{
     Action, Answer, Attempt, AttemptId, Event, Exit, Monotonic, Now, Record, Refusal, Scheduler,
     Signal, Spawn, State,
 };
-use crate::timetable::Timestamp;
+use crate::timetable::{Timestamp, Zone};
 
 /// The longest piece of a task's last line that is shown while it runs.
 const GLIMPSE_BYTES_MAX: usize = 256;
@@ -34,11 +35,13 @@ pub enum Notice {
     Exited(AttemptId, Box<Attempt>),
     /// An attempt printed; this is its last line so far.
     Printed(AttemptId, String),
+    /// What logs are to go, or that they have gone.
+    Swept(Found),
     /// What was written has been synced to the disk, or not.
     Synced(SyncDone),
     /// Somebody wants this program to end: SIGINT or SIGTERM.
     Stop,
-    /// Somebody wants all DAG files to be read again: SIGHUP.
+    /// Somebody wants the config and all DAG files to be read again: SIGHUP.
     Reload,
     /// A file in a DAG directory has changed.
     FilesChanged,
@@ -143,6 +146,7 @@ impl Driver {
             }
             Notice::Printed(..)
             | Notice::Synced(_)
+            | Notice::Swept(_)
             | Notice::Stop
             | Notice::Reload
             | Notice::FilesChanged => None,
@@ -169,7 +173,7 @@ impl Driver {
             let is_written =
                 records.is_empty() || recorder.record(records, now, self.scheduler.state());
             if !is_written {
-                // Or what is lost below would begin again, and be lost again, for ever.
+                // Told before what follows from it: else what is not begun now is begun again, and again.
                 events.push_back(Event::Recording(false));
             }
             for action in rest {
@@ -195,6 +199,11 @@ impl Driver {
         self.scheduler.recall(now, change);
     }
 
+    /// What processes are started with from now on.
+    pub fn equip(&mut self, local: Zone, env: &[(String, String)]) {
+        self.launcher.equip(local, env);
+    }
+
     /// Kills every process tree at once.
     pub fn kill_all(&self) {
         for process in self.processes.values() {
@@ -214,7 +223,13 @@ impl Driver {
     fn spawn(&mut self, spawn: &Spawn) -> Result<(), String> {
         let id = spawn.attempt;
         let launch = self.launcher.launch(spawn)?;
-        let running = exec::spawn(&launch).map_err(|error| error.to_string())?;
+        let running = exec::spawn(&launch).map_err(|error| {
+            // Whoever looks for the task's output finds the reason there, too.
+            let mut log = TaskLog::new(&launch.log, launch.output_bytes_max);
+            log.write(format!("cannot be started: {error}\n").as_bytes());
+            log.finish();
+            error.to_string()
+        })?;
         self.processes.insert(id, running.process());
         let sender = self.sender();
         let started = clock::now().monotonic;
@@ -246,5 +261,51 @@ impl Driver {
         };
         self.executor.spawn(follow).detach();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::{Command, Limits, RunType, Trigger};
+    use crate::timetable::Zone;
+
+    /// Takes nothing, and counts how often it was asked.
+    struct FullDisk(u32);
+
+    impl Recorder for FullDisk {
+        fn record(&mut self, _: Vec<Record>, _: Now, _: &State) -> bool {
+            self.0 += 1;
+            assert!(self.0 < 100, "it is begun again and again");
+            false
+        }
+    }
+
+    /// It was begun again at once, and again, for ever: the scheduler was told too late.
+    #[test]
+    fn what_cannot_be_recorded_is_not_begun_and_not_tried_again() {
+        let limits = Limits {
+            parallelism: 2,
+            kill_grace: Duration::ZERO,
+        };
+        let launcher = Launcher::new(std::env::temp_dir(), Zone::utc()).unwrap();
+        let executor = Rc::new(LocalExecutor::new());
+        let (mut driver, _notices) =
+            Driver::new(Scheduler::new(limits), launcher, executor).unwrap();
+        let dag = crate::Dag::new("full");
+        dag.bash("a", "true");
+        let dag = std::sync::Arc::new(dag.finish().unwrap());
+        driver.step(Event::DagLoaded(dag.clone()), &mut VecDeque::new());
+        let trigger = Command::Trigger(Trigger {
+            dag_id: dag.dag_id.to_string(),
+            run_id: None,
+            run_type: RunType::Manual,
+            logical_date: None,
+            data_interval: None,
+            params: BTreeMap::new(),
+        });
+        driver.step(Event::Command(1, trigger), &mut FullDisk(0));
+        assert!(driver.processes.is_empty());
+        assert_eq!(driver.scheduler.live_attempts().len(), 0);
     }
 }

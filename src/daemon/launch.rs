@@ -1,7 +1,7 @@
 //! From a decision to a process: renders a task's templates and puts its environment together.
 //!
-//! A task gets, the later over the earlier: the clean base environment, the DAG's `env`, the task's
-//! `env`, and the `MINI_DAG_*` variables. Without a `cwd` it works in the home directory, as under cron.
+//! A task gets, the later over the earlier: the clean base environment, the config's `env`, the DAG's
+//! `env`, the task's `env`, and the `MINI_DAG_*` variables. Without a `cwd` it works in the home directory, as under cron.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -25,6 +25,8 @@ pub struct Launcher {
     root: PathBuf,
     local: Zone,
     base_env: Vec<(OsString, OsString)>,
+    /// The config's.
+    env: Vec<(OsString, OsString)>,
     home: PathBuf,
     shell: &'static str,
 }
@@ -40,17 +42,27 @@ impl Launcher {
     pub fn new(root: PathBuf, local: Zone) -> io::Result<Self> {
         let root = std::path::absolute(root)?;
         let base_env = base_env();
-        let home = base_env.iter().find(|(name, _)| name == "HOME");
-        let home = home.map_or("/".into(), |(_, home)| PathBuf::from(home));
         let has_bash = Path::new("/bin/bash").exists();
         let shell = if has_bash { "/bin/bash" } else { "/bin/sh" };
         Ok(Self {
             root,
             local,
+            home: home_of(&base_env).unwrap_or_else(|| "/".into()),
             base_env,
-            home,
+            env: Vec::new(),
             shell,
         })
+    }
+
+    /// From now on, `local` is the zone of DAGs that name none, and `env` is added to every environment.
+    pub fn equip(&mut self, local: Zone, env: &[(String, String)]) {
+        self.local = local;
+        let env = env.iter();
+        self.env = env
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        let home = home_of(&self.env).or_else(|| home_of(&self.base_env));
+        self.home = home.unwrap_or_else(|| "/".into());
     }
 
     /// What to start for an attempt. Errors say why it cannot be started.
@@ -87,7 +99,8 @@ impl Launcher {
             &task.task_id,
             spawn.attempt.try_number,
         );
-        let mut env: BTreeMap<OsString, OsString> = self.base_env.iter().cloned().collect();
+        let mut env: BTreeMap<OsString, OsString> =
+            self.base_env.iter().chain(&self.env).cloned().collect();
         for (name, value) in dag.env.iter().chain(&task.env) {
             env.insert(name.into(), value.render(&facts).into());
         }
@@ -127,6 +140,11 @@ impl Launcher {
         let title = format!("{}.{}", facts.dag_id, facts.task_id);
         (worker::argv(&title), work.to_stdin())
     }
+}
+
+fn home_of(env: &[(OsString, OsString)]) -> Option<PathBuf> {
+    let home = env.iter().find(|(name, _)| name == "HOME");
+    home.map(|(_, home)| home.into())
 }
 
 fn request(http: &Http, facts: &RunFacts<'_>) -> HttpRequest {

@@ -39,13 +39,16 @@ pub fn default_dags() -> PathBuf {
     if let Some(dags) = env::var_os("MINI_DAG_DAGS").filter(|value| !value.is_empty()) {
         return dags.into();
     }
-    let is_unit =
-        env::var_os("INVOCATION_ID").is_some() && env::var_os("STATE_DIRECTORY").is_some();
-    if is_unit {
+    if is_unit() {
         "/etc/mini-dag/dags".into()
     } else {
         "dags".into()
     }
+}
+
+/// Whether systemd started this program as a service with a state directory.
+pub(super) fn is_unit() -> bool {
+    env::var_os("INVOCATION_ID").is_some() && env::var_os("STATE_DIRECTORY").is_some()
 }
 
 /// The logs of one run.

@@ -1,11 +1,15 @@
 //! One daemon per state directory: a lock that dies with the process that holds it.
+//!
+//! It is a lock on the directory itself, which can be had on a full disk and on a read-only one too. The
+//! file `lock` in it only tells who holds it, as far as the disk lets it be written.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 /// A state directory is ours for as long as this lives.
 #[derive(Debug)]
@@ -16,31 +20,33 @@ pub struct Lock(#[expect(dead_code, reason = "holds the lock until it is dropped
 pub enum LockError {
     /// Another process holds it; its number, if it could be read.
     Taken(Option<u32>),
-    /// The lock file could not be opened.
+    /// The directory could not be opened or locked.
     Io(io::Error),
 }
 
 impl Lock {
     /// Locks the state directory, and writes our process number into its `lock` file.
     pub fn take(state: &Path) -> Result<Self, LockError> {
-        let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600);
-        let mut file = options.open(state.join("lock")).map_err(LockError::Io)?;
-        let mut text = String::new();
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let _ = (&file).take(32).read_to_string(&mut text);
-            return Err(LockError::Taken(text.trim().parse().ok()));
+        let directory = File::open(state).map_err(LockError::Io)?;
+        let file = state.join("lock");
+        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let text = fs::read_to_string(file).unwrap_or_default();
+                return Err(LockError::Taken(text.trim().parse().ok()));
+            }
+            Err(error) => return Err(LockError::Io(error.into())),
         }
-        let number = format!("{}\n", std::process::id());
-        file.rewind()
-            .and_then(|()| file.set_len(0))
-            .and_then(|()| file.write_all(number.as_bytes()))
-            .map_err(LockError::Io)?;
-        Ok(Self(file))
+        if let Err(error) = tell(&file) {
+            log::warn!("cannot write `{}`: {error}", file.display());
+        }
+        Ok(Self(directory))
     }
+}
+
+fn tell(file: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let number = format!("{}\n", std::process::id());
+    options.open(file)?.write_all(number.as_bytes())
 }

@@ -12,6 +12,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
 
 use super::clock;
+use crate::dag::Diagnostic;
+use crate::dag::diagnostic::printable;
 
 /// What a pipe takes at once or not at all.
 const LINE_BYTES_MAX: usize = 4096;
@@ -41,6 +43,22 @@ pub fn begin() {
     builder.target(env_logger::Target::Pipe(Box::new(Stderr { lost: 0 })));
     // A program that uses the library may log in its own way already.
     let _ = builder.try_init();
+}
+
+/// `dags/weather.json:6:65: what is wrong; a fact; help: what to do`.
+pub fn in_a_line(error: &Diagnostic) -> String {
+    let place = error.place.as_ref();
+    let place = place.map(|at| format!("{}:{}:{}: ", at.file, at.line, at.column));
+    let mut line = format!("{}{}", place.unwrap_or_default(), error.message);
+    for note in &error.notes {
+        line.push_str("; ");
+        line.push_str(note);
+    }
+    if let Some(help) = &error.help {
+        line.push_str("; help: ");
+        line.push_str(help);
+    }
+    printable(&line)
 }
 
 /// Whether stderr is the stream that systemd says goes to its journal.

@@ -2,12 +2,14 @@
 
 pub mod catalog;
 pub mod clock;
+pub mod config;
 pub mod driver;
 pub mod hygiene;
 pub mod launch;
 pub mod layout;
 pub mod lock;
 pub mod logging;
+pub mod retention;
 pub mod service;
 pub mod signals;
 pub mod watch;

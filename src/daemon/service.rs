@@ -3,7 +3,7 @@
 //! One thread owns it. Whoever wants something of it (a socket, a signal, a file that changed) borrows
 //! it for a moment and never across an `await`; what takes time is answered through a channel.
 //!
-//! A command is answered when it is on the disk. Results of tasks are synced within [`SYNC_INTERVAL`].
+//! A command is answered when it is on the disk. Results of tasks are synced within `sync_interval`.
 //! While nothing can be recorded, nothing new starts; what runs goes on.
 
 use std::cell::RefCell;
@@ -14,20 +14,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smol::channel::{Receiver, Sender, bounded};
-use smol::{LocalExecutor, unblock};
+use smol::{LocalExecutor, Task, unblock};
 
 use super::catalog::{Again, Catalog, Library};
-use super::clock;
+use super::config::{Config, Origin};
 use super::driver::{Driver, Notice, Recorder};
-use crate::dag::Dag;
+use super::retention::Keeper;
+use super::watch::Watcher;
+use super::{clock, logging};
+use crate::dag::{Dag, Diagnostic};
 use crate::journal::{Health, Journal, Position, SyncDone, apply_replayed};
 use crate::scheduler::{
-    Answer, AttemptId, Command, Event, Monotonic, Now, Record, Refusal, Scheduler, State,
+    Answer, AttemptId, Command, Event, Monotonic, Now, Record, Refusal, Run, RunNumber, Scheduler,
+    State,
 };
-use crate::timetable::Timestamp;
-
-/// What is written, and nobody waits for, is synced after this time at the latest.
-const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+use crate::timetable::{Timestamp, Zone};
 
 /// The daemon, as everybody on its thread holds it.
 pub type Shared = Rc<RefCell<Service>>;
@@ -49,7 +50,14 @@ pub struct Service {
     ledger: Ledger,
     executor: Rc<LocalExecutor<'static>>,
     library: Library,
+    /// As they were written, and with a zone each.
     compiled_in: Vec<Arc<Dag>>,
+    zoned: Vec<Arc<Dag>>,
+    origin: Origin,
+    /// The last one that could be read.
+    config: Config,
+    config_errors: Vec<Diagnostic>,
+    watching: Option<Task<()>>,
     places: Places,
     catalog: Catalog,
     loaded_at: Timestamp,
@@ -65,20 +73,37 @@ pub struct Service {
 
 /// The journal, as the driver's recorder.
 struct Ledger {
-    journal: Journal,
+    /// None of a service that only looks: nothing can be recorded, so nothing can begin.
+    journal: Option<Journal>,
     appended: Position,
     sync_at: Option<Monotonic>,
+    sync_interval: Duration,
+    keeper: Keeper,
+}
+
+impl Ledger {
+    fn synced(&self) -> Position {
+        self.journal.as_ref().map_or(Position(0), Journal::synced)
+    }
+
+    fn retry_at(&self) -> Option<Monotonic> {
+        self.journal.as_ref()?.next_deadline()
+    }
 }
 
 impl Recorder for Ledger {
     fn record(&mut self, records: Vec<Record>, now: Now, state: &State) -> bool {
+        let Some(journal) = &mut self.journal else {
+            return false;
+        };
         for record in &records {
-            self.appended = self.journal.append(record);
+            self.appended = journal.append(record);
+            self.keeper.record(record);
         }
-        self.journal.flush(now, state);
+        journal.flush(now, state);
         self.sync_at
-            .get_or_insert_with(|| now.monotonic.after(SYNC_INTERVAL));
-        self.journal.written() >= self.appended
+            .get_or_insert_with(|| now.monotonic.after(self.sync_interval));
+        journal.written() >= self.appended
     }
 }
 
@@ -86,8 +111,8 @@ impl Recorder for Ledger {
 pub struct Parts {
     /// Goes on from what the journal said.
     pub driver: Driver,
-    /// Open for writing.
-    pub journal: Journal,
+    /// Open for writing. Without one, the service only looks at what another has left behind.
+    pub journal: Option<Journal>,
     /// What is wrong with the journal, if anything needs somebody to look at it.
     pub damage: Option<String>,
     /// Where the driver's tasks run.
@@ -96,26 +121,40 @@ pub struct Parts {
     pub library: Library,
     /// The program's own DAGs.
     pub compiled_in: Vec<Arc<Dag>>,
+    /// The same, with a zone each.
+    pub zoned: Vec<Arc<Dag>>,
     /// The DAGs there are.
     pub catalog: Catalog,
     /// Where everything is.
     pub places: Places,
+    /// Where the config comes from.
+    pub origin: Origin,
+    /// What it says.
+    pub config: Config,
 }
 
 impl Service {
     /// A daemon that has not begun.
     pub fn new(parts: Parts) -> Self {
+        let config = &parts.config;
         let ledger = Ledger {
             journal: parts.journal,
             appended: Position(0),
             sync_at: None,
+            sync_interval: config.sync_interval,
+            keeper: Keeper::new(&parts.places.state, config.retention, clock::now()),
         };
         Self {
             driver: parts.driver,
             ledger,
             executor: parts.executor,
+            zoned: parts.zoned,
             library: parts.library,
             compiled_in: parts.compiled_in,
+            origin: parts.origin,
+            config: parts.config,
+            config_errors: Vec::new(),
+            watching: None,
             places: parts.places,
             catalog: parts.catalog,
             loaded_at: clock::now().wall,
@@ -158,18 +197,27 @@ impl Service {
         self.started
     }
 
+    /// Whether this is a daemon, rather than somebody who looks at what one has left behind.
+    pub fn is_live(&self) -> bool {
+        self.ledger.journal.is_some()
+    }
+
     /// Why nothing new starts, if so.
     pub fn trouble(&self) -> Option<String> {
-        let health = match self.ledger.journal.health() {
-            Health::Healthy => None,
-            Health::Degraded { why, .. } => Some(why.clone()),
+        let health = match self.ledger.journal.as_ref().map(Journal::health) {
+            None | Some(Health::Healthy) => None,
+            Some(Health::Degraded { why, .. }) => Some(why.clone()),
         };
         health.or_else(|| self.damage.clone())
     }
 
     /// When something is due.
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        let ledger = [self.ledger.sync_at, self.ledger.journal.next_deadline()];
+        let ledger = [
+            self.ledger.sync_at,
+            self.ledger.retry_at(),
+            self.ledger.keeper.next_deadline(),
+        ];
         let scheduler = [self.driver.scheduler().next_deadline()];
         ledger.into_iter().chain(scheduler).flatten().min()
     }
@@ -186,7 +234,7 @@ impl Service {
 
     /// Whether it was told to stop, nothing runs any more, and everything is on the disk.
     pub fn is_over(&self) -> bool {
-        let is_synced = self.ledger.journal.synced() >= self.ledger.appended;
+        let is_synced = self.ledger.synced() >= self.ledger.appended;
         self.is_stopping
             && self.driver.scheduler().live_attempts().len() == 0
             && (is_synced || self.trouble().is_some())
@@ -208,8 +256,27 @@ impl Service {
         receiver
     }
 
-    /// Begins: what was running when the last daemon ended without a word is interrupted, once.
-    pub fn begin(&mut self, lost: Vec<AttemptId>) {
+    /// Takes a finished run of the past back into memory, so that it can be cleared.
+    pub fn recall(&mut self, number: RunNumber, run: &Run) {
+        if self.trouble().is_none() {
+            let image = Box::new(run.image());
+            self.step(Event::Recalled(run.dag.dag_id.clone(), number, image));
+        }
+    }
+
+    fn watch(&mut self, watcher: Watcher) {
+        let tell = watcher.tell(self.driver.sender());
+        self.watching = Some(self.executor.spawn(async move {
+            if let Err(error) = tell.await {
+                log::error!("DAG directories are no longer watched: {error}");
+            }
+        }));
+    }
+
+    /// Begins: files that have changed since `watcher` was made are read again, and what was running when
+    /// the last daemon ended without a word is interrupted, once.
+    pub fn begin(&mut self, lost: Vec<AttemptId>, watcher: Watcher) {
+        self.watch(watcher);
         if let Some(why) = self.trouble() {
             log::error!("nothing new is started: {why}");
             self.step(Event::Recording(false));
@@ -222,25 +289,80 @@ impl Service {
             self.step(Event::DagLoaded(dag));
         }
         for error in &self.catalog.errors {
-            log::error!("{}", error.message);
+            log::error!("{}", logging::in_a_line(error));
         }
-        log::info!(
-            "{} DAGs, state in {}",
-            self.catalog.dags.len(),
-            self.places.state.display()
-        );
+        let (dags, state) = (self.catalog.dags.len(), self.places.state.display());
+        log::info!("ready: {dags} DAGs, state in {state}; `mini-dag status` shows how it goes");
         self.tend_the_journal();
     }
 
-    /// Reads the DAG files again: those that have changed, or `all`.
+    /// What is only in memory because the disk failed is tried once more, before it goes with this process.
+    pub fn end(&mut self) {
+        let state = self.driver.scheduler().state();
+        if let Some(journal) = &mut self.ledger.journal {
+            journal.try_last(clock::now(), state);
+        }
+    }
+
+    /// Reads the config again. One that does not load changes nothing.
+    fn reconfigure(&mut self) {
+        let mut config = match self.origin.read(&self.library) {
+            Ok(config) => config,
+            Err(mut errors) => {
+                if let Some(error) = errors.last_mut() {
+                    error.notes.push("the last good config is used".to_owned());
+                }
+                self.config_errors = errors;
+                return;
+            }
+        };
+        self.config_errors.clear();
+        if config.state != self.config.state {
+            let used = self.places.state.display();
+            log::warn!(
+                "config: `state` is not changed before a restart; it is `{used}` until then"
+            );
+            config.state.clone_from(&self.config.state);
+        }
+        let now = clock::now();
+        self.library.timezone.clone_from(&config.timezone);
+        if config.timezone.as_ref().map(Zone::name) != self.config.timezone.as_ref().map(Zone::name)
+        {
+            self.zoned = self.library.zoned(&self.compiled_in);
+        }
+        if config.dags != self.places.dags {
+            self.places.dags.clone_from(&config.dags);
+            match Watcher::new(&config.dags) {
+                Ok(watcher) => self.watch(watcher),
+                Err(error) => log::error!("DAG directories are not watched: {error}"),
+            }
+        }
+        self.driver.equip(self.library.zone(), &config.env);
+        self.ledger.sync_interval = config.sync_interval;
+        self.ledger.keeper.set(config.retention, now);
+        let retention = config.retention;
+        if let Some(journal) = &mut self.ledger.journal {
+            journal.set_retention(retention.journal_bytes(), Some(retention.age));
+        }
+        self.step(Event::Limits(config.limits()));
+        self.config = config;
+    }
+
+    /// Reads the DAG files again: those that have changed, or `all` and the config, too.
     pub fn reload(&mut self, all: bool) {
+        if all {
+            self.reconfigure();
+        }
         let before = std::mem::take(&mut self.catalog);
         let again = Again {
             before: &before,
             all,
         };
         let dags = &self.places.dags;
-        let catalog = Catalog::load(&self.library, &self.compiled_in, dags, Some(again));
+        let mut catalog = Catalog::load(&self.library, &self.zoned, dags, Some(again));
+        catalog
+            .errors
+            .splice(..0, self.config_errors.iter().cloned());
         for (dag_id, dag) in &catalog.dags {
             let old = before.dags.get(dag_id);
             if old.is_none_or(|old| !Arc::ptr_eq(old, dag)) {
@@ -254,8 +376,10 @@ impl Service {
             log::info!("dag={dag_id} removed");
             self.step(Event::DagRemoved(dag_id.clone()));
         }
-        for error in &catalog.errors {
-            log::error!("{}", error.message);
+        // What was told before and still holds is not told with every change of another file.
+        let is_news = |error: &&Diagnostic| all || !before.errors.contains(error);
+        for error in catalog.errors.iter().filter(is_news) {
+            log::error!("{}", logging::in_a_line(error));
         }
         self.catalog = catalog;
         self.loaded_at = clock::now().wall;
@@ -264,7 +388,10 @@ impl Service {
     /// Takes over what the journal knows of a DAG that was not there when it was read, before anything is
     /// due. What ran then was ended when this daemon began.
     fn claim(&mut self, dag: &Arc<Dag>) {
-        let claimed = self.ledger.journal.claim(&dag.dag_id);
+        let journal = self.ledger.journal.as_mut();
+        let claimed = journal
+            .map(|journal| journal.claim(&dag.dag_id))
+            .unwrap_or_default();
         if claimed.is_empty() {
             return;
         }
@@ -290,6 +417,7 @@ impl Service {
             Notice::Reload => self.reload(true),
             Notice::FilesChanged => self.reload(false),
             Notice::Synced(done) => self.synced(done),
+            Notice::Swept(found) => self.ledger.keeper.found(found),
             Notice::Stop if self.is_stopping => self.driver.kill_all(),
             Notice::Stop => {
                 log::info!("stopping: no new task starts, running ones are ended");
@@ -332,7 +460,7 @@ impl Service {
     }
 
     fn answer_what_is_synced(&mut self) {
-        let synced = self.ledger.journal.synced();
+        let synced = self.ledger.synced();
         while let Some((position, ..)) = self.unsynced.front() {
             if *position > synced {
                 return;
@@ -345,7 +473,8 @@ impl Service {
 
     /// Syncs in a helper thread: the kernel has no other way, and an SD card takes its time.
     fn begin_sync(&mut self) {
-        let Some(task) = self.ledger.journal.begin_sync() else {
+        let journal = self.ledger.journal.as_mut();
+        let Some(task) = journal.and_then(Journal::begin_sync) else {
             return;
         };
         self.ledger.sync_at = None;
@@ -360,10 +489,12 @@ impl Service {
 
     fn synced(&mut self, done: SyncDone) {
         let (now, state) = (clock::now(), self.driver.scheduler().state());
-        self.ledger.journal.sync_done(done, now, state);
+        if let Some(journal) = &mut self.ledger.journal {
+            journal.sync_done(done, now, state);
+        }
         self.answer_what_is_synced();
-        if self.ledger.journal.synced() < self.ledger.appended {
-            let at = now.monotonic.after(SYNC_INTERVAL);
+        if self.ledger.synced() < self.ledger.appended {
+            let at = now.monotonic.after(self.ledger.sync_interval);
             self.ledger.sync_at.get_or_insert(at);
             if !self.unsynced.is_empty() || self.is_stopping {
                 self.begin_sync();
@@ -375,10 +506,12 @@ impl Service {
     fn tend_the_journal(&mut self) {
         let now = clock::now();
         let is_due = |at: Option<Monotonic>| at.is_some_and(|at| at <= now.monotonic);
-        if is_due(self.ledger.journal.next_deadline()) {
-            self.ledger
-                .journal
-                .retry(now, self.driver.scheduler().state());
+        if is_due(self.ledger.retry_at())
+            && let Some(journal) = &mut self.ledger.journal
+        {
+            journal.retry(now, self.driver.scheduler().state());
+            // It is healthy when what it has written has been synced, and not before.
+            self.begin_sync();
         }
         if is_due(self.ledger.sync_at) || self.is_stopping {
             self.ledger.sync_at = None;
@@ -387,16 +520,36 @@ impl Service {
         let trouble = self.trouble();
         if trouble.is_none() != self.scheduler().is_recording() {
             match &trouble {
-                Some(why) => log::error!("nothing new is started: {why}"),
+                Some(why) => {
+                    log::error!("nothing new is started: {why}");
+                    // Perhaps there is no space, and logs over their quota take it.
+                    self.ledger.keeper.hurry(now);
+                }
                 None => log::info!("records can be written again"),
             }
             self.step(Event::Recording(trouble.is_none()));
         }
+        self.sweep(now);
         if let Some(why) = trouble {
             // Nobody can be promised anything now.
             for (_, number, _) in std::mem::take(&mut self.unsynced) {
                 self.reply(number, Err(Refusal::NotRecorded(why.clone())));
             }
         }
+    }
+
+    /// Looks after task logs in a helper thread, one thing at a time.
+    fn sweep(&mut self, now: Now) {
+        let state = self.driver.scheduler().state();
+        let Some(sweep) = self.ledger.keeper.tend(now, state) else {
+            return;
+        };
+        let sender = self.driver.sender();
+        let sweep = async move {
+            let found = unblock(move || sweep.run()).await;
+            // The loop has ended.
+            let _ = sender.try_send(Notice::Swept(found));
+        };
+        self.executor.spawn(sweep).detach();
     }
 }

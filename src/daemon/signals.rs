@@ -8,9 +8,15 @@ use smol::stream::StreamExt;
 
 use super::driver::Notice;
 
-/// From now on SIGINT, SIGTERM and SIGHUP are notices, and no longer end the program.
-pub async fn listen(sender: Sender<Notice>) -> io::Result<()> {
-    let mut signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup])?;
+/// From now on SIGINT, SIGTERM and SIGHUP wait to be [`heard`](listen), and no longer end the program.
+/// To be called first of all: a signal that comes while a long journal is read is not lost, and no SIGHUP
+/// ends a program that is just starting.
+pub fn hold() -> io::Result<Signals> {
+    Signals::new([Signal::Int, Signal::Term, Signal::Hup])
+}
+
+/// Makes notices of signals.
+pub async fn listen(mut signals: Signals, sender: Sender<Notice>) -> io::Result<()> {
     while let Some(signal) = signals.next().await {
         let notice = if signal? == Signal::Hup {
             Notice::Reload

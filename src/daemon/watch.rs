@@ -17,30 +17,47 @@ const QUIET: Duration = Duration::from_millis(200);
 /// However many changes come, they are told after this time.
 const QUIET_MAX: Duration = Duration::from_secs(2);
 
-/// Sends a notice after each change in one of `directories`: a file that was closed after writing, or
-/// came or went. A file that is being written is left alone until its writer closes it.
-pub async fn watch(directories: Vec<PathBuf>, sender: Sender<Notice>) -> io::Result<()> {
-    let watcher = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-    let changes = WatchFlags::CLOSE_WRITE
-        | WatchFlags::MOVED_TO
-        | WatchFlags::MOVED_FROM
-        | WatchFlags::DELETE
-        | WatchFlags::ATTRIB;
-    for directory in &directories {
-        if let Err(error) = inotify::add_watch(&watcher, directory, changes) {
-            log::warn!(
-                "cannot watch `{}`: {error}; `mini-dag reload` reads it",
-                directory.display()
-            );
+/// Directories whose changes are noticed from now on, be they asked for now or later: watch first, then
+/// read, and nothing comes between.
+pub struct Watcher(Async<OwnedFd>);
+
+impl Watcher {
+    /// Watches `directories` for files that are closed after writing, or come or go. A file that is being
+    /// written is left alone until its writer closes it. What is no directory cannot be watched.
+    pub fn new(directories: &[PathBuf]) -> io::Result<Self> {
+        let watcher = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        let changes = WatchFlags::CLOSE_WRITE
+            | WatchFlags::MOVED_TO
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::DELETE
+            | WatchFlags::ATTRIB;
+        for directory in directories.iter().filter(|path| path.is_dir()) {
+            if let Err(error) = inotify::add_watch(&watcher, directory, changes) {
+                log::warn!(
+                    "cannot watch `{}`: {error}; `mini-dag reload` reads it",
+                    directory.display()
+                );
+            }
+        }
+        Async::new_nonblocking(watcher).map(Self)
+    }
+
+    /// Sends a notice after each change.
+    pub async fn tell(self, sender: Sender<Notice>) -> io::Result<()> {
+        loop {
+            self.0.readable().await?;
+            drain(&self.0);
+            self.until_quiet().await;
+            if sender.send(Notice::FilesChanged).await.is_err() {
+                return Ok(());
+            }
         }
     }
-    let watcher = Async::new_nonblocking(watcher)?;
-    loop {
-        watcher.readable().await?;
-        drain(&watcher);
+
+    async fn until_quiet(&self) {
         let mut limit = Timer::after(QUIET_MAX);
         loop {
-            let again = async { watcher.readable().await.is_ok() };
+            let again = async { self.0.readable().await.is_ok() };
             let quiet = async {
                 Timer::after(QUIET).await;
                 false
@@ -50,12 +67,9 @@ pub async fn watch(directories: Vec<PathBuf>, sender: Sender<Notice>) -> io::Res
                 false
             };
             if !future::or(late, future::or(again, quiet)).await {
-                break;
+                return;
             }
-            drain(&watcher);
-        }
-        if sender.send(Notice::FilesChanged).await.is_err() {
-            return Ok(());
+            drain(&self.0);
         }
     }
 }

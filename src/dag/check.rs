@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::diagnostic::{Diagnostic, quote};
+use super::diagnostic::{Diagnostic, Span, quote};
 use super::draft::{Action, Dependency, Draft, DraftHttp, DraftTask, DraftValue, Text};
 use super::report::{At, Report};
 use super::template::TemplateError;
@@ -14,7 +14,7 @@ use super::{
     DEPENDENCIES_MAX, Dag, Functions, Http, HttpBody, ID_BYTES_MAX, Operator, TASKS_MAX, Task,
     TaskIndex, Template, TemplateValue, Value, graph, suggest,
 };
-use crate::timetable::DURATION_MAX;
+use crate::timetable::{DURATION_MAX, Schedule};
 
 /// The tasks of a cycle that are named before the middle is left out.
 const CYCLE_NAMES_MAX: usize = 12;
@@ -320,23 +320,7 @@ impl Checker<'_, '_> {
     fn env(&mut self, env: Vec<(Text, Text)>) -> Vec<(String, Template)> {
         let mut checked: Vec<(String, Template)> = Vec::with_capacity(env.len());
         for (name, value) in env {
-            let text = name.text.as_str();
-            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            let digit_first = text.starts_with(|c: char| c.is_ascii_digit());
-            if text.is_empty() || digit_first || !text.chars().all(word) {
-                self.report
-                    .error(name.span, "letters, digits and `_`; no digit first", || {
-                        Diagnostic::new(format!(
-                            "`{}` is not the name of an environment variable",
-                            quote(text)
-                        ))
-                    });
-            } else if text.starts_with("MINI_DAG_") {
-                self.report.error(name.span, "", || {
-                    Diagnostic::new(format!("`{}` is set by mini-dag itself", quote(text)))
-                        .help("choose a name that does not begin with `MINI_DAG_`".to_owned())
-                });
-            }
+            env_name(&name.text, name.span, self.report);
             let value = self.template(&value);
             checked.push((name.text, value));
         }
@@ -382,5 +366,38 @@ impl Checker<'_, '_> {
             });
         }
         template
+    }
+}
+
+/// Schedules that wait for another event than a moment are read, and refused until something serves them. Returns why.
+pub(super) fn check_schedule(schedule: &Schedule) -> Option<Diagnostic> {
+    let name = match schedule {
+        Schedule::Cron(_) | Schedule::Every(_) | Schedule::Once | Schedule::Continuous => {
+            return None;
+        }
+        Schedule::Reboot => "@reboot",
+        Schedule::AfterDags(_) => "after",
+    };
+    Some(Diagnostic::new(format!(
+        "the schedule `{name}` is not supported yet"
+    )))
+}
+
+/// Refuses what is no name of an environment variable, or not the writer's to set.
+pub(crate) fn env_name(name: &str, span: Option<Span>, report: &mut Report<'_>) {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let digit_first = name.starts_with(|c: char| c.is_ascii_digit());
+    if name.is_empty() || digit_first || !name.chars().all(word) {
+        report.error(span, "letters, digits and `_`; no digit first", || {
+            Diagnostic::new(format!(
+                "`{}` is not the name of an environment variable",
+                quote(name)
+            ))
+        });
+    } else if name.starts_with("MINI_DAG_") {
+        report.error(span, "", || {
+            Diagnostic::new(format!("`{}` is set by mini-dag itself", quote(name)))
+                .help("choose a name that does not begin with `MINI_DAG_`".to_owned())
+        });
     }
 }

@@ -45,7 +45,7 @@ impl Moment {
 
     /// Reads `2026-05-01`, `2026-05-01T06:00`, `2026-05-01T06:00:00.5`, and the same with `Z` or `+09:00`; a blank may
     /// stand for the `T`. None for anything else, and for a day or time that no calendar has.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let year: i32 = number(text, 0..4)?;
         let month = Month::try_from(number::<u8>(text, 5..7)?).ok()?;
         let day = number(text, 8..10)?;

@@ -1,6 +1,7 @@
-//! Every key that a DAG file may have: its shape, its default and what it means, in one table.
+//! Every key that a DAG file or the daemon's config file may have: its shape, its default and what it
+//! means, in one table.
 //!
-//! The loader checks files against this table, and the documentation is checked against it: a key is
+//! The loaders check files against this table, and the documentation is checked against it: a key is
 //! here, or it does not exist. A key that is not `supported` yet is checked and then refused.
 
 /// A key of an object.
@@ -137,6 +138,35 @@ const TEMPLATES: Shape = Shape::Map(&Shape::Template);
 const COUNT: Shape = Shape::Integer(1, COUNT_MAX);
 const STATUS: Shape = Shape::Integer(100, 599);
 
+/// The keys of the daemon's config file.
+#[rustfmt::skip] // a line a key
+pub static CONFIG_KEYS: &[Key] = &[
+    key("$schema", Shape::Text, "", "where an editor finds the schema of this file"),
+    key("dags", Shape::List(&Shape::Text), "as of `--dags`", "directories and files of DAGs; relative to this file"),
+    key("state", Shape::Text, "as of `--state`", "where journal and logs are; relative to this file"),
+    key("parallelism", Shape::Integer(1, 10_000), "the number of CPUs", "tasks that may run at once, over all DAGs"),
+    key("timezone", Shape::Zone, "the host's", "the zone of DAGs that name none"),
+    key("env", Shape::Map(&Shape::Text), "{}", "added to every task's environment, as it is; a DAG's `env` wins over it"),
+    key("retention", Shape::Object(RETENTION_KEYS), "{}", "how much of the past is kept"),
+    key("sync_interval", Shape::Duration, "\"1s\"", "results of tasks are on the disk after this time at the latest; 0 is at once"),
+    key("kill_grace", Shape::Duration, "\"10s\"", "from SIGTERM to SIGKILL, for a task that is stopped"),
+    key("pools", Shape::Map(&COUNT), "{}", "named pools and their slots").later(),
+    key("listen", Shape::Text, "\"127.0.0.1:8080\"", "where the web page and the HTTP API are").later(),
+    key("clock", Shape::Word(&["require", "prefer", "ignore"]), "\"prefer\"", "whether schedules wait for a clock that is synchronised").later(),
+    key("clock_wait", Shape::Duration, "\"90s\"", "how long they wait with `prefer`").later(),
+    key("on_success", Shape::Object(HOOK_KEYS), "", "what is done when a run of any DAG has succeeded").later(),
+    key("on_failure", Shape::Object(HOOK_KEYS), "", "what is done when a run of any DAG has failed").later(),
+    key("on_retry", Shape::Object(HOOK_KEYS), "", "what is done when a task of any DAG will be tried again").later(),
+];
+
+/// The keys of the config's `retention`.
+#[rustfmt::skip] // a line a key
+pub static RETENTION_KEYS: &[Key] = &[
+    key("runs", COUNT, "100", "the logs of this many of the latest finished runs of each DAG are kept"),
+    key("age", Shape::Duration, "\"90d\"", "logs and history that are older are deleted"),
+    key("bytes", Shape::Size, "\"1GiB\"", "logs and history take no more than this, the oldest go first"),
+];
+
 /// The keys of a DAG file.
 #[rustfmt::skip] // a line a key
 pub static DAG_KEYS: &[Key] = &[
@@ -259,7 +289,7 @@ static SCHEDULE_KEYS: &[Key] = &[
     key("cron", Shape::Schedule, "", "a cron line"),
     key("seconds", Shape::Boolean, "false", "whether the cron line has a leading field for seconds"),
     key("timezone", Shape::Zone, "the DAG's", "the zone of the cron line"),
-    key("after", Shape::List(&Shape::Id), "", "DAGs: due when each has succeeded since the last run"),
+    key("after", Shape::List(&Shape::Id), "", "DAGs: due when each has succeeded since the last run").later(),
 ];
 
 #[rustfmt::skip] // a line a key

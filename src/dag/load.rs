@@ -20,11 +20,11 @@ use self::schedule::{catchup, overlap, start_date};
 use self::task::Settings;
 use super::check::{check, no_tasks};
 use super::date::{Moment, StartDate};
-use super::diagnostic::{Diagnostic, Source, Span, quote};
+use super::diagnostic::{Diagnostic, Span, quote};
 use super::draft::{Draft, Text};
-use super::json::{Document, Item, Kind};
+use super::json::{Item, Kind};
 use super::keys::{TAG_CHARS_MAX, TAGS_MAX};
-use super::report::Report;
+use super::report::{self, Report};
 use super::{Dag, Functions, TASKS_MAX, TimetableKind, Value, shape};
 use crate::timetable::{Zone, suggest_zone};
 
@@ -53,28 +53,31 @@ pub fn load(file: &str, text: &str, known: &Known<'_>) -> Result<Dag, Vec<Diagno
             .help(format!("a DAG file has at most {DAG_FILE_BYTES_MAX} bytes")),
         ]);
     }
-    let source = || Source::new(file, text);
-    let document = Document::parse(text).map_err(|error| {
-        let mut diagnostic = Diagnostic::new(error.message)
-            .at(&source(), error.span, error.label)
-            .help(error.help.map(str::to_owned));
-        diagnostic.notes.extend(error.note);
-        vec![diagnostic]
-    })?;
-    let mut report = Report::new(Some(source()));
-    for (first, again) in document.duplicates() {
-        report.error(again.span(), "this key stands here already", || {
-            let line = text[..first.span().start()].matches('\n').count() + 1;
-            Diagnostic::new(format!("duplicate key `{}`", quote(&again.text())))
-                .note(format!("the first is in line {line}"))
-        });
-    }
-    shape::check_file(document.root(), &mut report);
+    let (document, mut report) = report::read(file, text)?;
+    shape::check_dag(document.root(), &mut report);
     let mut reader = Reader { report, known };
     let draft = reader.dag(document.root(), stem(file));
     let mut dag = check(draft, known.functions, &mut reader.report);
     dag.source = Some(file.into());
     reader.report.finish().map(|()| dag)
+}
+
+/// The zone that an item names.
+pub(crate) fn zone_of(value: Item<'_>, known: &Known<'_>, report: &mut Report<'_>) -> Option<Zone> {
+    let name = text_of(value)?;
+    let zone = (known.zone)(&name.text);
+    if zone.is_none() {
+        report.error(name.span, "this host has no such zone", || {
+            let names = (known.zone_names)();
+            let found = suggest_zone(&name.text, names.iter().map(String::as_str));
+            let help = found.map_or_else(
+                || "zones are named as in \"Europe/Berlin\"".to_owned(),
+                |found| format!("did you mean `{found}`?"),
+            );
+            Diagnostic::new(format!("unknown time zone `{}`", quote(&name.text))).help(help)
+        });
+    }
+    zone
 }
 
 /// The name of a file without its directory and `.json`.
@@ -182,22 +185,7 @@ impl Reader<'_, '_> {
     }
 
     fn zone(&mut self, value: Item<'_>) -> Option<Zone> {
-        let name = text_of(value)?;
-        let zone = (self.known.zone)(&name.text);
-        if zone.is_none() {
-            let names = self.known.zone_names;
-            self.report
-                .error(name.span, "this host has no such zone", || {
-                    let names = names();
-                    let found = suggest_zone(&name.text, names.iter().map(String::as_str));
-                    let help = found.map_or_else(
-                        || "zones are named as in \"Europe/Berlin\"".to_owned(),
-                        |found| format!("did you mean `{found}`?"),
-                    );
-                    Diagnostic::new(format!("unknown time zone `{}`", quote(&name.text))).help(help)
-                });
-        }
-        zone
+        zone_of(value, self.known, &mut self.report)
     }
 
     /// What must hold between the zone, the schedule and the dates.

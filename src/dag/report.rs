@@ -1,16 +1,16 @@
-//! Collects what is wrong with a DAG, until all of it is known.
+//! Collects what is wrong with a file or a DAG, until all of it is known.
 
 use std::ops::Range;
 
-use super::diagnostic::{Diagnostic, Source, Span};
-use super::json;
+use super::diagnostic::{Diagnostic, Source, Span, quote};
+use super::json::{self, Document};
 
 /// Further errors of a file are counted only.
 const DIAGNOSTICS_MAX: usize = 50;
 
 /// A place in a file, or a part of the text of a string there, or none: a DAG written in Rust has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct At {
+pub(crate) struct At {
     span: Option<Span>,
     /// In bytes of the string's text; found in the file only when it is shown.
     part: Option<Span>,
@@ -38,7 +38,7 @@ impl From<Span> for At {
 }
 
 /// Collects what is wrong, with the text it is about if there is one.
-pub(super) struct Report<'t> {
+pub(crate) struct Report<'t> {
     source: Option<Source<'t>>,
     found: Vec<Diagnostic>,
     more: usize,
@@ -54,7 +54,7 @@ impl<'t> Report<'t> {
     }
 
     /// Something is wrong. `label` says what, at its place; the rest is made only while there is room for it.
-    pub(super) fn error(
+    pub(crate) fn error(
         &mut self,
         at: impl Into<At>,
         label: impl Into<String>,
@@ -75,7 +75,7 @@ impl<'t> Report<'t> {
     }
 
     /// Everything that was wrong, in the order of the text; nothing if nothing was.
-    pub(super) fn finish(mut self) -> Result<(), Vec<Diagnostic>> {
+    pub(crate) fn finish(mut self) -> Result<(), Vec<Diagnostic>> {
         if self.found.is_empty() {
             return Ok(());
         }
@@ -91,6 +91,30 @@ impl<'t> Report<'t> {
         }
         Err(self.found)
     }
+}
+
+/// Reads a file as JSON. What is no JSON is the only error; keys that stand twice are errors among others.
+pub(crate) fn read<'t>(
+    file: &'t str,
+    text: &'t str,
+) -> Result<(Document<'t>, Report<'t>), Vec<Diagnostic>> {
+    let source = || Source::new(file, text);
+    let document = Document::parse(text).map_err(|error| {
+        let mut diagnostic = Diagnostic::new(error.message)
+            .at(&source(), error.span, error.label)
+            .help(error.help.map(str::to_owned));
+        diagnostic.notes.extend(error.note);
+        vec![diagnostic]
+    })?;
+    let mut report = Report::new(Some(source()));
+    for (first, again) in document.duplicates() {
+        report.error(again.span(), "this key stands here already", || {
+            let line = text[..first.span().start()].matches('\n').count() + 1;
+            Diagnostic::new(format!("duplicate key `{}`", quote(&again.text())))
+                .note(format!("the first is in line {line}"))
+        });
+    }
+    Ok((document, report))
 }
 
 /// Where a part of a string stands in the file; only strings have parts.

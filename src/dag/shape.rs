@@ -1,4 +1,4 @@
-//! Checks a JSON document against the table of keys: types, ranges, words, unknown, repeated, missing and
+//! Checks a JSON document against its table of keys: types, ranges, words, unknown, repeated, missing and
 //! not yet supported keys. What is reported here is not reported again by whoever reads the values.
 
 use std::fmt;
@@ -12,9 +12,11 @@ use crate::timetable;
 
 /// What an object belongs to, for messages: "task `a`", "`http` of task `a`".
 #[derive(Clone, Copy)]
-pub(super) enum Scope<'s> {
-    /// The file itself.
+pub(crate) enum Scope<'s> {
+    /// A DAG file.
     Dag,
+    /// The daemon's config file.
+    Config,
     /// A task: its place in `tasks`, from 1, and its id where it has one.
     Task(usize, Option<&'s str>),
     /// What stands under a key.
@@ -27,9 +29,10 @@ impl fmt::Display for Scope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dag => f.write_str("the DAG"),
+            Self::Config => f.write_str("the config"),
             Self::Task(_, Some(id)) => write!(f, "task `{}`", quote(id)),
             Self::Task(number, None) => write!(f, "task number {number}"),
-            Self::Key(Scope::Dag, key) => write!(f, "`{}`", quote(key)),
+            Self::Key(Scope::Dag | Scope::Config, key) => write!(f, "`{}`", quote(key)),
             Self::Element(array) => write!(f, "an element of {array}"),
             Self::Key(holder, key) => write!(f, "`{}` of {holder}", quote(key)),
         }
@@ -37,15 +40,25 @@ impl fmt::Display for Scope<'_> {
 }
 
 /// Checks a DAG file. Repeated keys are reported by the caller, who has them all.
-pub(super) fn check_file(root: Item<'_>, report: &mut Report<'_>) {
+pub(super) fn check_dag(root: Item<'_>, report: &mut Report<'_>) {
+    let example = r#"{"tasks": [{"task_id": "hello", "bash": "echo hello"}]}"#;
+    check_file(root, DAG_KEYS, Scope::Dag, ("DAG", example), report);
+}
+
+/// Checks a file that holds an object with these keys; what it is called, and an example of one.
+pub(crate) fn check_file(
+    root: Item<'_>,
+    keys: &'static [Key],
+    scope: Scope<'_>,
+    (name, example): (&str, &str),
+    report: &mut Report<'_>,
+) {
     if root.kind() == Kind::Object {
-        object(root, DAG_KEYS, Scope::Dag, report);
+        object(root, keys, scope, report);
     } else {
         let found = describe(root.kind());
         report.error(root.span(), format!("this is {found}"), || {
-            Diagnostic::new("a DAG file holds one object").help(
-                "{\"tasks\": [{\"task_id\": \"hello\", \"bash\": \"echo hello\"}]}".to_owned(),
-            )
+            Diagnostic::new(format!("a {name} file holds one object")).help(example.to_owned())
         });
     }
 }
@@ -110,7 +123,10 @@ fn unknown_key(
                     Some("it is a key of a task; `defaults` hands it to every task".to_owned())
                 }
                 Scope::Task(..) if elsewhere(DAG_KEYS) => Some("it is a key of the DAG".to_owned()),
-                Scope::Dag | Scope::Task(..) => None,
+                Scope::Config if elsewhere(DAG_KEYS) => {
+                    Some("it is a key of a DAG file".to_owned())
+                }
+                Scope::Dag | Scope::Config | Scope::Task(..) => None,
                 Scope::Key(..) | Scope::Element(_) => {
                     let names: Vec<String> =
                         keys.iter().map(|key| format!("`{}`", key.name)).collect();
@@ -313,13 +329,13 @@ fn actions(task: Item<'_>, scope: Scope<'_>, report: &mut Report<'_>) {
 }
 
 /// A whole number, written without fraction and exponent.
-pub(super) fn integer(item: Item<'_>) -> Option<i64> {
+pub(crate) fn integer(item: Item<'_>) -> Option<i64> {
     let number = item.kind() == Kind::Number;
     number.then(|| item.raw().parse().ok()).flatten()
 }
 
 /// A duration: a text with units, or a number of seconds with at most three decimals that count.
-pub(super) fn duration(item: Item<'_>) -> Result<std::time::Duration, timetable::DurationError> {
+pub(crate) fn duration(item: Item<'_>) -> Result<std::time::Duration, timetable::DurationError> {
     let text = item.text();
     if item.kind() == Kind::String {
         return timetable::parse_duration(&text);
@@ -340,7 +356,7 @@ pub(super) fn duration(item: Item<'_>) -> Result<std::time::Duration, timetable:
 }
 
 /// A size: a number of bytes, or a text with a unit of 1024, 1024² or 1024³ bytes. Not zero.
-pub(super) fn size_bytes(item: Item<'_>) -> Option<u64> {
+pub(crate) fn size_bytes(item: Item<'_>) -> Option<u64> {
     const UNITS: [(&str, u64); 6] = [
         ("KiB", 1 << 10),
         ("MiB", 1 << 20),

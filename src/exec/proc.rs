@@ -136,12 +136,12 @@ pub(super) fn all() -> io::Result<Vec<Stat>> {
     Ok(found)
 }
 
-/// Whether the environment that the process was started with has this entry (`NAME=value`). `None` if it has
-/// no environment at all: then it may be in the middle of `exec`, and have one in a moment.
-pub(super) fn has_in_environment(pid: Pid, entry: &str) -> Option<bool> {
+/// Whether the environment that the process was started with has an entry (`NAME=value`) that `is_it`. `None`
+/// if it has no environment at all: then it may be in the middle of `exec`, and have one in a moment.
+pub(super) fn has_in_environment(pid: Pid, is_it: impl Fn(&[u8]) -> bool) -> Option<bool> {
     let environ = fs::read(format!("/proc/{}/environ", pid.as_raw_pid())).unwrap_or_default();
     let mut entries = environ.split(|byte| *byte == 0);
-    (!environ.is_empty()).then(|| entries.any(|it| it == entry.as_bytes()))
+    (!environ.is_empty()).then(|| entries.any(is_it))
 }
 
 /// Whether the process holds an end of the pipe with this inode number.

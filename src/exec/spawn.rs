@@ -31,7 +31,7 @@ use super::proc;
 use super::running::Running;
 
 /// The variable that tells the kernel's environment of a process which attempt it belongs to.
-const MARK: &str = "MINI_DAG_MARK";
+pub(super) const MARK: &str = "MINI_DAG_MARK";
 /// Added to our own OOM score: enough that the kernel takes a task first, whatever the sizes are.
 const OOM_SCORE_RAISE: i32 = 500;
 

@@ -6,14 +6,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, Signal, getpid, pidfd_open};
 
 use super::proc;
+use super::spawn::MARK;
 
 /// How long a killed process is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A process that starts others faster than this is reported as still there.
 const ROUNDS: u32 = 10;
 
-/// Kills every process, but this one, whose environment has `entry` (`NAME=value`), and waits for their
-/// ends. Returns how many were killed, and how many are still there. Blocks; for the start of a program.
+/// Kills every process that was started by [`super::spawn`] (here or in a process before) and whose
+/// environment has `entry` (`NAME=value`), and waits for their ends. Returns how many were killed, and how many are still there. Blocks; for the start of a program.
 pub fn kill_strays(entry: &str) -> (usize, usize) {
     let mut killed = 0;
     for _ in 0..ROUNDS {
@@ -40,10 +41,13 @@ pub fn kill_strays(entry: &str) -> (usize, usize) {
 }
 
 fn strays(entry: &str) -> Vec<proc::Stat> {
+    // Somebody may have `entry` in a shell of their own; only what we start has our mark.
+    let mark = format!("{MARK}=").into_bytes();
     let is_stray = |process: &proc::Stat| {
         process.pid != getpid()
             && !process.is_dead
-            && proc::has_in_environment(process.pid, entry) == Some(true)
+            && proc::has_in_environment(process.pid, |it| it == entry.as_bytes()) == Some(true)
+            && proc::has_in_environment(process.pid, |it| it.starts_with(&mark)) == Some(true)
     };
     let all = proc::all().unwrap_or_default();
     all.into_iter().filter(is_stray).collect()

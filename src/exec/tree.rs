@@ -146,7 +146,7 @@ impl Tree {
 
     /// Whether an orphan carries the mark of this task, or holds its output.
     fn has_trace(&mut self, orphan: Pid) -> bool {
-        let is_marked = proc::has_in_environment(orphan, &self.mark);
+        let is_marked = proc::has_in_environment(orphan, |it| it == self.mark.as_bytes());
         let has_trace = is_marked == Some(true) || proc::holds_pipe(orphan, self.pipe);
         self.is_unsure |= is_marked.is_none() && !has_trace;
         has_trace

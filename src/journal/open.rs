@@ -65,6 +65,7 @@ impl Journal {
             base: replay.base.unwrap_or(0),
             number: replay.segments.last().map_or(0, |segment| segment.number),
             rotation: None,
+            superseded: None,
             rotate_after: now.monotonic,
             sync: None,
             generation: 0,
@@ -202,7 +203,7 @@ impl Journal {
             .try_for_each(|name| self.disk.remove(name))
     }
 
-    fn sync_now(&mut self, now: Now, state: &State) -> io::Result<()> {
+    pub(super) fn sync_now(&mut self, now: Now, state: &State) -> io::Result<()> {
         let Some(task) = self.begin_sync() else {
             return Ok(());
         };

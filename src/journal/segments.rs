@@ -52,8 +52,11 @@ impl Journal {
         self.written = self.synced;
         if let Some(dead) = dead {
             if dead.is_fresh {
-                let _ = self.disk.remove(&file_name(dead.number));
-                // The new one has failed too.
+                // The new one has failed too. What it has may be all that is left of its records, so it
+                // stays until the next one, which begins at the same line, has its name.
+                if let Some(older) = self.superseded.replace(dead.number) {
+                    let _ = self.disk.remove(&file_name(older));
+                }
                 self.degrade(error, now);
                 return;
             }
@@ -99,6 +102,9 @@ impl Journal {
         // From here on the number may be taken, whatever happens.
         self.number = number;
         self.disk.rename(&temporary(number), &file_name(number))?;
+        if let Some(older) = self.superseded.take() {
+            let _ = self.disk.remove(&file_name(older));
+        }
         self.is_directory_dirty = true;
         self.current = Some(Current {
             file,

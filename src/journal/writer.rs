@@ -144,6 +144,8 @@ pub struct Journal {
     /// The latest number that was given to a segment.
     pub(super) number: u64,
     pub(super) rotation: Option<Rotation>,
+    /// A segment that was never synced and failed: to be removed when the next one has its name.
+    pub(super) superseded: Option<u64>,
     /// Do not try to rotate while degraded before this.
     pub(super) rotate_after: Monotonic,
     pub(super) sync: Option<InFlight>,
@@ -267,6 +269,12 @@ impl Journal {
         self.synced.position
     }
 
+    /// Keeps more history, or less, the next time that some is deleted.
+    pub fn set_retention(&mut self, bytes: u64, age: Option<Duration>) {
+        self.options.retention_bytes = bytes;
+        self.options.retention_age = age;
+    }
+
     /// How it is doing.
     pub fn health(&self) -> &Health {
         &self.monitor.health
@@ -360,6 +368,15 @@ impl Journal {
         }
         if sync.has_rotation {
             self.finish_rotation(now, state);
+        }
+    }
+
+    /// Before the end of the program: if nothing can be written, tries a last time, whatever the time.
+    /// Blocks while the disk syncs.
+    pub fn try_last(&mut self, now: Now, state: &State) {
+        if self.current.is_none() && self.start_over(now, state).is_ok() {
+            // If that fails, it is at least written.
+            let _ = self.sync_now(now, state);
         }
     }
 

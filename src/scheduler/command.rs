@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use super::event::{Answer, Command, Refusal, Selection, Trigger};
-use super::record::{Fact, RunFact, RunFacts, RunNumber, StopCause, StopReason};
+use super::record::{Fact, RunFact, RunFacts, RunImage, RunNumber, StopCause, StopReason};
 use super::run::{Run, TaskState};
 use super::schedule::data_interval;
+use super::state::DagState;
 use super::{RUN_ID_BYTES_MAX, RUNS_QUEUED_MAX, Scheduler, Turn};
 use crate::dag::TaskIndex;
 
@@ -25,14 +26,20 @@ impl Scheduler {
         }
     }
 
-    /// The task instances that [`Command::Clear`] would run again, in the DAG's order. O(tasks + dependencies).
-    pub fn selected(
-        &self,
-        dag_id: &str,
-        run_id: &str,
-        selection: &Selection,
-    ) -> Result<Vec<TaskIndex>, Refusal> {
-        select(self.find(dag_id, run_id)?.1, selection)
+    /// Takes a run of the past back into memory, on record, if that is possible.
+    pub(super) fn recalled(
+        &mut self,
+        turn: &mut Turn,
+        dag_id: &Arc<str>,
+        number: RunNumber,
+        image: Box<RunImage>,
+    ) {
+        let is_there = self.state.run(number).is_some();
+        let is_fit = |known: &DagState| !known.runs.contains_key(&image.facts.run_id);
+        if !is_there && image.state.is_finished() && self.state.dag(dag_id).is_some_and(is_fit) {
+            let fact = RunFact::Restored(image);
+            self.record(turn, dag_id, Fact::Run(number, fact));
+        }
     }
 
     fn trigger(&mut self, turn: &mut Turn, trigger: Trigger) -> Result<Answer, Refusal> {
@@ -99,7 +106,7 @@ impl Scheduler {
         if run.stopped.is_some() {
             return Err(Refusal::RunStopping(run_id.to_owned()));
         }
-        let selected = select(run, selection)?;
+        let selected = selection.of(run)?;
         let dag = run.dag.clone();
         let tasks: Vec<_> = selected
             .iter()
@@ -147,35 +154,38 @@ impl Scheduler {
     }
 }
 
-/// The task instances that a clear is about, in the DAG's order. O(tasks + dependencies).
-fn select(run: &Run, selection: &Selection) -> Result<Vec<TaskIndex>, Refusal> {
-    let mut is_selected = vec![selection.tasks.is_empty(); run.tasks().len()];
-    let mut fresh = Vec::new();
-    for task_id in &selection.tasks {
-        let index = run
-            .dag
-            .find(task_id)
-            .ok_or_else(|| Refusal::NoTask(task_id.clone()))?;
-        is_selected[index.get()] = true;
-        fresh.push(index);
-    }
-    while let Some(index) = fresh.pop().filter(|_| selection.downstream) {
-        for next in &run.dag.task(index).downstream {
-            if !std::mem::replace(&mut is_selected[next.get()], true) {
-                fresh.push(*next);
+impl Selection {
+    /// The task instances of a run that [`Command::Clear`] would run again, in the DAG's order.
+    /// O(tasks + dependencies).
+    pub fn of(&self, run: &Run) -> Result<Vec<TaskIndex>, Refusal> {
+        let mut is_selected = vec![self.tasks.is_empty(); run.tasks().len()];
+        let mut fresh = Vec::new();
+        for task_id in &self.tasks {
+            let index = run
+                .dag
+                .find(task_id)
+                .ok_or_else(|| Refusal::NoTask(task_id.clone()))?;
+            is_selected[index.get()] = true;
+            fresh.push(index);
+        }
+        while let Some(index) = fresh.pop().filter(|_| self.downstream) {
+            for next in &run.dag.task(index).downstream {
+                if !std::mem::replace(&mut is_selected[next.get()], true) {
+                    fresh.push(*next);
+                }
             }
         }
+        let has_failed = |index: TaskIndex| {
+            matches!(
+                run.task(index).state,
+                TaskState::Failed | TaskState::UpstreamFailed
+            )
+        };
+        let is_wanted = |index: &TaskIndex| {
+            is_selected[index.get()] && (!self.only_failed || has_failed(*index))
+        };
+        Ok(run.dag.indices().filter(is_wanted).collect())
     }
-    let has_failed = |index: TaskIndex| {
-        matches!(
-            run.task(index).state,
-            TaskState::Failed | TaskState::UpstreamFailed
-        )
-    };
-    let is_wanted = |index: &TaskIndex| {
-        is_selected[index.get()] && (!selection.only_failed || has_failed(*index))
-    };
-    Ok(run.dag.indices().filter(is_wanted).collect())
 }
 
 /// Names a folder of logs, so: no separator, and no leading dot. May stand as an argument of a command, so: no

@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Limits;
 use super::record::RunNumber;
-use super::record::{Attempt, Record, RunFacts, RunType};
+use super::record::{Attempt, Record, RunFacts, RunImage, RunType};
 use crate::dag::{Dag, TaskIndex, Value};
 use crate::timetable::Timestamp;
 
@@ -63,8 +64,13 @@ pub enum Event {
     /// The process of an attempt is gone, or was never begun, and nobody can say how it ended: the
     /// attempt is interrupted, and does not count.
     Lost(AttemptId),
+    /// From now on these bound the whole. What runs goes on, even if it is too much.
+    Limits(Limits),
     /// Whether records can be written; while they cannot, nothing is started.
     Recording(bool),
+    /// A finished run that is only history any more, and is wanted back so that it can be cleared. One
+    /// that is there, that is not over, or of a DAG that nobody knows changes nothing.
+    Recalled(Arc<str>, RunNumber, Box<RunImage>),
     /// Somebody asks for something; the answer carries the number.
     Command(u64, Command),
     /// Start nothing more, and stop what runs.

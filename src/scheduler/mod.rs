@@ -43,7 +43,7 @@ pub use record::{
 };
 pub use rule::{Decision as RuleDecision, UpstreamCounts, decide};
 pub use run::{Run, RunState, TaskInstance, TaskState};
-pub use schedule::data_interval;
+pub use schedule::{data_interval, run_dates, timetable};
 pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, State};
 
 use queue::{Queue, Waiting};
@@ -65,6 +65,15 @@ pub struct Limits {
     pub parallelism: u32,
     /// From SIGTERM to SIGKILL.
     pub kill_grace: Duration,
+}
+
+impl Limits {
+    fn checked(self) -> Self {
+        Self {
+            parallelism: self.parallelism.max(1),
+            ..self
+        }
+    }
 }
 
 /// The one who decides.
@@ -104,10 +113,7 @@ impl Scheduler {
     /// Knows no DAG yet.
     pub fn new(limits: Limits) -> Self {
         Self {
-            limits: Limits {
-                parallelism: limits.parallelism.max(1),
-                ..limits
-            },
+            limits: limits.checked(),
             state: State::default(),
             queue: Queue::default(),
             timers: Timers::default(),
@@ -255,7 +261,11 @@ impl Scheduler {
             Event::DagRemoved(dag_id) => self.remove(&dag_id),
             Event::Exited(id, attempt) => self.exited(&mut turn, id, attempt),
             Event::Lost(id) => self.lost(&mut turn, id),
+            Event::Limits(limits) => self.limits = limits.checked(),
             Event::Recording(is_recording) => self.set_recording(is_recording),
+            Event::Recalled(dag_id, number, image) => {
+                self.recalled(&mut turn, &dag_id, number, image);
+            }
             Event::Command(number, command) => {
                 let answer = self.command(&mut turn, command);
                 turn.actions.push(Action::Reply(number, answer));

@@ -242,7 +242,7 @@ impl Run {
 
     /// The run that `image` shows. A task that the DAG no longer has is left out; one that it did not
     /// have then has not begun.
-    pub(super) fn restore(dag: Arc<Dag>, image: &RunImage) -> Self {
+    pub fn restore(dag: Arc<Dag>, image: &RunImage) -> Self {
         let mut run = Self::new(dag, image.facts.clone(), image.queued_at);
         for task in &image.tasks {
             let Some(index) = run.dag.find(&task.task_id) else {

@@ -16,6 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::record::{Fact, RunFact, RunFacts, RunNumber, RunType, StopReason};
 use super::{Scheduler, Turn};
@@ -24,6 +25,9 @@ use crate::timetable::{Schedule, Timestamp, Timetable, Zone};
 
 /// More missed fires than this are not counted one by one: all of them are made up for.
 const COUNTED_MAX: u32 = 100_000;
+
+/// From one run of a DAG that runs all the time to the next.
+const CONTINUOUS_PAUSE: Duration = Duration::from_secs(1);
 
 /// The DAGs that wait for a moment on the wall clock.
 #[derive(Debug, Default)]
@@ -125,13 +129,27 @@ impl Scheduler {
             let mark = known
                 .scheduled_until
                 .map_or(origin, |until| until.max(origin));
-            let Some(next) = timetable.next_after(mark) else {
+            let is_continuous = matches!(timetable.schedule, Schedule::Continuous);
+            let next = if is_continuous {
+                if known.active_runs > 0 {
+                    return;
+                }
+                Some(continuous(&timetable, mark, turn.now.wall))
+            } else {
+                timetable.next_after(mark)
+            };
+            let Some(next) = next.filter(|next| timetable.end.is_none_or(|end| *next <= end))
+            else {
                 return;
             };
             if next > turn.now.wall {
                 return self.fires.wait(dag_id, Some(next));
             }
-            let wanted = wanted(&timetable, dag.catchup, next, awaited, turn.now.wall);
+            let wanted = if is_continuous {
+                Some(next)
+            } else {
+                wanted(&timetable, dag.catchup, next, awaited, turn.now.wall)
+            };
             if wanted != Some(next) {
                 let until = wanted.and_then(|fire| timetable.previous_before(fire));
                 let latest = timetable.latest_at_or_before(turn.now.wall);
@@ -170,11 +188,7 @@ impl Scheduler {
     }
 
     fn create_run(&mut self, turn: &mut Turn, dag: &Dag, timetable: &Timetable, fire: Timestamp) {
-        let begin = timetable.previous_before(fire).unwrap_or(fire);
-        let logical_date = match dag.timetable {
-            TimetableKind::Trigger => fire,
-            TimetableKind::Interval => begin,
-        };
+        let (logical_date, data_interval) = run_dates(dag.timetable, timetable, fire);
         let run_id: Arc<str> = format!("{}__{logical_date}", RunType::Scheduled.name()).into();
         let known = self.state.dag(&dag.dag_id);
         if known.is_some_and(|known| known.runs.contains_key(&run_id)) {
@@ -184,7 +198,7 @@ impl Scheduler {
             run_id,
             run_type: RunType::Scheduled,
             logical_date,
-            data_interval: Some((begin, fire)),
+            data_interval: Some(data_interval),
             params: BTreeMap::new(),
         };
         let fact = RunFact::Created(Arc::new(facts));
@@ -203,8 +217,22 @@ pub fn data_interval(
     Some((timetable.previous_before(end).unwrap_or(end), end))
 }
 
+/// The logical date and the data interval of the run that a fire creates.
+pub fn run_dates(
+    kind: TimetableKind,
+    timetable: &Timetable,
+    fire: Timestamp,
+) -> (Timestamp, (Timestamp, Timestamp)) {
+    let begin = timetable.previous_before(fire).unwrap_or(fire);
+    let logical_date = match kind {
+        TimetableKind::Trigger => fire,
+        TimetableKind::Interval => begin,
+    };
+    (logical_date, (begin, fire))
+}
+
 /// When a DAG is due, if it has a schedule.
-fn timetable(dag: &Dag, first_seen: Timestamp) -> Option<Timetable> {
+pub fn timetable(dag: &Dag, first_seen: Timestamp) -> Option<Timetable> {
     let zone = dag.timezone.clone().unwrap_or_else(Zone::utc);
     let start = dag.start_date.map(|start| start.instant(&zone, first_seen));
     Some(Timetable {
@@ -242,6 +270,13 @@ fn wanted(
         }
         Catchup::AtMost(_) | Catchup::All => Some(next),
     }
+}
+
+/// When a DAG that runs all the time is due: at once, but at least a second after it was last due.
+fn continuous(timetable: &Timetable, mark: Timestamp, now: Timestamp) -> Timestamp {
+    let earliest = mark.after(CONTINUOUS_PAUSE);
+    let start = timetable.start.unwrap_or(earliest);
+    now.max(earliest).max(start)
 }
 
 /// One run as soon as the DAG is there: nothing that could be missed.

@@ -127,15 +127,23 @@ fn next_of_line(line: &CronLine, zone: &Zone, after: i64) -> Option<i64> {
     let mut from = after + 1;
     while from <= after + SEARCH_S {
         let span = zone.span_at(from);
-        let fire = line.next_after(from - 1 + span.offset())? - span.offset();
+        let named = line.next_after(from - 1 + span.offset())?;
         match span.end {
-            Some(end) if fire >= end => {
+            Some(end) if named - span.offset() >= end => {
                 // From the end on, the clocks show at least `lowest`; so where the next time that the line names is far, no
-                // span until then matters.
+                // span until then matters. That time is `named`, unless the clocks may show an earlier one then; and where
+                // even `named` is near, the end is where to go on.
                 let lowest = end + i64::from(*OFFSETS_S.start());
-                from = end.max(line.next_after(lowest - 1)? - i64::from(*OFFSETS_S.end()));
+                let reach = i64::from(*OFFSETS_S.end());
+                let is_known = from + span.offset() <= lowest || named - reach <= end;
+                let next = if is_known {
+                    named
+                } else {
+                    line.next_after(lowest - 1)?
+                };
+                from = end.max(next - reach);
             }
-            Some(_) | None => return Some(fire),
+            Some(_) | None => return Some(named - span.offset()),
         }
     }
     None
@@ -149,13 +157,20 @@ fn last_of_line(line: &CronLine, zone: &Zone, at: i64) -> Option<i64> {
     let mut to = at;
     while to >= at - SEARCH_S {
         let span = zone.span_at(to);
-        let fire = line.last_before(to + 1 + span.offset())? - span.offset();
+        let named = line.last_before(to + 1 + span.offset())?;
         match span.start {
-            Some(start) if fire < start => {
+            Some(start) if named - span.offset() < start => {
                 let highest = start + i64::from(*OFFSETS_S.end());
-                to = (start - 1).min(line.last_before(highest)? - i64::from(*OFFSETS_S.start()));
+                let reach = i64::from(*OFFSETS_S.start());
+                let is_known = highest <= to + 1 + span.offset() || named - reach >= start - 1;
+                let last = if is_known {
+                    named
+                } else {
+                    line.last_before(highest)?
+                };
+                to = (start - 1).min(last - reach);
             }
-            Some(_) | None => return Some(fire),
+            Some(_) | None => return Some(named - span.offset()),
         }
     }
     None

@@ -40,6 +40,12 @@ impl CronLines {
     pub(super) fn as_slice(&self) -> &[CronLine] {
         &self.0
     }
+
+    /// Whether each line counts elapsed time, as one does whose minute or hour begins with `*`, rather than naming times
+    /// of day. It decides what a change of the clocks does to it.
+    pub fn count_elapsed_time(&self) -> impl Iterator<Item = bool> {
+        self.0.iter().map(CronLine::counts_elapsed_time)
+    }
 }
 
 impl Period {

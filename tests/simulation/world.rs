@@ -323,6 +323,8 @@ impl World {
             Event::Tick
             | Event::Exited(..)
             | Event::Lost(_)
+            | Event::Limits(_)
+            | Event::Recalled(..)
             | Event::Command(..)
             | Event::Shutdown => {}
         }

@@ -205,6 +205,21 @@ fn a_fire_that_finds_its_dag_busy_takes_its_place_if_the_dag_says_so() {
 }
 
 #[test]
+fn a_continuous_dag_runs_again_when_it_has_ended() {
+    let tale = dag(r#""schedule": "@continuous""#).load().until(15);
+    tale.tells(
+        &[
+            run(1, "11-22T08:00:01+00:00"),
+            run(11, "11-22T08:00:11+00:00")
+                .lines()
+                .take(3)
+                .fold(String::new(), |text, line| text + line + "\n"),
+        ]
+        .concat(),
+    );
+}
+
+#[test]
 fn a_month_of_pause_is_made_up_for_by_one_run() {
     let tale = dag(r#""schedule": "*/5 * * * *""#)
         .load()

@@ -8,8 +8,8 @@ use std::time::Duration;
 use mini_dag::dag::{Functions, Known, load};
 use mini_dag::scheduler::{
     Action, Answer, Attempt, AttemptId, Command, Event, Exit, Fact, Limits, Monotonic, Now, Record,
-    Refusal, RunFact, RunNumber, RunType, Scheduler, Selection, Signal, State, TaskFact, TaskState,
-    Trigger,
+    Refusal, RunFact, RunNumber, RunState, RunType, Scheduler, Selection, Signal, State, TaskFact,
+    TaskState, Trigger,
 };
 use mini_dag::timetable::{Timestamp, Zone};
 
@@ -136,6 +136,33 @@ impl Tale {
     pub fn clear(mut self, run_id: &str, task: &str, downstream: bool, only_failed: bool) -> Self {
         self.ask(clear(run_id, task, downstream, only_failed));
         self.expect_done()
+    }
+
+    /// A run of the past is wanted back, as its records tell it, but in this state, and of this DAG.
+    pub fn recall(mut self, run_id: &str, state: RunState, dag_id: &str) -> Self {
+        let number = *self.runs.iter().find(|(_, id)| *id == run_id).unwrap().0;
+        let mut past = State::default();
+        past.insert_dag(self.dag.clone());
+        let of_run = |fact: &Fact| matches!(fact, Fact::Run(of, _) if *of == number);
+        for record in self.records.iter().filter(|record| of_run(&record.fact)) {
+            past.apply(record).unwrap();
+        }
+        let mut image = Box::new(past.run(number).unwrap().image());
+        image.state = state;
+        self.step(Event::Recalled(dag_id.into(), number, image));
+        self
+    }
+
+    /// What was told so far does not matter.
+    pub fn forget_told(mut self) -> Self {
+        self.told.clear();
+        self
+    }
+
+    pub fn holds(self, run_id: &str, is_held: bool) -> Self {
+        let state = self.scheduler.as_ref().unwrap().state();
+        assert_eq!(state.find_run("d", run_id).is_some(), is_held, "{run_id}");
+        self
     }
 
     pub fn shutdown(mut self) -> Self {
@@ -300,7 +327,8 @@ impl Tale {
                     RunFact::Created(facts) if facts.run_type == RunType::Scheduled => {
                         format!("due {}", &facts.run_id["scheduled__2026-".len()..])
                     }
-                    RunFact::Created(_) | RunFact::Restored(_) => return,
+                    RunFact::Created(_) => return,
+                    RunFact::Restored(_) => format!("{run_id} recalled"),
                     RunFact::Started => format!("{run_id} running"),
                     RunFact::Stopped(_) => format!("{run_id} stopped"),
                     RunFact::Ended { success: true } => format!("{run_id} success"),

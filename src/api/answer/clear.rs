@@ -3,7 +3,7 @@
 use crate::api::lookup::{self, Known};
 use crate::api::problem::Problem;
 use crate::api::router::{Call, Outcome, Reply};
-use crate::api::view::{self, collection};
+use crate::api::view::{self, cursor_collection};
 use crate::daemon::service::Service;
 use crate::dag::{TaskIndex, Value};
 use crate::scheduler::{Answer, Command, Selection};
@@ -42,8 +42,8 @@ pub(crate) fn run(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem
 }
 
 fn run_cleared(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Problem> {
-    let (_, run) = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
-    Ok(view::dag_run(&run).into())
+    let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
+    Ok(view::dag_run(run).into())
 }
 
 /// Clears tasks of a run that the body names.
@@ -100,7 +100,7 @@ fn task_ids(call: &Call<'_>) -> Result<Vec<String>, Problem> {
 
 fn tasks_cleared(service: &Service, call: &Call<'_>, answer: &Answer) -> Result<Reply, Problem> {
     let run_id = call.request.field_text("dag_run_id")?.unwrap_or_default();
-    let known = lookup::run(service, call.id("dag_id"), run_id)?;
+    let known = lookup::run(service, &call.past, call.id("dag_id"), run_id)?;
     let cleared = match answer {
         Answer::Cleared(cleared) => cleared.as_slice(),
         Answer::Triggered(_) | Answer::Cancelled | Answer::Paused => &[],
@@ -108,7 +108,7 @@ fn tasks_cleared(service: &Service, call: &Call<'_>, answer: &Answer) -> Result<
     let indices = cleared
         .iter()
         .filter_map(|task_id| known.1.dag.find(task_id));
-    Ok(shown(service, &known, indices).into())
+    Ok(shown(service, &known, indices))
 }
 
 fn clear(
@@ -118,11 +118,11 @@ fn clear(
     selection: Selection,
     then: crate::api::router::Then,
 ) -> Result<Outcome, Problem> {
-    let known = lookup::run(service, call.id("dag_id"), run_id)?;
+    let known = lookup::run(service, &call.past, call.id("dag_id"), run_id)?;
     let dag_id = known.1.dag.dag_id.to_string();
     let run_id = run_id.to_owned();
+    let selected = selection.of(known.1)?;
     if call.request.field_bool("dry_run")?.unwrap_or(true) {
-        let selected = service.scheduler().selected(&dag_id, &run_id, &selection)?;
         return Ok(shown(service, &known, selected).into());
     }
     let command = Command::Clear {
@@ -137,11 +137,11 @@ fn shown(
     service: &Service,
     known: &Known<'_>,
     indices: impl IntoIterator<Item = TaskIndex>,
-) -> Value {
+) -> Reply {
+    let indices: Vec<_> = indices.into_iter().collect();
+    let total = indices.len();
     let entries = indices
         .into_iter()
         .map(|index| entry(service, known, index));
-    let entries: Vec<_> = entries.collect();
-    let total = entries.len();
-    collection("task_instances", entries, total)
+    Reply::json(cursor_collection("task_instances", entries, total))
 }

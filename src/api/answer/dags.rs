@@ -9,7 +9,7 @@ use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{self, Standing, collection, number, object, text};
 use crate::daemon::service::Service;
 use crate::dag::{DAG_FILE_BYTES_MAX, Value};
-use crate::scheduler::{Answer, Command, DagState, RunState};
+use crate::scheduler::{Answer, Command, DagState, RunState, data_interval};
 
 /// What is known of a DAG beside its definition.
 pub(super) fn standing(service: &Service, known: &DagState) -> Standing {
@@ -23,12 +23,15 @@ pub(super) fn standing(service: &Service, known: &DagState) -> Standing {
         .errors
         .iter()
         .filter_map(|error| error.place.as_ref());
+    let next_run = service.next_run(&known.dag.dag_id);
+    let first_seen = known.first_seen.unwrap_or_default();
     Standing {
         is_paused: known.is_paused,
         slots: service.scheduler().limits().parallelism,
         loaded_at: Some(service.loaded_at()),
         has_import_errors: file.is_some_and(|file| places.any(|place| place.file == file)),
-        next_run: None,
+        next_run,
+        next_interval: next_run.and_then(|fire| data_interval(&known.dag, first_seen, fire)),
         active_runs: known.active_runs,
     }
 }
@@ -56,8 +59,8 @@ pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Proble
         Some(other) => return Err(cannot_order(other)),
     }
     let page = dags.iter().skip(offset).take(limit);
-    let entries = page.map(|known| summary(service, known)).collect();
-    Ok(collection("dags", entries, dags.len()).into())
+    let entries = page.map(|known| summary(service, known));
+    Ok(Reply::json(collection("dags", entries, dags.len())).into())
 }
 
 pub(super) fn cannot_order(by: &str) -> Problem {
@@ -77,13 +80,8 @@ pub(crate) fn details(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
 
 pub(crate) fn tasks(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let dag = &lookup::dag(service, call.id("dag_id"))?.dag;
-    let tasks: Vec<_> = dag
-        .tasks()
-        .iter()
-        .map(|task| view::task(dag, task))
-        .collect();
-    let total = number(tasks.len());
-    Ok(object([("tasks", Value::Array(tasks)), ("total_entries", total)]).into())
+    let tasks = dag.tasks().iter().map(|task| view::task(dag, task));
+    Ok(Reply::json(collection("tasks", tasks, dag.tasks().len())).into())
 }
 
 pub(crate) fn task(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
@@ -109,7 +107,7 @@ fn paused(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Probl
     Ok(summary(service, known).into())
 }
 
-/// How many runs of each DAG are in each state.
+/// How many runs of each DAG are in each state, of those in memory.
 pub(crate) fn stats(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let wanted: Vec<_> = call.request.query_all("dag_ids").collect();
     let states = [
@@ -124,7 +122,7 @@ pub(crate) fn stats(service: &Service, call: &Call<'_>) -> Result<Outcome, Probl
         if !wanted.is_empty() && !wanted.contains(&dag_id) {
             continue;
         }
-        let runs = lookup::runs(service, dag_id)?;
+        let runs = lookup::held(service, dag_id)?;
         let stat = |state: RunState| {
             let count = runs.iter().filter(|(_, run)| run.state == state).count();
             object([("state", text(state.name())), ("count", number(count))])
@@ -135,8 +133,8 @@ pub(crate) fn stats(service: &Service, call: &Call<'_>) -> Result<Outcome, Probl
             ("stats", Value::Array(states.map(stat).into())),
         ]));
     }
-    let total = number(entries.len());
-    Ok(object([("dags", Value::Array(entries)), ("total_entries", total)]).into())
+    let total = entries.len();
+    Ok(Reply::json(collection("dags", entries, total)).into())
 }
 
 /// The text of a DAG's file as it is now.

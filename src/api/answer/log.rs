@@ -46,7 +46,7 @@ struct Piece {
 pub(crate) fn log(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let as_lines = wants_lines(&call.request.accept)?;
     let (known, index) = named(service, call)?;
-    let run = &known.1;
+    let run = known.1;
     let instance = run.task(index);
     let number = call.id("try").parse::<u32>().ok();
     let number = number.filter(|number| (1..=instance.try_number).contains(number));

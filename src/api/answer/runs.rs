@@ -1,5 +1,7 @@
 //! Runs: list, one, trigger, set to failed.
 
+use std::collections::BTreeMap;
+
 use hyper::StatusCode;
 
 use super::dags::cannot_order;
@@ -7,19 +9,24 @@ use crate::api::lookup::{self, Known};
 use crate::api::problem::Problem;
 use crate::api::request::Request;
 use crate::api::router::{Call, Outcome, Reply};
-use crate::api::view::{self, collection, text};
+use crate::api::view::{self, cursor_collection, text};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
 use crate::dag::Value;
 use crate::scheduler::{Answer, Command, RunState, RunType, Trigger};
 use crate::timetable::Timestamp;
 
+/// A page of the runs in memory and of the latest [`RUNS_MAX`] in the journal. `total_entries` counts those
+/// that were looked at: all there are, but of a list of the latest (`-id`) no more than it takes to see
+/// that there are more than shown.
+///
+/// [`RUNS_MAX`]: crate::api::past::RUNS_MAX
 pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let request = call.request;
     let (offset, limit) = request.page()?;
     let states: Vec<_> = request.query_all("state").collect();
     let types: Vec<_> = request.query_all("run_type").collect();
-    let mut runs = lookup::runs(service, call.id("dag_id"))?;
+    let mut runs = lookup::runs(service, &call.past, call.id("dag_id"))?;
     runs.retain(|(_, run)| {
         (states.is_empty() || states.contains(&run.state.name()))
             && (types.is_empty() || types.contains(&run.facts.run_type.name()))
@@ -27,8 +34,8 @@ pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Proble
     order(&mut runs, request.query("order_by").unwrap_or("id"))?;
     let total = runs.len();
     let page = runs.iter().skip(offset).take(limit);
-    let entries = page.map(|(_, run)| view::dag_run(run)).collect();
-    Ok(collection("dag_runs", entries, total).into())
+    let entries = page.map(|(_, run)| view::dag_run(run));
+    Ok(Reply::json(cursor_collection("dag_runs", entries, total)).into())
 }
 
 /// Sorts by a key of Airflow's; a dash before it is the other way round. Equal ones stay by age.
@@ -53,8 +60,8 @@ fn order(runs: &mut [Known<'_>], by: &str) -> Result<(), Problem> {
 }
 
 pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
-    let (_, run) = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
-    Ok(view::dag_run(&run).into())
+    let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
+    Ok(view::dag_run(run).into())
 }
 
 pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
@@ -81,19 +88,16 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
         return Err(Problem::not_implemented(&format!("`{name}` of a trigger")));
     }
     let params = match request.field("conf") {
-        None => Value::Null,
-        Some(conf) => conf.clone(),
-    };
-    let params = match params {
-        Value::Object(params) => params,
-        Value::Null => Default::default(),
-        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+        None => BTreeMap::new(),
+        Some(Value::Object(params)) => params.clone(),
+        Some(other) => {
             let msg = "Input should be a valid dictionary";
-            return Err(Problem::invalid("dict_type", &["body", "conf"], msg, other));
+            let input = other.clone();
+            return Err(Problem::invalid("dict_type", &["body", "conf"], msg, input));
         }
     };
     let logical_date = logical_date(request)?;
-    let runs = lookup::runs(service, &dag_id)?;
+    let runs = lookup::held(service, &dag_id)?;
     if let Some(date) = logical_date
         && runs.iter().any(|(_, run)| run.facts.logical_date == date)
     {
@@ -129,9 +133,10 @@ fn logical_date(request: &Request) -> Result<Option<Timestamp>, Problem> {
     Ok(Some(date.truncated_to_secs()))
 }
 
-/// The name of a run that is triggered now; with a number if it is not the first of this second.
+/// The name of a run that is triggered now, to the millisecond: runs of the same second may be over and
+/// forgotten here, and no name may come twice in history. With a number if it is not the first.
 fn fresh_run_id(runs: &[Known<'_>]) -> String {
-    let name = format!("manual__{}", clock::now().wall.truncated_to_secs());
+    let name = format!("manual__{}", clock::now().wall);
     let is_taken = |name: &str| runs.iter().any(|(_, run)| &*run.facts.run_id == name);
     let mut names = (2..).map(|n| format!("{name}_{n}"));
     if is_taken(&name) {
@@ -146,20 +151,20 @@ fn triggered(service: &Service, call: &Call<'_>, answer: &Answer) -> Result<Repl
         Answer::Triggered(run_id) => run_id,
         Answer::Cancelled | Answer::Cleared(_) | Answer::Paused => "",
     };
-    let (_, run) = lookup::run(service, call.id("dag_id"), run_id)?;
-    Ok(view::dag_run(&run).into())
+    let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), run_id)?;
+    Ok(view::dag_run(run).into())
 }
 
 /// A run can be made to fail; that stops it.
 pub(crate) fn set_state(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
-    let (_, run) = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
+    let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
     call.request.only_fields(&["state", "note"])?;
     if call.request.field("note").is_some() {
         return Err(Problem::not_implemented("notes on runs"));
     }
     match call.request.field_text("state")? {
-        None => Ok(view::dag_run(&run).into()),
-        Some("failed") if run.state == RunState::Failed => Ok(view::dag_run(&run).into()),
+        None => Ok(view::dag_run(run).into()),
+        Some("failed") if run.state == RunState::Failed => Ok(view::dag_run(run).into()),
         Some("failed") => {
             let (dag_id, run_id) = (run.dag.dag_id.to_string(), run.facts.run_id.to_string());
             Ok(Outcome::Ask(Command::Cancel { dag_id, run_id }, state_set))
@@ -181,6 +186,6 @@ pub(crate) fn set_state(service: &Service, call: &Call<'_>) -> Result<Outcome, P
 }
 
 fn state_set(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Problem> {
-    let (_, run) = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
-    Ok(view::dag_run(&run).into())
+    let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
+    Ok(view::dag_run(run).into())
 }

@@ -3,7 +3,7 @@
 use super::dags::standing;
 use crate::api::lookup;
 use crate::api::problem::Problem;
-use crate::api::router::{Call, Outcome};
+use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{collection, date, number, object, text, took};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
@@ -23,9 +23,19 @@ pub(crate) fn version(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
 #[expect(clippy::unnecessary_wraps, reason = "a handler")]
 pub(crate) fn health(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
     let healthy = || ("status", text("healthy"));
+    let trouble = service.trouble();
+    let status = if trouble.is_some() {
+        "unhealthy"
+    } else {
+        "healthy"
+    };
     let now = date(Some(clock::now().wall));
     let loaded_at = date(Some(service.loaded_at()));
-    let scheduler = [healthy(), ("latest_scheduler_heartbeat", now)];
+    let scheduler = [
+        ("status", text(status)),
+        ("latest_scheduler_heartbeat", now),
+        ("reason", trouble.map_or(Value::Null, text)),
+    ];
     let processor = [healthy(), ("latest_dag_processor_heartbeat", loaded_at)];
     let triggerer = [
         ("status", Value::Null),
@@ -68,8 +78,7 @@ pub(crate) fn pools(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem>
         ("deferred_slots", number(0)),
         ("team_name", Value::Null),
     ]);
-    let pools = Value::Array(vec![pool]);
-    Ok(object([("pools", pools), ("total_entries", number(1))]).into())
+    Ok(Reply::json(collection("pools", [pool], 1)).into())
 }
 
 pub(crate) fn import_errors(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
@@ -86,8 +95,8 @@ pub(crate) fn import_errors(service: &Service, call: &Call<'_>) -> Result<Outcom
         ])
     };
     let page = errors.iter().enumerate().skip(offset).take(limit);
-    let entries = page.map(entry).collect();
-    Ok(collection("import_errors", entries, errors.len()).into())
+    let errors = collection("import_errors", page.map(entry), errors.len());
+    Ok(Reply::json(errors).into())
 }
 
 /// Everything that `mini-dag status` shows; `dag_id` of the query: of one DAG.
@@ -105,12 +114,16 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
             number(now.monotonic.since(service.started().monotonic).as_secs()),
         ),
     ]);
-    let dags = match call.request.query("dag_id") {
-        Some(dag_id) => vec![dag(service, lookup::dag(service, dag_id)?)?],
-        None => {
-            let dags = service.state().dags().map(|known| dag(service, known));
-            dags.collect::<Result<_, _>>()?
-        }
+    let daemon = if service.is_live() {
+        daemon
+    } else {
+        Value::Null
+    };
+    let dags = if let Some(dag_id) = call.request.query("dag_id") {
+        vec![dag(service, lookup::dag(service, dag_id)?)?]
+    } else {
+        let dags = service.state().dags().map(|known| dag(service, known));
+        dags.collect::<Result<_, _>>()?
     };
     let errors = service.catalog().errors.iter();
     let errors = errors.map(|error| text(error.render(false))).collect();
@@ -118,6 +131,7 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
         ("daemon", daemon),
         ("clock", object([("now", date(Some(now.wall)))])),
         ("pool", pool),
+        ("trouble", service.trouble().map_or(Value::Null, text)),
         (
             "state_directory",
             text(service.places().state.display().to_string()),
@@ -149,7 +163,7 @@ fn disk(service: &Service) -> Value {
 
 fn dag(service: &Service, known: &DagState) -> Result<Value, Problem> {
     let standing = standing(service, known);
-    let runs = lookup::runs(service, &known.dag.dag_id)?;
+    let runs = lookup::held(service, &known.dag.dag_id)?;
     let last_runs = runs
         .iter()
         .rev()

@@ -2,8 +2,8 @@
 
 use crate::api::lookup::{self, Known};
 use crate::api::problem::Problem;
-use crate::api::router::{Call, Outcome};
-use crate::api::view::{self, collection, number, object};
+use crate::api::router::{Call, Outcome, Reply};
+use crate::api::view::{self, collection, cursor_collection};
 use crate::daemon::service::Service;
 use crate::dag::{TaskIndex, Value};
 
@@ -15,9 +15,9 @@ pub(super) fn entry(service: &Service, (number, run): &Known<'_>, index: TaskInd
 
 pub(super) fn named<'s>(
     service: &'s Service,
-    call: &Call<'_>,
+    call: &'s Call<'_>,
 ) -> Result<(Known<'s>, TaskIndex), Problem> {
-    let known = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
+    let known = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
     let index = lookup::task(&known.1.dag, call.id("task_id"))?;
     Ok((known, index))
 }
@@ -25,14 +25,15 @@ pub(super) fn named<'s>(
 pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let (offset, limit) = call.request.page()?;
     let states: Vec<_> = call.request.query_all("state").collect();
-    let known = lookup::run(service, call.id("dag_id"), call.id("run_id"))?;
-    let run = &known.1;
+    let known = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
+    let run = known.1;
     let is_wanted =
         |index: &TaskIndex| states.is_empty() || states.contains(&run.task(*index).state.name());
     let wanted: Vec<_> = run.dag.indices().filter(is_wanted).collect();
     let page = wanted.iter().skip(offset).take(limit);
-    let entries = page.map(|index| entry(service, &known, *index)).collect();
-    Ok(collection("task_instances", entries, wanted.len()).into())
+    let entries = page.map(|index| entry(service, &known, *index));
+    let total = wanted.len();
+    Ok(Reply::json(cursor_collection("task_instances", entries, total)).into())
 }
 
 pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
@@ -40,15 +41,26 @@ pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem
     Ok(entry(service, &known, index).into())
 }
 
-/// The attempts that are known: of a run in memory, the latest.
+/// Every attempt, in the order they began, with what it took. The journal has them; of an attempt that
+/// could not be recorded, memory has the latest.
 pub(crate) fn tries(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let (known, index) = named(service, call)?;
-    let has_begun = known.1.task(index).try_number > 0;
-    let entries: Vec<_> = has_begun
-        .then(|| entry(service, &known, index))
-        .into_iter()
-        .collect();
-    let total = number(entries.len());
-    let entries = Value::Array(entries);
-    Ok(object([("task_instances", entries), ("total_entries", total)]).into())
+    let (number, run) = known;
+    let task_id = &run.dag.task(index).task_id;
+    let past = call.past.get(&number);
+    let attempts = past.map_or(&[][..], |past| &past.attempts);
+    let attempts = attempts
+        .iter()
+        .filter(|attempt| attempt.task_id == *task_id);
+    let mut entries = Vec::new();
+    let mut latest = 0;
+    for attempt in attempts {
+        entries.push(view::attempt(run, index, attempt));
+        latest = latest.max(attempt.try_number);
+    }
+    if run.task(index).try_number > latest {
+        entries.push(entry(service, &known, index));
+    }
+    let total = entries.len();
+    Ok(Reply::json(collection("task_instances", entries, total)).into())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{date, number, object, text, text_or_null, uuid, with};
-use crate::dag::{Catchup, Dag, Moment, StartDate, Task, TaskIndex, Value};
+use crate::dag::{Catchup, Dag, Moment, StartDate, Task, TaskIndex, TimetableKind, Value};
 use crate::timetable::{Timestamp, Zone};
 
 /// Where a DAG stands, as far as its definition does not say.
@@ -19,6 +19,8 @@ pub struct Standing {
     pub has_import_errors: bool,
     /// When the next scheduled run is created.
     pub next_run: Option<Timestamp>,
+    /// The time that it is about: from, until.
+    pub next_interval: Option<(Timestamp, Timestamp)>,
     /// Runs that are `running`.
     pub active_runs: u32,
 }
@@ -32,6 +34,7 @@ impl Standing {
             loaded_at: None,
             has_import_errors: false,
             next_run: None,
+            next_interval: None,
             active_runs: 0,
         }
     }
@@ -74,6 +77,11 @@ pub fn dag_summary(dag: &Dag, standing: &Standing) -> Value {
     let summary = schedule.clone().map_or(Value::Null, text);
     let described = schedule.unwrap_or_else(|| "Never, external triggers only".to_owned());
     let max_active_tasks = dag.max_active_tasks.unwrap_or(standing.slots);
+    let (start, end) = standing.next_interval.unzip();
+    let logical_date = match dag.timetable {
+        TimetableKind::Trigger => standing.next_run,
+        TimetableKind::Interval => start,
+    };
     object([
         ("dag_id", text(&*dag.dag_id)),
         ("dag_display_name", text(&*dag.dag_id)),
@@ -94,9 +102,9 @@ pub fn dag_summary(dag: &Dag, standing: &Standing) -> Value {
         ("max_consecutive_failed_dag_runs", number(0)),
         ("has_task_concurrency_limits", Value::Bool(false)),
         ("has_import_errors", Value::Bool(standing.has_import_errors)),
-        ("next_dagrun_logical_date", Value::Null),
-        ("next_dagrun_data_interval_start", Value::Null),
-        ("next_dagrun_data_interval_end", Value::Null),
+        ("next_dagrun_logical_date", date(logical_date)),
+        ("next_dagrun_data_interval_start", date(start)),
+        ("next_dagrun_data_interval_end", date(end)),
         ("next_dagrun_run_after", date(standing.next_run)),
         ("allowed_run_types", Value::Null),
         ("is_backfillable", Value::Bool(false)),

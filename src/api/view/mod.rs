@@ -5,14 +5,14 @@
 mod dag;
 mod run;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use crate::dag::Value;
 use crate::timetable::Timestamp;
 
 pub use dag::{Standing, dag_details, dag_summary, task};
-pub(crate) use run::run_after;
+pub(crate) use run::{attempt, run_after};
 pub use run::{dag_run, task_instance};
 
 /// A JSON object.
@@ -49,15 +49,30 @@ pub(super) fn with<const N: usize>(object: Value, members: [(&str, Value); N]) -
     Value::Object(all)
 }
 
-/// A collection and how many entries there are without its page's bounds.
-pub fn collection(name: &str, entries: Vec<Value>, total: usize) -> Value {
-    object([
-        (name, Value::Array(entries)),
-        ("total_entries", number(total)),
-        ("total_entries_limit", Value::Null),
-        ("next_cursor", Value::Null),
-        ("previous_cursor", Value::Null),
-    ])
+/// The JSON of a collection, and how many entries there are without its page's bounds. Each entry is
+/// written and forgotten before the next is made: a large collection costs its text and no more.
+pub fn collection(name: &str, entries: impl IntoIterator<Item = Value>, total: usize) -> String {
+    write(name, entries, total, "")
+}
+
+/// [`collection`], where Airflow's also has a place for cursors.
+pub fn cursor_collection(
+    name: &str,
+    entries: impl IntoIterator<Item = Value>,
+    total: usize,
+) -> String {
+    let cursors = ",\"total_entries_limit\":null,\"next_cursor\":null,\"previous_cursor\":null";
+    write(name, entries, total, cursors)
+}
+
+fn write(name: &str, entries: impl IntoIterator<Item = Value>, total: usize, rest: &str) -> String {
+    let mut json = format!("{{{}:[", text(name));
+    for (at, entry) in entries.into_iter().enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        let _ = write!(json, "{comma}{entry}");
+    }
+    let _ = write!(json, "],\"total_entries\":{total}{rest}}}");
+    json
 }
 
 /// Airflow's null for what was left out.

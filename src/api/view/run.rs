@@ -1,9 +1,10 @@
 //! A run and its task instances.
 
 use super::dag::version;
-use super::{date, number, object, text, took, uuid};
+use super::{date, number, object, seconds, text, took, uuid, with};
 use crate::dag::{TaskIndex, Value};
-use crate::scheduler::{Run, RunState, RunType, TaskState};
+use crate::journal::PastAttempt;
+use crate::scheduler::{Attempt, Ended, Exit, Run, RunState, RunType, StopCause, TaskState};
 use crate::timetable::Timestamp;
 
 /// A run: `DAGRunResponse`.
@@ -59,7 +60,12 @@ pub fn task_instance(run: &Run, index: TaskIndex, is_scheduled: bool) -> Value {
     let state = match instance.state {
         TaskState::None | TaskState::UpForRetry if is_scheduled => text("scheduled"),
         TaskState::None => Value::Null,
-        state => text(state.name()),
+        TaskState::Running
+        | TaskState::Success
+        | TaskState::Failed
+        | TaskState::UpForRetry
+        | TaskState::UpstreamFailed
+        | TaskState::Skipped => text(instance.state.name()),
     };
     let ended_at = instance
         .ended_at
@@ -101,4 +107,70 @@ pub fn task_instance(run: &Run, index: TaskIndex, is_scheduled: bool) -> Value {
         ("triggerer_job", Value::Null),
         ("dag_version", version(&run.dag, run.queued_at)),
     ])
+}
+
+/// One attempt of a task instance: `TaskInstanceHistoryResponse`, and what the attempt took.
+pub(crate) fn attempt(run: &Run, index: TaskIndex, attempt: &PastAttempt) -> Value {
+    let instance = run.task(index);
+    let end = attempt.end.as_ref();
+    let is_running =
+        instance.state == TaskState::Running && instance.try_number == attempt.try_number;
+    let state = match end.map(|end| end.state) {
+        Some(Ended::Interrupted) => Value::Null,
+        Some(state) => text(TaskState::from(state).name()),
+        None if is_running => text(TaskState::Running.name()),
+        None => Value::Null,
+    };
+    let took = end.map(|end| &end.attempt);
+    let (code, signal) = match took.map(|took| &took.exit) {
+        Some(Exit::Code(code)) => (number(code), Value::Null),
+        Some(Exit::Signal(signal)) => (Value::Null, number(signal)),
+        Some(Exit::NotStarted(_) | Exit::Unknown) | None => (Value::Null, Value::Null),
+    };
+    let told = |what: &dyn Fn(&Attempt) -> Value| took.map_or(Value::Null, what);
+    with(
+        task_instance(run, index, false),
+        [
+            ("start_date", date(attempt.started_at)),
+            ("end_date", date(end.map(|end| end.at))),
+            ("duration", told(&|took| seconds(took.duration))),
+            ("state", state),
+            ("try_number", number(attempt.try_number)),
+            ("exit_code", code),
+            ("signal", signal),
+            ("not_started", not_started(took)),
+            ("stopped", stopped(took)),
+            ("cpu_s", told(&|took| seconds(took.cpu))),
+            (
+                "memory_peak_bytes",
+                told(&|took| number(took.memory_peak_bytes)),
+            ),
+            ("output_bytes", told(&|took| number(took.output_bytes))),
+            (
+                "output_dropped_bytes",
+                told(&|took| number(took.output_dropped_bytes)),
+            ),
+        ],
+    )
+}
+
+/// Why the process could not be started; null if it was.
+fn not_started(attempt: Option<&Attempt>) -> Value {
+    match attempt.map(|attempt| &attempt.exit) {
+        Some(Exit::NotStarted(why)) => text(why),
+        Some(Exit::Code(_) | Exit::Signal(_) | Exit::Unknown) | None => Value::Null,
+    }
+}
+
+/// Why the attempt was stopped; null if it was not.
+fn stopped(attempt: Option<&Attempt>) -> Value {
+    let cause = attempt.and_then(|attempt| attempt.stopped);
+    cause.map_or(Value::Null, |cause| {
+        text(match cause {
+            StopCause::TimedOut => "timed_out",
+            StopCause::RunStopped => "run_stopped",
+            StopCause::Cleared => "cleared",
+            StopCause::Shutdown => "shutdown",
+        })
+    })
 }

@@ -1,6 +1,6 @@
 //! When a DAG is due, out of JSON.
 
-use super::super::check::id;
+use super::super::check::{check_schedule, id};
 use super::super::date::{Moment, StartDate};
 use super::super::diagnostic::Diagnostic;
 use super::super::json::{Item, Kind};
@@ -11,6 +11,19 @@ use crate::timetable::{Schedule, ScheduleError};
 
 impl Reader<'_, '_> {
     pub(super) fn schedule(&mut self, value: Item<'_>) -> Option<Schedule> {
+        let schedule = self.any_schedule(value)?;
+        // Of an object, the table of keys has said so.
+        if value.kind() == Kind::String
+            && let Some(diagnostic) = check_schedule(&schedule)
+        {
+            self.report
+                .error(Some(value.span()), "not yet", || diagnostic);
+            return None;
+        }
+        Some(schedule)
+    }
+
+    fn any_schedule(&mut self, value: Item<'_>) -> Option<Schedule> {
         match value.kind() {
             Kind::String => self.schedule_text(value, Schedule::parse),
             Kind::Array => {

@@ -1,0 +1,162 @@
+//! Runs that only the journal has any more, read back for one request.
+//!
+//! Memory has every run that is not over and the latest that are. What else a request is about is read
+//! before its handler is asked, outside the loop: an SD card may take seconds for it. One request reads at
+//! a time, and at most [`RUNS_MAX`] runs, so that memory is bounded.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use smol::lock::Mutex;
+use smol::unblock;
+
+use super::lookup::{self, EVERY_DAG};
+use super::problem::Problem;
+use super::router::{Call, guarded};
+use crate::daemon::service::Service;
+use crate::dag::Dag;
+use crate::journal::{Directory, Filter, OpenError, PastAttempt, history};
+use crate::scheduler::{Run, RunNumber, RunState};
+
+/// Runs that are read back for one request, at most: the latest.
+pub const RUNS_MAX: usize = 1_000;
+
+/// What a route may need that memory does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// Nothing.
+    None,
+    /// The run that the path or the body names.
+    Run,
+    /// That run with all its attempts, which memory never has.
+    Attempts,
+    /// The runs of a DAG.
+    Runs,
+}
+
+/// What was read.
+pub type Past = BTreeMap<RunNumber, Recalled>;
+
+/// A run of the past, for its DAG as it is now.
+pub struct Recalled {
+    pub run: Run,
+    /// Every attempt at its tasks, in the order they began.
+    pub attempts: Vec<PastAttempt>,
+}
+
+/// What is to be read.
+pub struct Question {
+    journal: PathBuf,
+    dags: BTreeMap<Arc<str>, Arc<Dag>>,
+    dag_id: Option<String>,
+    run_id: Option<String>,
+    limit: usize,
+}
+
+impl Question {
+    /// What has to be read before a request can be answered; none if memory is enough.
+    pub fn of(service: &Service, call: &Call<'_>) -> Result<Option<Self>, Problem> {
+        let dag_id = call.id("dag_id");
+        if dag_id != EVERY_DAG && service.state().dag(dag_id).is_none() {
+            return Ok(None);
+        }
+        let (run_id, limit) = match call.history {
+            History::None => return Ok(None),
+            History::Run | History::Attempts => {
+                let Some(run_id) = run_id(call)? else {
+                    return Ok(None);
+                };
+                let is_held = service.state().find_run(dag_id, run_id).is_some();
+                if is_held && call.history == History::Run {
+                    return Ok(None);
+                }
+                (Some(run_id.to_owned()), 1)
+            }
+            History::Runs => match runs_missing(service, call)? {
+                Some(limit) => (None, limit),
+                None => return Ok(None),
+            },
+        };
+        let dags = service.state().dags().map(|known| &known.dag);
+        Ok(Some(Self {
+            journal: service.places().state.join("journal"),
+            dags: dags.map(|dag| (dag.dag_id.clone(), dag.clone())).collect(),
+            dag_id: (dag_id != EVERY_DAG).then(|| dag_id.to_owned()),
+            run_id,
+            limit,
+        }))
+    }
+
+    /// Reads it, one reader at a time, even if whoever asked has gone away meanwhile.
+    pub async fn read(self) -> Result<Past, Problem> {
+        static READER: Mutex<()> = Mutex::new(());
+        let turn = READER.lock().await;
+        let read = move || {
+            let _turn = turn;
+            guarded(|| self.read_now())
+        };
+        unblock(read).await
+    }
+
+    /// Reads it. Blocks.
+    pub fn read_now(&self) -> Result<Past, Problem> {
+        self.runs()
+            .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    }
+
+    fn runs(&self) -> Result<Past, OpenError> {
+        let filter = Filter {
+            dag_id: self.dag_id.as_deref(),
+            run_id: self.run_id.as_deref(),
+            limit: self.limit,
+        };
+        let mut past = Past::new();
+        for run in history(&Directory::new(&self.journal), filter)? {
+            let Some(dag) = self.dags.get(&run.dag_id) else {
+                continue;
+            };
+            let Some(image) = run.image(dag) else {
+                continue;
+            };
+            let recalled = Recalled {
+                run: Run::restore(dag.clone(), &image),
+                attempts: run.attempts,
+            };
+            past.insert(run.number, recalled);
+        }
+        Ok(past)
+    }
+}
+
+/// The run that a request is about, by its path or its body.
+fn run_id<'c>(call: &'c Call<'_>) -> Result<Option<&'c str>, Problem> {
+    match call.id("run_id") {
+        "" => call.request.field_text("dag_run_id"),
+        run_id => Ok(Some(run_id)),
+    }
+}
+
+/// How many of the latest runs have to be read for a list; none if memory has what it shows.
+///
+/// A list of the latest needs what it shows, and one more, so that it can be seen that there are more. Any
+/// other order, or a filter, needs all there are.
+fn runs_missing(service: &Service, call: &Call<'_>) -> Result<Option<usize>, Problem> {
+    let request = call.request;
+    let (offset, limit) = request.page()?;
+    let live = [RunState::Queued, RunState::Running].map(RunState::name);
+    let mut states = request.query_all("state").peekable();
+    let is_filtered = states.peek().is_some() || request.query("run_type").is_some();
+    if states.peek().is_some() && states.all(|state| live.contains(&state)) {
+        return Ok(None);
+    }
+    let order_by = request.query("order_by").unwrap_or("id");
+    let is_latest = ["-id", "-dag_run_id", "-run_id"].contains(&order_by);
+    if is_filtered || !is_latest {
+        return Ok(Some(RUNS_MAX));
+    }
+    let wanted = offset.saturating_add(limit).saturating_add(1);
+    let held = lookup::held(service, call.id("dag_id"))?.len();
+    Ok((wanted > held).then(|| wanted.min(RUNS_MAX)))
+}

@@ -1,0 +1,14 @@
+//! The control plane: a real daemon, asked over its socket and by the command line.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests start the program as its users do, and fail by panicking"
+)]
+
+mod commands;
+mod daemon;
+mod history;
+mod hostile;
+mod recorded;
+mod socket;

@@ -1,0 +1,13 @@
+//! The daemon as it is: the real program, real files, real signals, in a directory of its own per test.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test starts the program as its users do, and has failed if it cannot go on"
+)]
+
+mod crash;
+mod files;
+mod hygiene;
+mod place;
+mod stop;
