@@ -29,7 +29,7 @@ a fire is skipped without a record|scheduler/schedule.rs|Overlap::Skip => self.r
 a fire too many is skipped|scheduler/schedule.rs|let until = wanted.and_then(\|fire\| timetable.previous_before(fire));|let until = wanted;
 a fire too many is made up for|scheduler/schedule.rs|for _ in 1..count {|for _ in 0..count {
 everything is made up for|scheduler/schedule.rs|Catchup::Latest => timetable.latest_at_or_before(now),|Catchup::Latest => Some(next),
-what came while it was waited for is missed|scheduler/schedule.rs|(timetable.clone(), plan.next.or(come))|(timetable.clone(), come)
+what came while it was waited for is missed|scheduler/schedule.rs|plan.next.or(come)|come
 one fire cancels two runs|scheduler/schedule.rs|min_by_key(\|(number, run)\| (run.stopped.is_none(), *number))|filter(\|(_, run)\| run.stopped.is_none()).min_by_key(\|(number, _)\| *number)
 a DAG has missed what was due before it was seen|scheduler/schedule.rs|.map_or(origin, \|until\| until.max(origin));|.unwrap_or(origin);
 a run starts that was stopped while it waited|scheduler/mod.rs|self.state.run(number).filter(\|run\| run.stopped.is_none()) else|self.state.run(number) else
