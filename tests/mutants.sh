@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Breaks one rule of the scheduler at a time, in a copy, and expects the simulation to notice each.
-# A mutant that survives, or a line below that no longer stands in the source, fails the script.
+# Breaks one rule of the scheduler or the journal at a time, in a copy, and expects the simulation to notice each.
+# With an argument, only those whose name matches it. A mutant that survives, or a line below that no longer stands in the source, fails the script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 copy=$(mktemp -d)
@@ -10,26 +10,45 @@ export CARGO_TARGET_DIR="$PWD/target/mutants"
 
 # name | file | what stands there | what the mutant has
 mutants=$(cat <<'EOF'
-a slot is not returned|scheduler/mod.rs|self.attempts.len() >= self.limits.parallelism as usize|self.attempts.len() > self.limits.parallelism as usize
-a slot is lost for ever|scheduler/mod.rs|let Some(live) = self.attempts.remove(&key) else|let Some(live) = self.attempts.get_mut(&key).map(\|a\| { a.try_number = 0; LiveAttempt { try_number: 0, stage: Stage::Running, stopped: a.stopped, started: a.started } }) else
+a slot is not returned|scheduler/settle.rs|self.attempts.len() >= self.limits.parallelism as usize|self.attempts.len() > self.limits.parallelism as usize
+a slot is lost for ever|scheduler/attempt.rs|let Some(live) = self.attempts.remove(&key) else|let Some(live) = self.attempts.get_mut(&key).map(\|a\| { a.try_number = 0; LiveAttempt { try_number: 0, stage: Stage::Running, stopped: a.stopped, started: a.started } }) else
 an edge is ignored|scheduler/run.rs|for downstream in &task.downstream {|for downstream in task.downstream.iter().skip(1) {
-an edge is forgotten when touching|scheduler/mod.rs|self.touched.extend(downstream.iter().map(\|task\| (number, *task)));|self.touched.extend(downstream.iter().skip(1).map(\|task\| (number, *task)));
-a retry too many|scheduler/mod.rs|instance.try_number <= instance.max_tries && run.stopped.is_none()|instance.try_number <= instance.max_tries + 1 && run.stopped.is_none()
+an edge is forgotten when touching|scheduler/settle.rs|self.touched.extend(downstream.iter().map(\|task\| (number, *task)));|self.touched.extend(downstream.iter().skip(1).map(\|task\| (number, *task)));
+a retry too many|scheduler/attempt.rs|instance.try_number <= instance.max_tries && run.stopped.is_none()|instance.try_number <= instance.max_tries + 1 && run.stopped.is_none()
 an interruption gives a retry|scheduler/run.rs|task.max_tries += u32::from(*state == Ended::Interrupted);|task.max_tries += 2 * u32::from(*state == Ended::Interrupted);
-a final state is overwritten|scheduler/mod.rs|is_none_or(\|live\| live.try_number != id.try_number)|is_none()
-a run starts although too many are active|scheduler/mod.rs|let has_room = known.active_runs < known.dag.max_active_runs;|let has_room = known.active_runs <= known.dag.max_active_runs;
-a DAG has too many running tasks|scheduler/mod.rs|known.running_tasks >= max|known.running_tasks > max
-a delay is not waited for|scheduler/mod.rs|TaskState::UpForRetry => !self.timers.is_set(Timer::Retry(number, index)),|TaskState::UpForRetry => false,
-a kill does not follow|scheduler/mod.rs|self.timers.set(Timer::Attempt(run, task), kill_at);|let _ = kill_at;
+a final state is overwritten|scheduler/attempt.rs|is_none_or(\|live\| live.try_number != id.try_number)|is_none()
+a run starts although too many are active|scheduler/settle.rs|let has_room = known.active_runs < known.dag.max_active_runs;|let has_room = known.active_runs <= known.dag.max_active_runs;
+a DAG has too many running tasks|scheduler/settle.rs|known.running_tasks >= max|known.running_tasks > max
+a delay is not waited for|scheduler/settle.rs|TaskState::UpForRetry => !self.timers.is_set(Timer::Retry(number, index)),|TaskState::UpForRetry => false,
+a kill does not follow|scheduler/attempt.rs|self.timers.set(Timer::Attempt(run, task), kill_at);|let _ = kill_at;
 a skipped upstream counts as a success|scheduler/run.rs|TaskState::Skipped => Some(&mut counts.skipped),|TaskState::Skipped => Some(&mut counts.success),
 a failed leaf is forgotten|scheduler/run.rs|self.failed_leaves += u32::from(is_failed(state));|self.failed_leaves += 0;
-a cleared task stays in the queue|scheduler/mod.rs|Decision::Wait => return self.withdraw(number, index),|Decision::Wait => return,
+a cleared task stays in the queue|scheduler/settle.rs|Decision::Wait => return self.withdraw(number, index),|Decision::Wait => return,
+a run leaves no mark|scheduler/state.rs|(RunType::Scheduled, Some((_, fire)))|(RunType::Backfill, Some((_, fire)))
+a fire is skipped without a record|scheduler/schedule.rs|Overlap::Skip => self.record(turn, dag_id, Fact::Skipped { until: next }),|Overlap::Skip => return,
+a fire too many is skipped|scheduler/schedule.rs|let until = wanted.and_then(\|fire\| timetable.previous_before(fire));|let until = wanted;
+a fire too many is made up for|scheduler/schedule.rs|for _ in 1..count {|for _ in 0..count {
+everything is made up for|scheduler/schedule.rs|Catchup::Latest => timetable.latest_at_or_before(now),|Catchup::Latest => Some(next),
+what came while it was waited for is missed|scheduler/schedule.rs|plan.next.or(come)|come
+one fire cancels two runs|scheduler/schedule.rs|min_by_key(\|(number, run)\| (run.stopped.is_none(), *number))|filter(\|(_, run)\| run.stopped.is_none()).min_by_key(\|(number, _)\| *number)
+a DAG has missed what was due before it was seen|scheduler/schedule.rs|.map_or(origin, \|until\| until.max(origin));|.unwrap_or(origin);
+a run starts that was stopped while it waited|scheduler/settle.rs|self.state.run(number).filter(\|run\| run.stopped.is_none()) else|self.state.run(number) else
+a snapshot forgets that a run was stopped|scheduler/run.rs|run.stopped = image.stopped;|
+a snapshot forgets the retries|scheduler/run.rs|instance.max_tries = task.max_tries;|
+a snapshot forgets in which order runs ended|scheduler/state.rs|let numbers = dag.finished.iter().chain(|let numbers = dag.finished.iter().rev().chain(
+a DAG is paused by a later version|scheduler/state.rs|dag.is_paused = *is_paused; }|let _ = is_paused; }
+something is answered before it is synced|journal/writer.rs|pub fn synced(&self) -> Position { self.synced.position }|pub fn synced(&self) -> Position { self.written.position }
+something starts that cannot be recorded|scheduler/mod.rs|self.is_recording && !self.is_shutting_down|!self.is_shutting_down
+a reload changes a running run|scheduler/state.rs|known.dag = dag;|for run in self.runs.values_mut().filter(\|run\| run.dag.dag_id == dag.dag_id) { run.dag = dag.clone(); } known.dag = dag;
+a removed DAG is due|scheduler/mod.rs|self.fires.forget(dag_id);|
+old runs stay in memory|scheduler/state.rs|dag.finished.len() > RUNS_KEPT_MAX|dag.finished.len() > RUNS_KEPT_MAX + 1
 EOF
 )
 survivors=0
 while IFS= read -r line; do
   # A `\|` is a bar of the source.
   IFS=$'\t' read -r name file from to <<<"$(sed 's/\\|/\x01/g; s/|/\t/g; s/\x01/|/g' <<<"$line")"
+  [[ $name =~ ${1:-.} ]] || continue
   cp "src/$file" "$copy/src/$file"
   # White space is rustfmt's: it may stand, or not, between any two characters.
   FROM=$from TO=$to perl -0pi -e '

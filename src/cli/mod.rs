@@ -335,7 +335,7 @@ fn state_arg() -> Arg {
 
 /// For commands that ask the daemon, which knows its own.
 fn offline_dags_arg() -> Arg {
-    dags_arg().help("Where DAG files are, if no daemon runs [default: $MINI_DAG_DAGS, else ./dags]")
+    dags_arg().help("Where DAG files are, if no daemon runs [default: what the config file says, else $MINI_DAG_DAGS or ./dags]")
 }
 
 fn json_arg() -> Arg {

@@ -14,7 +14,7 @@ use super::{Context, Failure, daemon, terminal};
 use crate::api;
 use crate::daemon::catalog::{Catalog, Library};
 use crate::daemon::clock;
-use crate::daemon::config::{Config, Origin};
+use crate::daemon::config::Origin;
 use crate::daemon::driver::Driver;
 use crate::daemon::launch::Launcher;
 use crate::daemon::service::{Parts, Places, Service};
@@ -32,11 +32,14 @@ pub(super) struct Offline<'c> {
 }
 
 impl<'c> Offline<'c> {
-    /// With the DAGs that the command line names, or those of the usual place.
+    /// With the DAGs that the command line names, else the config file, else those of the usual place.
     pub(super) fn new(context: &'c Context, matches: &ArgMatches) -> Self {
         Self {
             context,
-            dags: super::dag_paths(matches),
+            dags: matches
+                .get_many("dags")
+                .map(|paths| paths.cloned().collect())
+                .unwrap_or_default(),
             service: RefCell::new(None),
         }
     }
@@ -78,29 +81,32 @@ impl<'c> Offline<'c> {
             return Ok(None);
         }
         let context = self.context;
-        let catalog = Catalog::load(
-            &context.library,
-            &context.library.zoned(&context.compiled_in),
-            &self.dags,
-            None,
-        );
+        let mut origin = Origin {
+            path: None,
+            dags: self.dags.clone(),
+            state: Some(state.to_owned()),
+        };
+        let mut config = origin
+            .read(&context.library)
+            .map_err(Failure::Diagnostics)?;
+        config.dags.retain(|path| path.exists());
+        let library = Library {
+            functions: context.library.functions.clone(),
+            zones: Zones::of_host(),
+            timezone: config.timezone.clone(),
+        };
+        let zoned = library.zoned(&context.compiled_in);
+        let catalog = Catalog::load(&library, &zoned, &config.dags, None);
         let dags = catalog.dags.values().cloned();
         let recovered = read_state(&disk, dags).map_err(|error| cannot(&error))?;
         let damage = daemon::damage(state, &recovered.report);
         tell(damage.as_deref());
-        let config = Config::default();
         let scheduler = Scheduler::resume(config.limits(), recovered.state, clock::now());
         let executor = Rc::new(LocalExecutor::new());
-        let local = context.library.zones.local();
-        let launcher = Launcher::new(state.to_owned(), local).map_err(|error| cannot(&error))?;
+        let launcher = Launcher::new(state.to_owned(), library.zone());
+        let launcher = launcher.map_err(|error| cannot(&error))?;
         let driver = Driver::new(scheduler, launcher, executor.clone());
         let (driver, _) = driver.map_err(|error| cannot(&error))?;
-        let library = Library {
-            functions: context.library.functions.clone(),
-            zones: Zones::of_host(),
-            timezone: None,
-        };
-        let zoned = library.zoned(&context.compiled_in);
         Ok(Some(Service::new(Parts {
             driver,
             journal: None,
@@ -110,13 +116,13 @@ impl<'c> Offline<'c> {
             compiled_in: context.compiled_in.clone(),
             zoned,
             catalog,
-            origin: Origin::default(),
-            config,
+            origin,
             places: Places {
                 socket: state.join("control.sock"),
                 state: state.to_owned(),
-                dags: self.dags.clone(),
+                dags: config.dags.clone(),
             },
+            config,
         })))
     }
 }

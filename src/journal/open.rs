@@ -97,7 +97,15 @@ impl Journal {
         let is_same_boot = boot_id.as_deref() == Some(&*journal.options.boot_id);
         // Damage is told on in the next segment's first line; see `Header::held`.
         let is_sound = replay.base.is_some() && replay.walked.report.damage_count == 0;
-        let goes_on = opening == Opening::GoOn && is_same_boot && is_sound;
+        // What follows a snapshot of which the power took a part would be read as the rest of it.
+        let last = replay.segments.last();
+        let is_whole = last
+            .and_then(|last| last.header.as_ref())
+            .is_none_or(|header| {
+                let last_line = header.seq + header.snapshot.unwrap_or(0);
+                last_line < replay.walked.next_seq
+            });
+        let goes_on = opening == Opening::GoOn && is_same_boot && is_sound && is_whole;
         let state = &replay.state;
         if let Err(error) = journal.go_on(&replay.walked.report.torn, goes_on, now, state) {
             journal.fail(&error, now, state);

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::event::{Answer, Command, Refusal, Selection, Trigger};
 use super::record::{Fact, RunFact, RunFacts, RunImage, RunNumber, StopCause, StopReason};
-use super::run::{Run, TaskState};
+use super::run::Run;
 use super::schedule::data_interval;
 use super::state::DagState;
+use super::states::TaskState;
 use super::{RUN_ID_BYTES_MAX, RUNS_QUEUED_MAX, Scheduler, Turn};
 use crate::dag::TaskIndex;
 

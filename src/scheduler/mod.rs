@@ -15,14 +15,14 @@
 //! queue     task instances that may start                     ──▶ attempts, while slots are free
 //! ```
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dag::{Dag, Operator, Task, TaskIndex};
+use crate::dag::{Dag, TaskIndex};
 use crate::timetable::Timestamp;
 
+mod attempt;
 mod command;
 mod event;
 mod queue;
@@ -30,7 +30,9 @@ mod record;
 mod rule;
 mod run;
 mod schedule;
+mod settle;
 mod state;
+mod states;
 mod timers;
 
 pub use event::{
@@ -42,13 +44,15 @@ pub use record::{
     StopCause, StopReason, TaskFact, TaskImage,
 };
 pub use rule::{Decision as RuleDecision, UpstreamCounts, decide};
-pub use run::{Run, RunState, TaskInstance, TaskState};
+pub use run::{Run, TaskInstance};
 pub use schedule::{data_interval, run_dates, timetable};
 pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, State};
+pub use states::{RunState, TaskState};
 
-use queue::{Queue, Waiting};
-use rule::Decision;
+use attempt::{LiveAttempt, Stage, retry_delay};
+use queue::Queue;
 use schedule::Fires;
+use settle::waiting;
 use timers::{Timer, Timers};
 
 /// Runs of one DAG that may wait in `queued`; a trigger beyond is refused, so that memory is bounded.
@@ -90,23 +94,6 @@ pub struct Scheduler {
     waking: VecDeque<Arc<str>>,
     is_recording: bool,
     is_shutting_down: bool,
-}
-
-/// An attempt whose process has not been seen to end.
-#[derive(Debug)]
-struct LiveAttempt {
-    try_number: u32,
-    stage: Stage,
-    stopped: Option<StopCause>,
-    started: Monotonic,
-}
-
-/// How far the ending of an attempt has come.
-#[derive(Debug, PartialEq, Eq)]
-enum Stage {
-    Running,
-    Terminating,
-    Killing,
 }
 
 impl Scheduler {
@@ -306,326 +293,6 @@ impl Scheduler {
         self.waking.extend(dag_ids);
     }
 
-    fn shut_down(&mut self, turn: &mut Turn) {
-        self.is_shutting_down = true;
-        let live: Vec<_> = self.attempts.keys().copied().collect();
-        for (run, task) in live {
-            self.stop_attempt(turn, run, task, StopCause::Shutdown);
-        }
-    }
-
-    /// An attempt ended. One that is not awaited (told twice, or given up before) is no news.
-    fn exited(&mut self, turn: &mut Turn, id: AttemptId, attempt: Attempt) {
-        let key = (id.run, id.task);
-        if self
-            .attempts
-            .get(&key)
-            .is_none_or(|live| live.try_number != id.try_number)
-        {
-            return;
-        }
-        let Some(live) = self.attempts.remove(&key) else {
-            return;
-        };
-        self.timers.cancel(Timer::Attempt(id.run, id.task));
-        let Some(run) = self.state.run(id.run) else {
-            return;
-        };
-        let task = run.dag.task(id.task);
-        let instance = run.task(id.task);
-        let state = match live.stopped {
-            Some(StopCause::Shutdown | StopCause::Cleared) => Ended::Interrupted,
-            Some(StopCause::RunStopped) => Ended::Failed,
-            None if attempt.exit == Exit::Code(0) => Ended::Success,
-            None if task
-                .skip_on_exit_code
-                .is_some_and(|code| attempt.exit == Exit::Code(code)) =>
-            {
-                Ended::Skipped
-            }
-            None | Some(StopCause::TimedOut) => {
-                if instance.try_number <= instance.max_tries && run.stopped.is_none() {
-                    Ended::UpForRetry(retry_delay(task, instance.try_number))
-                } else {
-                    Ended::Failed
-                }
-            }
-        };
-        if let Ended::UpForRetry(delay) = state {
-            self.timers.set(
-                Timer::Retry(id.run, id.task),
-                turn.now.monotonic.after(delay),
-            );
-        }
-        let dag_id = run.dag.dag_id.clone();
-        let fact = TaskFact::Ended {
-            try_number: id.try_number,
-            state,
-            attempt: Attempt {
-                stopped: live.stopped,
-                ..attempt
-            },
-        };
-        self.record_task(turn, id.run, id.task, fact);
-        self.touch_around(id.run, id.task);
-        self.open_or_shut(&dag_id);
-    }
-
-    fn lost(&mut self, turn: &mut Turn, id: AttemptId) {
-        let key = (id.run, id.task);
-        let Some(live) = self.attempts.get_mut(&key) else {
-            return;
-        };
-        live.stopped.get_or_insert(StopCause::Shutdown);
-        let duration = turn.now.monotonic.since(live.started);
-        self.exited(turn, id, Attempt::unseen(Exit::Unknown, duration));
-    }
-
-    fn due(&mut self, turn: &mut Turn, timer: Timer) {
-        match timer {
-            Timer::Retry(run, task) => self.touched.push_back((run, task)),
-            Timer::Run(run) => self.stop_run(turn, run, StopReason::TimedOut),
-            Timer::Attempt(run, task) => {
-                let Some(live) = self.attempts.get_mut(&(run, task)) else {
-                    return;
-                };
-                let id = AttemptId {
-                    run,
-                    task,
-                    try_number: live.try_number,
-                };
-                match live.stage {
-                    Stage::Running => self.stop_attempt(turn, run, task, StopCause::TimedOut),
-                    Stage::Terminating => {
-                        live.stage = Stage::Killing;
-                        turn.actions.push(Action::Signal(id, Signal::Kill));
-                        self.timers
-                            .set(timer, turn.now.monotonic.after(KILL_PATIENCE));
-                    }
-                    Stage::Killing => {
-                        let duration = turn.now.monotonic.since(live.started);
-                        let attempt = Attempt::unseen(Exit::Unknown, duration);
-                        self.exited(turn, id, attempt);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Begins to end an attempt. A later cause wins over an earlier one, except over that of its run.
-    fn stop_attempt(&mut self, turn: &mut Turn, run: RunNumber, task: TaskIndex, cause: StopCause) {
-        let Some(live) = self.attempts.get_mut(&(run, task)) else {
-            return;
-        };
-        if live.stopped != Some(StopCause::RunStopped) {
-            live.stopped = Some(cause);
-        }
-        if live.stage == Stage::Running {
-            live.stage = Stage::Terminating;
-            let id = AttemptId {
-                run,
-                task,
-                try_number: live.try_number,
-            };
-            turn.actions.push(Action::Signal(id, Signal::Term));
-            let kill_at = turn.now.monotonic.after(self.limits.kill_grace);
-            self.timers.set(Timer::Attempt(run, task), kill_at);
-        }
-    }
-
-    /// Begins to end a run: what runs is stopped, everything else is skipped.
-    fn stop_run(&mut self, turn: &mut Turn, number: RunNumber, reason: StopReason) {
-        let Some(run) = self.state.run(number) else {
-            return;
-        };
-        if run.state.is_finished() || run.stopped.is_some() {
-            return;
-        }
-        for index in run.dag.indices() {
-            self.withdraw(number, index);
-            self.stop_attempt(turn, number, index, StopCause::RunStopped);
-        }
-        self.record_run(turn, number, RunFact::Stopped(reason));
-        self.ending.push_back(number);
-    }
-
-    /// Takes a task instance out of the queue and forgets its delay.
-    fn withdraw(&mut self, number: RunNumber, index: TaskIndex) {
-        let Some(run) = self.state.run(number) else {
-            return;
-        };
-        self.queue
-            .remove(&run.dag.dag_id, &waiting(run, number, index));
-        self.timers.cancel(Timer::Retry(number, index));
-    }
-
-    fn settle(&mut self, turn: &mut Turn) {
-        loop {
-            if let Some((run, task)) = self.touched.pop_front() {
-                self.evaluate(turn, run, task);
-            } else if let Some(run) = self.ending.pop_front() {
-                self.end_run(turn, run);
-            } else if let Some(dag_id) = self.waking.pop_front() {
-                self.schedule(turn, &dag_id);
-                self.start_runs(turn, &dag_id);
-            } else if !self.start_next_task(turn) {
-                return;
-            }
-        }
-    }
-
-    /// Marks a task instance that has come to another state, and all that may follow from it.
-    fn touch_around(&mut self, number: RunNumber, index: TaskIndex) {
-        let Some(run) = self.state.run(number) else {
-            return;
-        };
-        if run.task(index).state.is_finished() {
-            let downstream = &run.dag.task(index).downstream;
-            self.touched
-                .extend(downstream.iter().map(|task| (number, *task)));
-            if run.is_over() {
-                self.ending.push_back(number);
-            }
-        } else {
-            self.touched.push_back((number, index));
-        }
-    }
-
-    /// Asks the trigger rule of a task instance that has not begun what becomes of it.
-    fn evaluate(&mut self, turn: &mut Turn, number: RunNumber, index: TaskIndex) {
-        let Some(run) = self.state.run(number) else {
-            return;
-        };
-        let may_start = match run.task(index).state {
-            TaskState::None => true,
-            TaskState::UpForRetry => !self.timers.is_set(Timer::Retry(number, index)),
-            TaskState::Running
-            | TaskState::Success
-            | TaskState::Failed
-            | TaskState::UpstreamFailed
-            | TaskState::Skipped => false,
-        };
-        if !may_start || run.state != RunState::Running || run.stopped.is_some() {
-            return;
-        }
-        let task = run.dag.task(index);
-        let settled = match run.decide(index) {
-            Decision::Wait => return self.withdraw(number, index),
-            Decision::Run => match task.operator {
-                Operator::Empty => Settled::Success,
-                Operator::Bash(_)
-                | Operator::Argv(_)
-                | Operator::Http(_)
-                | Operator::Call { .. } => {
-                    let waiting = waiting(run, number, index);
-                    return self.queue.insert(&run.dag.dag_id, waiting);
-                }
-            },
-            Decision::Skip => Settled::Skipped,
-            Decision::UpstreamFailed => Settled::UpstreamFailed,
-        };
-        self.withdraw(number, index);
-        self.record_task(turn, number, index, TaskFact::Settled(settled));
-        self.touch_around(number, index);
-    }
-
-    fn end_run(&mut self, turn: &mut Turn, number: RunNumber) {
-        let Some(run) = self.state.run(number) else {
-            return;
-        };
-        if run.state.is_finished() || !run.is_over() {
-            return;
-        }
-        let dag_id = run.dag.dag_id.clone();
-        let success = run.stopped.is_none() && run.failed_leaves == 0;
-        self.timers.cancel(Timer::Run(number));
-        self.record_run(turn, number, RunFact::Ended { success });
-        self.waking.push_back(dag_id);
-    }
-
-    fn start_runs(&mut self, turn: &mut Turn, dag_id: &Arc<str>) {
-        while let Some(known) = self.state.dag(dag_id) {
-            let has_room = known.active_runs < known.dag.max_active_runs;
-            let Some(number) = known.queued.first().copied() else {
-                return;
-            };
-            if known.is_paused || !has_room || !self.may_start() {
-                return;
-            }
-            // One that was stopped while it waited ends in this turn, and then there is room.
-            let Some(run) = self.state.run(number).filter(|run| run.stopped.is_none()) else {
-                return;
-            };
-            let dag = run.dag.clone();
-            self.record_run(turn, number, RunFact::Started);
-            if let Some(timeout) = dag.run_timeout {
-                self.timers
-                    .set(Timer::Run(number), turn.now.monotonic.after(timeout));
-            }
-            self.touched
-                .extend(dag.indices().map(|index| (number, index)));
-            self.ending.push_back(number);
-        }
-    }
-
-    /// Starts the task instance that is next, if there is one and a slot for it.
-    fn start_next_task(&mut self, turn: &mut Turn) -> bool {
-        if !self.may_start() || self.attempts.len() >= self.limits.parallelism as usize {
-            return false;
-        }
-        let Some((dag_id, next)) = self.queue.first() else {
-            return false;
-        };
-        let dag_id = dag_id.clone();
-        self.queue.remove(&dag_id, &next);
-        let (number, index) = (next.run, next.task);
-        let Some(run) = self.state.run(number) else {
-            return true;
-        };
-        let (dag, facts) = (run.dag.clone(), run.facts.clone());
-        let task = dag.task(index);
-        let try_number = run.task(index).try_number + 1;
-        self.record_task(turn, number, index, TaskFact::Started { try_number });
-        if let Some(timeout) = task.timeout {
-            self.timers.set(
-                Timer::Attempt(number, index),
-                turn.now.monotonic.after(timeout),
-            );
-        }
-        let started = turn.now.monotonic;
-        let live = LiveAttempt {
-            try_number,
-            stage: Stage::Running,
-            stopped: None,
-            started,
-        };
-        self.attempts.insert((number, index), live);
-        let attempt = AttemptId {
-            run: number,
-            task: index,
-            try_number,
-        };
-        turn.actions.push(Action::Spawn(Spawn {
-            attempt,
-            dag: dag.clone(),
-            run: facts,
-        }));
-        self.open_or_shut(&dag_id);
-        true
-    }
-
-    /// A DAG that is paused, or has all the running tasks it may have, is passed over.
-    fn open_or_shut(&mut self, dag_id: &Arc<str>) {
-        let Some(known) = self.state.dag(dag_id) else {
-            return;
-        };
-        let is_full = known
-            .dag
-            .max_active_tasks
-            .is_some_and(|max| known.running_tasks >= max);
-        self.queue.shut(dag_id, known.is_paused || is_full);
-    }
-
     fn record_task(
         &mut self,
         turn: &mut Turn,
@@ -666,27 +333,4 @@ impl Scheduler {
 struct Turn<'a> {
     now: Now,
     actions: &'a mut Vec<Action>,
-}
-
-fn waiting(run: &Run, number: RunNumber, index: TaskIndex) -> Waiting {
-    let priority = Reverse(run.dag.task(index).priority);
-    Waiting {
-        priority,
-        logical_date: run.facts.logical_date,
-        run: number,
-        task: index,
-    }
-}
-
-/// The pause after this attempt: `retry_delay`, doubled for each attempt before it if the task says so.
-fn retry_delay(task: &Task, try_number: u32) -> Duration {
-    let longest = task.max_retry_delay;
-    if !task.retry_exponential_backoff {
-        return task.retry_delay.min(longest);
-    }
-    let doubled = 2_u32.checked_pow(try_number.saturating_sub(1));
-    doubled
-        .and_then(|factor| task.retry_delay.checked_mul(factor))
-        .unwrap_or(longest)
-        .min(longest)
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::run::{RunState, TaskState};
+use super::states::{RunState, TaskState};
 use crate::dag::Value;
 use crate::timetable::Timestamp;
 

@@ -125,9 +125,10 @@ impl Scheduler {
             }
             let dag = known.dag.clone();
             let first_seen = known.first_seen.unwrap_or(turn.now.wall);
+            let origin = origin(&timetable, first_seen);
             let mark = known
                 .scheduled_until
-                .unwrap_or_else(|| origin(&timetable, first_seen));
+                .map_or(origin, |until| until.max(origin));
             let is_continuous = matches!(timetable.schedule, Schedule::Continuous);
             let next = if is_continuous {
                 if known.active_runs > 0 {

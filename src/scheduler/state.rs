@@ -12,7 +12,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::record::{Fact, Record, RunFact, RunNumber, RunType};
-use super::run::{Run, RunState};
+use super::run::Run;
+use super::states::RunState;
 use crate::dag::Dag;
 use crate::timetable::Timestamp;
 

@@ -199,6 +199,13 @@ fn without_a_daemon_the_journal_says_what_the_daemon_said() {
     let said = daemon.run(&["runs", "quick", "--dags", &daemon.path("state")]);
     assert_eq!(said.code, 1);
     assert!(said.err.contains("with --dags"), "{said:?}");
+    fs::rename(daemon.path("dags"), daemon.path("plans")).unwrap();
+    assert_eq!(daemon.run(&["runs", "quick"]).code, 1);
+    fs::write(daemon.path("mini-dag.json"), r#"{"dags": ["plans"]}"#).unwrap();
+    let said = daemon.ok(&["runs", "quick", "--json"]);
+    assert_eq!(said, before[0], "the config file says where DAG files are");
+    fs::remove_file(daemon.path("mini-dag.json")).unwrap();
+    fs::rename(daemon.path("plans"), daemon.path("dags")).unwrap();
     let said = daemon.run(&["status", "quikc"]);
     assert_eq!(said.code, 1);
     assert!(said.err.contains("did you mean `quick`?"), "{said:?}");

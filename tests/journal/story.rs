@@ -67,6 +67,8 @@ pub struct Story {
     now_ms: u64,
     commands: u64,
     runs: Vec<(String, String)>,
+    /// What came of loading the DAGs.
+    first: Vec<Record>,
 }
 
 impl Story {
@@ -79,9 +81,14 @@ impl Story {
             parallelism: 3,
             kill_grace: Duration::from_secs(5),
         });
+        let mut actions = Vec::new();
         for dag in dags() {
-            scheduler.step(now(now_ms), Event::DagLoaded(dag), &mut Vec::new());
+            scheduler.step(now(now_ms), Event::DagLoaded(dag), &mut actions);
         }
+        let first = actions.into_iter().filter_map(|action| match action {
+            Action::Record(record) => Some(record),
+            Action::Spawn(_) | Action::Signal(..) | Action::Reply(..) => None,
+        });
         Self {
             rng: Rng::new(seed),
             scheduler,
@@ -89,11 +96,15 @@ impl Story {
             now_ms,
             commands: 0,
             runs: Vec::new(),
+            first: first.collect(),
         }
     }
 
     /// What has happened in one turn.
     pub fn turn(&mut self) -> Vec<Record> {
+        if !self.first.is_empty() {
+            return std::mem::take(&mut self.first);
+        }
         self.now_ms += 1 + self.rng.next() % 2_000;
         let event = self.event();
         let mut actions = Vec::new();

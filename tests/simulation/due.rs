@@ -31,7 +31,12 @@ pub struct Due {
     /// What was run by the schedule.
     logical_dates: BTreeSet<i64>,
     latest_interval: Option<(i64, i64)>,
-    /// As it was when this turn began.
+    turn: Turn,
+}
+
+/// What has been the case at some time in this turn.
+#[derive(Clone, Default)]
+struct Turn {
     was_busy: bool,
     has_moved: bool,
 }
@@ -50,15 +55,16 @@ impl Due {
             ready_since: None,
             logical_dates: BTreeSet::new(),
             latest_interval: None,
-            was_busy: false,
-            has_moved: false,
+            turn: Turn::default(),
         }
     }
 
     /// A turn begins.
     pub fn begin(&mut self, now: i64, is_busy: bool) {
-        self.was_busy = is_busy;
-        self.has_moved = false;
+        self.turn = Turn {
+            was_busy: is_busy,
+            has_moved: false,
+        };
         self.look(now);
     }
 
@@ -83,15 +89,15 @@ impl Due {
                 (None, Rhythm::Once) => first_seen - 1,
                 (None, Rhythm::Never | Rhythm::Every(_) | Rhythm::Cron(_)) => first_seen,
             };
-            self.mark.unwrap_or(origin)
+            self.mark.map_or(origin, |mark| mark.max(origin))
         });
         self.look(now);
     }
 
     /// The DAG, or a new version of it, is there.
     pub fn load(&mut self, version: &Version, now: i64) {
-        let (old, new) = (&self.version.plan, &version.plan);
-        let is_kept = (&old.rhythm, &old.start, old.end) == (&new.rhythm, &new.start, new.end);
+        let says = |version: &Version| (version.plan.clone(), version.dag.max_active_runs);
+        let is_kept = says(&self.version) == says(version);
         if self.first_seen.is_none() {
             self.is_paused = version.dag.is_paused_upon_creation;
         }
@@ -138,6 +144,7 @@ impl Due {
     }
 
     pub fn record(&mut self, record: &Record, now: i64, is_busy: bool) {
+        self.turn.was_busy |= is_busy;
         match &record.fact {
             Fact::Seen { .. } => {
                 self.first_seen = Some(record.at.secs() * 1_000);
@@ -201,7 +208,7 @@ impl Due {
         self.latest_interval = Some((begin, fire));
         self.held.pop_front();
         self.mark = Some(fire);
-        self.has_moved = true;
+        self.turn.has_moved = true;
     }
 
     fn skipped(&mut self, until: i64, is_busy: bool) {
@@ -215,8 +222,8 @@ impl Due {
         );
         let left = self.held.iter().filter(|fire| **fire > until).count();
         let is_missed = self.was_missed(first, self.ready_since)
-            || self.has_moved
-            || self.was_busy && plan.overlap != Overlap::Cancel;
+            || self.turn.has_moved
+            || self.turn.was_busy && plan.overlap != Overlap::Cancel;
         let is_dropped = match plan.catchup {
             Catchup::All => false,
             Catchup::AtMost(count) => left == count as usize,
@@ -238,7 +245,7 @@ impl Due {
         );
         self.held.retain(|fire| *fire > until);
         self.mark = Some(until);
-        self.has_moved = true;
+        self.turn.has_moved = true;
     }
 
     fn was_missed(&self, fire: i64, since: Option<i64>) -> bool {

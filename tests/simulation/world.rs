@@ -86,7 +86,7 @@ impl World {
             };
             versions.push(Version::draw(&mut rng, number, plan));
         }
-        let mut world = Self {
+        Self {
             rng,
             weather,
             begin_ms,
@@ -111,13 +111,12 @@ impl World {
             crashes: 0,
             steps: 0,
             told: Vec::new(),
-        };
-        world.restart(0);
-        world
+        }
     }
 
     /// Lives through the whole story and checks that it ends well.
     pub fn run(&mut self) {
+        self.restart(0);
         let (mut next_command, mut next_mishap) = (0, self.rng.up_to(120_000));
         loop {
             while self.is_down() {
@@ -170,6 +169,9 @@ impl World {
         assert!(self.unanswered.is_empty(), "a command was not answered");
         assert_eq!(self.ledger.synced(), self.log.len(), "not synced");
         self.check_replay();
+        if self.weather.journal {
+            self.check_bytes();
+        }
     }
 
     /// When the wall clock will show this moment.

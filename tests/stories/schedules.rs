@@ -3,11 +3,14 @@
 
 use crate::tale::Tale;
 
-fn dag(keys: &str) -> Tale {
-    let text = format!(
+fn text(keys: &str) -> String {
+    format!(
         r#"{{"dag_id": "d", "timezone": "UTC", {keys}, "tasks": [{{"task_id": "t", "bash": "true"}}]}}"#
-    );
-    Tale::new(&text)
+    )
+}
+
+fn dag(keys: &str) -> Tale {
+    Tale::new(&text(keys))
 }
 
 /// A run from its fire on, at this second.
@@ -260,4 +263,139 @@ fn a_manual_run_is_about_the_last_complete_interval() {
         tale.interval("r"),
         "2026-11-22T07:00:00+00:00 2026-11-22T08:00:00+00:00"
     );
+}
+
+/// A cleared run waits, is the oldest, and was to start although it had just been stopped: a panic.
+#[test]
+fn a_run_that_is_cancelled_while_it_waits_does_not_start() {
+    let tale = dag(r#""schedule": "* * * * *", "overlap": "cancel""#)
+        .takes("t", 100)
+        .load()
+        .until(130)
+        .clear("scheduled__2026-11-22T08:01:00+00:00", "", false, false)
+        .until(185);
+    tale.tells(
+        "60 due 11-22T08:01:00+00:00
+         60 11-22T08:01:00+00:00 running
+         60 t 1 running
+         120 11-22T08:01:00+00:00 stopped
+         120 t 1 SIGTERM
+         120 t 1 failed
+         120 11-22T08:01:00+00:00 failed
+         120 due 11-22T08:02:00+00:00
+         120 11-22T08:02:00+00:00 running
+         120 t 1 running
+         130 clear t
+         180 11-22T08:01:00+00:00 stopped
+         180 11-22T08:01:00+00:00 failed
+         180 11-22T08:02:00+00:00 stopped
+         180 t 1 SIGTERM
+         180 t 1 failed
+         180 11-22T08:02:00+00:00 failed
+         180 due 11-22T08:03:00+00:00
+         180 11-22T08:03:00+00:00 running
+         180 t 1 running",
+    );
+}
+
+/// Whatever woke the schedule while the oldest run was ending made it cancel the next one, too.
+#[test]
+fn one_fire_takes_the_place_of_one_run() {
+    let keys = r#""schedule": "* * * * *", "overlap": "cancel", "max_active_runs": 2"#;
+    let tale = dag(keys)
+        .hangs("t")
+        .deaf("t")
+        .load()
+        .until(185)
+        .pause(true)
+        .pause(false)
+        .until(191);
+    tale.tells(
+        "60 due 11-22T08:01:00+00:00
+         60 11-22T08:01:00+00:00 running
+         60 t 1 running
+         120 due 11-22T08:02:00+00:00
+         120 11-22T08:02:00+00:00 running
+         120 t 1 running
+         180 11-22T08:01:00+00:00 stopped
+         180 t 1 SIGTERM
+         185 paused
+         185 unpaused
+         190 t 1 SIGKILL
+         190 t 1 failed
+         190 11-22T08:01:00+00:00 failed
+         190 due 11-22T08:03:00+00:00
+         190 11-22T08:03:00+00:00 running
+         190 t 1 running",
+    );
+}
+
+/// The fire had cancelled the run whose place it takes, and was dropped then as if it had been missed.
+#[test]
+fn a_fire_that_takes_a_place_was_not_missed_while_it_waited_for_it() {
+    let keys = r#""schedule": "* * * * *", "overlap": "cancel", "catchup": "none""#;
+    let tale = dag(keys).hangs("t").deaf("t").load().until(135);
+    tale.tells(
+        "60 due 11-22T08:01:00+00:00
+         60 11-22T08:01:00+00:00 running
+         60 t 1 running
+         120 11-22T08:01:00+00:00 stopped
+         120 t 1 SIGTERM
+         130 t 1 SIGKILL
+         130 t 1 failed
+         130 11-22T08:01:00+00:00 failed
+         130 due 11-22T08:02:00+00:00
+         130 11-22T08:02:00+00:00 running
+         130 t 1 running",
+    );
+}
+
+/// A fire that was due when the DAG was reloaded was dropped as if it had been missed.
+#[test]
+fn a_fire_that_comes_with_a_reload_was_not_missed() {
+    let keys = r#""schedule": "* * * * *", "catchup": "none""#;
+    let tale = dag(keys)
+        .load()
+        .until(59)
+        .reload_at(60, &text(keys))
+        .until(75);
+    tale.tells(&run(60, "11-22T08:01:00+00:00"));
+}
+
+#[test]
+fn once_is_not_missed_by_a_dag_that_makes_up_for_nothing() {
+    let tale = dag(r#""schedule": "@once", "catchup": "none""#)
+        .load()
+        .until(20);
+    tale.tells(&run(0, "11-22T08:00:00+00:00"));
+}
+
+/// Ticks before the DAG was first seen were made up for when its start date was taken away.
+#[test]
+fn a_dag_without_a_start_date_has_missed_nothing_even_if_it_had_one() {
+    let once = r#""schedule": "@once", "start_date": "2026-11-22T07:00""#;
+    let every = r#""schedule": {"every": "10m"}, "catchup": true"#;
+    let tale = dag(once)
+        .load()
+        .until(20)
+        .reload_at(20, &text(every))
+        .until(620);
+    tale.tells(
+        &[
+            run(0, "11-22T07:00:00+00:00"),
+            run(600, "11-22T08:10:00+00:00"),
+        ]
+        .concat(),
+    );
+}
+
+/// A later version's `is_paused_upon_creation` paused it, but only from the next start on.
+#[test]
+fn a_dag_that_is_there_is_not_paused_by_a_new_version() {
+    let keys = r#""schedule": "*/5 * * * *""#;
+    let paused = r#""schedule": "*/5 * * * *", "is_paused_upon_creation": true"#;
+    let tale = dag(keys).load().until(10).reload_at(10, &text(paused));
+    tale.crash_until(20)
+        .until(320)
+        .tells(&run(300, "11-22T08:05:00+00:00"));
 }

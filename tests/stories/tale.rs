@@ -43,17 +43,8 @@ pub struct Tale {
 
 impl Tale {
     pub fn new(text: &str) -> Self {
-        let (functions, zone, names) = (Functions::new(), |_: &str| Some(Zone::utc()), Vec::new);
-        let known = Known {
-            functions: &functions,
-            zone: &zone,
-            zone_names: &names,
-        };
-        let dag = load("d.json", text, &known).unwrap_or_else(|errors| {
-            panic!("{}", mini_dag::dag::diagnostic::render(&errors, false))
-        });
         Self {
-            dag: Arc::new(dag),
+            dag: Arc::new(parse(text)),
             slots: 9,
             scripts: BTreeMap::new(),
             scheduler: None,
@@ -64,6 +55,14 @@ impl Tale {
             records: Vec::new(),
             told: String::new(),
         }
+    }
+
+    /// A new version of the DAG is there, and that is the first thing to happen at this second.
+    pub fn reload_at(mut self, at_s: u64, text: &str) -> Self {
+        self.now_s = at_s;
+        self.dag = Arc::new(parse(text));
+        self.step(Event::DagLoaded(self.dag.clone()));
+        self
     }
 
     pub fn slots(mut self, slots: u32) -> Self {
@@ -401,6 +400,17 @@ const ORDINARY: Script = Script {
     is_deaf: false,
     is_undead: false,
 };
+
+fn parse(text: &str) -> mini_dag::Dag {
+    let (functions, zone, names) = (Functions::new(), |_: &str| Some(Zone::utc()), Vec::new);
+    let known = Known {
+        functions: &functions,
+        zone: &zone,
+        zone_names: &names,
+    };
+    load("d.json", text, &known)
+        .unwrap_or_else(|errors| panic!("{}", mini_dag::dag::diagnostic::render(&errors, false)))
+}
 
 fn trigger(run_id: &str) -> Command {
     Command::Trigger(Trigger {

@@ -1,0 +1,195 @@
+//! How attempts end: by themselves, by their timeouts, or because somebody wants it.
+//!
+//! ```text
+//! running ──timeout, cancel, clear, shutdown──▶ SIGTERM ──grace──▶ SIGKILL ──patience──▶ given up
+//!    └───────────────────────── exited, lost ─────┴──────────────────┴──────▶ success | failed | …
+//! ```
+
+use std::time::Duration;
+
+use super::event::{Action, AttemptId, Monotonic, Signal};
+use super::record::{Attempt, Ended, Exit, RunFact, RunNumber, StopCause, StopReason, TaskFact};
+use super::timers::Timer;
+use super::{KILL_PATIENCE, Scheduler, Turn};
+use crate::dag::{Task, TaskIndex};
+
+/// An attempt whose process has not been seen to end.
+#[derive(Debug)]
+pub(super) struct LiveAttempt {
+    pub(super) try_number: u32,
+    pub(super) stage: Stage,
+    pub(super) stopped: Option<StopCause>,
+    pub(super) started: Monotonic,
+}
+
+/// How far the ending of an attempt has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Running,
+    Terminating,
+    Killing,
+}
+
+impl Scheduler {
+    pub(super) fn shut_down(&mut self, turn: &mut Turn) {
+        self.is_shutting_down = true;
+        let live: Vec<_> = self.attempts.keys().copied().collect();
+        for (run, task) in live {
+            self.stop_attempt(turn, run, task, StopCause::Shutdown);
+        }
+    }
+
+    /// An attempt ended. One that is not awaited (told twice, or given up before) is no news.
+    pub(super) fn exited(&mut self, turn: &mut Turn, id: AttemptId, attempt: Attempt) {
+        let key = (id.run, id.task);
+        if self
+            .attempts
+            .get(&key)
+            .is_none_or(|live| live.try_number != id.try_number)
+        {
+            return;
+        }
+        let Some(live) = self.attempts.remove(&key) else {
+            return;
+        };
+        self.timers.cancel(Timer::Attempt(id.run, id.task));
+        let Some(run) = self.state.run(id.run) else {
+            return;
+        };
+        let task = run.dag.task(id.task);
+        let instance = run.task(id.task);
+        let state = match live.stopped {
+            Some(StopCause::Shutdown | StopCause::Cleared) => Ended::Interrupted,
+            Some(StopCause::RunStopped) => Ended::Failed,
+            None if attempt.exit == Exit::Code(0) => Ended::Success,
+            None if task
+                .skip_on_exit_code
+                .is_some_and(|code| attempt.exit == Exit::Code(code)) =>
+            {
+                Ended::Skipped
+            }
+            None | Some(StopCause::TimedOut) => {
+                if instance.try_number <= instance.max_tries && run.stopped.is_none() {
+                    Ended::UpForRetry(retry_delay(task, instance.try_number))
+                } else {
+                    Ended::Failed
+                }
+            }
+        };
+        if let Ended::UpForRetry(delay) = state {
+            self.timers.set(
+                Timer::Retry(id.run, id.task),
+                turn.now.monotonic.after(delay),
+            );
+        }
+        let dag_id = run.dag.dag_id.clone();
+        let fact = TaskFact::Ended {
+            try_number: id.try_number,
+            state,
+            attempt: Attempt {
+                stopped: live.stopped,
+                ..attempt
+            },
+        };
+        self.record_task(turn, id.run, id.task, fact);
+        self.touch_around(id.run, id.task);
+        self.open_or_shut(&dag_id);
+    }
+
+    pub(super) fn lost(&mut self, turn: &mut Turn, id: AttemptId) {
+        let key = (id.run, id.task);
+        let Some(live) = self.attempts.get_mut(&key) else {
+            return;
+        };
+        live.stopped.get_or_insert(StopCause::Shutdown);
+        let duration = turn.now.monotonic.since(live.started);
+        self.exited(turn, id, Attempt::unseen(Exit::Unknown, duration));
+    }
+
+    pub(super) fn due(&mut self, turn: &mut Turn, timer: Timer) {
+        match timer {
+            Timer::Retry(run, task) => self.touched.push_back((run, task)),
+            Timer::Run(run) => self.stop_run(turn, run, StopReason::TimedOut),
+            Timer::Attempt(run, task) => {
+                let Some(live) = self.attempts.get_mut(&(run, task)) else {
+                    return;
+                };
+                let id = AttemptId {
+                    run,
+                    task,
+                    try_number: live.try_number,
+                };
+                match live.stage {
+                    Stage::Running => self.stop_attempt(turn, run, task, StopCause::TimedOut),
+                    Stage::Terminating => {
+                        live.stage = Stage::Killing;
+                        turn.actions.push(Action::Signal(id, Signal::Kill));
+                        self.timers
+                            .set(timer, turn.now.monotonic.after(KILL_PATIENCE));
+                    }
+                    Stage::Killing => {
+                        let duration = turn.now.monotonic.since(live.started);
+                        let attempt = Attempt::unseen(Exit::Unknown, duration);
+                        self.exited(turn, id, attempt);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins to end an attempt. A later cause wins over an earlier one, except over that of its run.
+    pub(super) fn stop_attempt(
+        &mut self,
+        turn: &mut Turn,
+        run: RunNumber,
+        task: TaskIndex,
+        cause: StopCause,
+    ) {
+        let Some(live) = self.attempts.get_mut(&(run, task)) else {
+            return;
+        };
+        if live.stopped != Some(StopCause::RunStopped) {
+            live.stopped = Some(cause);
+        }
+        if live.stage == Stage::Running {
+            live.stage = Stage::Terminating;
+            let id = AttemptId {
+                run,
+                task,
+                try_number: live.try_number,
+            };
+            turn.actions.push(Action::Signal(id, Signal::Term));
+            let kill_at = turn.now.monotonic.after(self.limits.kill_grace);
+            self.timers.set(Timer::Attempt(run, task), kill_at);
+        }
+    }
+
+    /// Begins to end a run: what runs is stopped, everything else is skipped.
+    pub(super) fn stop_run(&mut self, turn: &mut Turn, number: RunNumber, reason: StopReason) {
+        let Some(run) = self.state.run(number) else {
+            return;
+        };
+        if run.state.is_finished() || run.stopped.is_some() {
+            return;
+        }
+        for index in run.dag.indices() {
+            self.withdraw(number, index);
+            self.stop_attempt(turn, number, index, StopCause::RunStopped);
+        }
+        self.record_run(turn, number, RunFact::Stopped(reason));
+        self.ending.push_back(number);
+    }
+}
+
+/// The pause after this attempt: `retry_delay`, doubled for each attempt before it if the task says so.
+pub(super) fn retry_delay(task: &Task, try_number: u32) -> Duration {
+    let longest = task.max_retry_delay;
+    if !task.retry_exponential_backoff {
+        return task.retry_delay.min(longest);
+    }
+    let doubled = 2_u32.checked_pow(try_number.saturating_sub(1));
+    doubled
+        .and_then(|factor| task.retry_delay.checked_mul(factor))
+        .unwrap_or(longest)
+        .min(longest)
+}

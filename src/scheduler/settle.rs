@@ -1,0 +1,207 @@
+//! What follows: drains what is marked until nothing is left to do.
+//!
+//! Task instances whose upstreams have ended are asked for, runs whose tasks have ended end, DAGs with
+//! room get runs, and free slots get attempts. Nothing recurses along the graph.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use super::attempt::{LiveAttempt, Stage};
+use super::event::{Action, AttemptId, Spawn};
+use super::queue::Waiting;
+use super::record::{RunFact, RunNumber, Settled, TaskFact};
+use super::rule::Decision;
+use super::run::Run;
+use super::states::{RunState, TaskState};
+use super::timers::Timer;
+use super::{Scheduler, Turn};
+use crate::dag::{Operator, TaskIndex};
+
+impl Scheduler {
+    /// Takes a task instance out of the queue and forgets its delay.
+    pub(super) fn withdraw(&mut self, number: RunNumber, index: TaskIndex) {
+        let Some(run) = self.state.run(number) else {
+            return;
+        };
+        self.queue
+            .remove(&run.dag.dag_id, &waiting(run, number, index));
+        self.timers.cancel(Timer::Retry(number, index));
+    }
+
+    pub(super) fn settle(&mut self, turn: &mut Turn) {
+        loop {
+            if let Some((run, task)) = self.touched.pop_front() {
+                self.evaluate(turn, run, task);
+            } else if let Some(run) = self.ending.pop_front() {
+                self.end_run(turn, run);
+            } else if let Some(dag_id) = self.waking.pop_front() {
+                self.schedule(turn, &dag_id);
+                self.start_runs(turn, &dag_id);
+            } else if !self.start_next_task(turn) {
+                return;
+            }
+        }
+    }
+
+    /// Marks a task instance that has come to another state, and all that may follow from it.
+    pub(super) fn touch_around(&mut self, number: RunNumber, index: TaskIndex) {
+        let Some(run) = self.state.run(number) else {
+            return;
+        };
+        if run.task(index).state.is_finished() {
+            let downstream = &run.dag.task(index).downstream;
+            self.touched
+                .extend(downstream.iter().map(|task| (number, *task)));
+            if run.is_over() {
+                self.ending.push_back(number);
+            }
+        } else {
+            self.touched.push_back((number, index));
+        }
+    }
+
+    /// Asks the trigger rule of a task instance that has not begun what becomes of it.
+    pub(super) fn evaluate(&mut self, turn: &mut Turn, number: RunNumber, index: TaskIndex) {
+        let Some(run) = self.state.run(number) else {
+            return;
+        };
+        let may_start = match run.task(index).state {
+            TaskState::None => true,
+            TaskState::UpForRetry => !self.timers.is_set(Timer::Retry(number, index)),
+            TaskState::Running
+            | TaskState::Success
+            | TaskState::Failed
+            | TaskState::UpstreamFailed
+            | TaskState::Skipped => false,
+        };
+        if !may_start || run.state != RunState::Running || run.stopped.is_some() {
+            return;
+        }
+        let task = run.dag.task(index);
+        let settled = match run.decide(index) {
+            Decision::Wait => return self.withdraw(number, index),
+            Decision::Run => match task.operator {
+                Operator::Empty => Settled::Success,
+                Operator::Bash(_)
+                | Operator::Argv(_)
+                | Operator::Http(_)
+                | Operator::Call { .. } => {
+                    let waiting = waiting(run, number, index);
+                    return self.queue.insert(&run.dag.dag_id, waiting);
+                }
+            },
+            Decision::Skip => Settled::Skipped,
+            Decision::UpstreamFailed => Settled::UpstreamFailed,
+        };
+        self.withdraw(number, index);
+        self.record_task(turn, number, index, TaskFact::Settled(settled));
+        self.touch_around(number, index);
+    }
+
+    pub(super) fn end_run(&mut self, turn: &mut Turn, number: RunNumber) {
+        let Some(run) = self.state.run(number) else {
+            return;
+        };
+        if run.state.is_finished() || !run.is_over() {
+            return;
+        }
+        let dag_id = run.dag.dag_id.clone();
+        let success = run.stopped.is_none() && run.failed_leaves == 0;
+        self.timers.cancel(Timer::Run(number));
+        self.record_run(turn, number, RunFact::Ended { success });
+        self.waking.push_back(dag_id);
+    }
+
+    pub(super) fn start_runs(&mut self, turn: &mut Turn, dag_id: &Arc<str>) {
+        while let Some(known) = self.state.dag(dag_id) {
+            let has_room = known.active_runs < known.dag.max_active_runs;
+            let Some(number) = known.queued.first().copied() else {
+                return;
+            };
+            if known.is_paused || !has_room || !self.may_start() {
+                return;
+            }
+            // One that was stopped while it waited ends in this turn, and then there is room.
+            let Some(run) = self.state.run(number).filter(|run| run.stopped.is_none()) else {
+                return;
+            };
+            let dag = run.dag.clone();
+            self.record_run(turn, number, RunFact::Started);
+            if let Some(timeout) = dag.run_timeout {
+                self.timers
+                    .set(Timer::Run(number), turn.now.monotonic.after(timeout));
+            }
+            self.touched
+                .extend(dag.indices().map(|index| (number, index)));
+            self.ending.push_back(number);
+        }
+    }
+
+    /// Starts the task instance that is next, if there is one and a slot for it.
+    pub(super) fn start_next_task(&mut self, turn: &mut Turn) -> bool {
+        if !self.may_start() || self.attempts.len() >= self.limits.parallelism as usize {
+            return false;
+        }
+        let Some((dag_id, next)) = self.queue.first() else {
+            return false;
+        };
+        let dag_id = dag_id.clone();
+        self.queue.remove(&dag_id, &next);
+        let (number, index) = (next.run, next.task);
+        let Some(run) = self.state.run(number) else {
+            return true;
+        };
+        let (dag, facts) = (run.dag.clone(), run.facts.clone());
+        let task = dag.task(index);
+        let try_number = run.task(index).try_number + 1;
+        self.record_task(turn, number, index, TaskFact::Started { try_number });
+        if let Some(timeout) = task.timeout {
+            self.timers.set(
+                Timer::Attempt(number, index),
+                turn.now.monotonic.after(timeout),
+            );
+        }
+        let started = turn.now.monotonic;
+        let live = LiveAttempt {
+            try_number,
+            stage: Stage::Running,
+            stopped: None,
+            started,
+        };
+        self.attempts.insert((number, index), live);
+        let attempt = AttemptId {
+            run: number,
+            task: index,
+            try_number,
+        };
+        turn.actions.push(Action::Spawn(Spawn {
+            attempt,
+            dag: dag.clone(),
+            run: facts,
+        }));
+        self.open_or_shut(&dag_id);
+        true
+    }
+
+    /// A DAG that is paused, or has all the running tasks it may have, is passed over.
+    pub(super) fn open_or_shut(&mut self, dag_id: &Arc<str>) {
+        let Some(known) = self.state.dag(dag_id) else {
+            return;
+        };
+        let is_full = known
+            .dag
+            .max_active_tasks
+            .is_some_and(|max| known.running_tasks >= max);
+        self.queue.shut(dag_id, known.is_paused || is_full);
+    }
+}
+
+pub(super) fn waiting(run: &Run, number: RunNumber, index: TaskIndex) -> Waiting {
+    let priority = Reverse(run.dag.task(index).priority);
+    Waiting {
+        priority,
+        logical_date: run.facts.logical_date,
+        run: number,
+        task: index,
+    }
+}

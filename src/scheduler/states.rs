@@ -1,0 +1,102 @@
+//! The states of runs and of task instances, and their names in the API. `run` says how they follow each
+//! other.
+
+use super::record::{Ended, Settled};
+
+/// The state of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RunState {
+    /// Waits for its turn.
+    Queued,
+    /// Its tasks run.
+    Running,
+    /// Every leaf ended well.
+    Success,
+    /// A leaf failed, or the run was stopped.
+    Failed,
+}
+
+impl RunState {
+    /// As in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Success => "success",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether it is over.
+    pub fn is_finished(self) -> bool {
+        match self {
+            Self::Queued | Self::Running => false,
+            Self::Success | Self::Failed => true,
+        }
+    }
+}
+
+/// The state of a task instance, as it is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TaskState {
+    /// Not begun.
+    #[default]
+    None,
+    /// An attempt runs.
+    Running,
+    /// Ended well.
+    Success,
+    /// Ended badly.
+    Failed,
+    /// An attempt failed; another follows.
+    UpForRetry,
+    /// Not run, because what it needs failed.
+    UpstreamFailed,
+    /// Not run, because there was nothing to do.
+    Skipped,
+}
+
+impl TaskState {
+    /// As in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Running => "running",
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::UpForRetry => "up_for_retry",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// Whether it is over.
+    pub fn is_finished(self) -> bool {
+        match self {
+            Self::None | Self::Running | Self::UpForRetry => false,
+            Self::Success | Self::Failed | Self::UpstreamFailed | Self::Skipped => true,
+        }
+    }
+}
+
+impl From<Ended> for TaskState {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Success => Self::Success,
+            Ended::Failed => Self::Failed,
+            Ended::Skipped => Self::Skipped,
+            Ended::UpForRetry(_) => Self::UpForRetry,
+            Ended::Interrupted => Self::None,
+        }
+    }
+}
+
+impl From<Settled> for TaskState {
+    fn from(settled: Settled) -> Self {
+        match settled {
+            Settled::Success => Self::Success,
+            Settled::Skipped => Self::Skipped,
+            Settled::UpstreamFailed => Self::UpstreamFailed,
+        }
+    }
+}

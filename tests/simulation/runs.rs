@@ -1,0 +1,140 @@
+//! One run, told a second time: every task's state, and which record may follow.
+
+use std::sync::Arc;
+
+use mini_dag::dag::{Dag, TaskIndex};
+use mini_dag::scheduler::{Ended, RunFact, Settled, TaskFact};
+
+use crate::rules::{State, verdict};
+
+pub struct Task {
+    pub state: State,
+    pub try_number: u32,
+    /// I7: attempts that may still begin.
+    pub tries_left: u32,
+}
+
+pub struct Run {
+    /// I15: the version that it began with.
+    pub dag: Arc<Dag>,
+    pub name: String,
+    pub state: &'static str,
+    pub is_stopped: bool,
+    pub tasks: Vec<Task>,
+}
+
+impl Run {
+    pub fn running(&self) -> usize {
+        let states = self.tasks.iter().map(|task| task.state);
+        states.filter(|state| *state == State::Running).count()
+    }
+
+    /// I3, I7 and I8. Returns how many attempts began.
+    pub fn record(&mut self, fact: &RunFact) -> u64 {
+        match fact {
+            RunFact::Created(_) | RunFact::Restored(_) => {}
+            RunFact::Started => {
+                assert_eq!(self.state, "queued");
+                self.state = "running";
+            }
+            RunFact::Stopped(_) => {
+                assert!(!self.is_stopped && matches!(self.state, "queued" | "running"));
+                self.is_stopped = true;
+                for task in &mut self.tasks {
+                    if matches!(task.state, State::None | State::Retry) {
+                        task.state = State::Skipped;
+                    }
+                }
+            }
+            RunFact::Ended { success } => self.end(*success),
+            RunFact::Cleared(tasks) => {
+                assert!(!self.is_stopped);
+                for task_id in tasks {
+                    let index = self.dag.find(task_id).unwrap();
+                    let task = &mut self.tasks[index.get()];
+                    // An attempt that runs is stopped and does not count.
+                    task.tries_left = self.dag.task(index).retries;
+                    if task.state != State::Running {
+                        task.tries_left += 1;
+                        task.state = State::None;
+                    }
+                }
+                if self.state != "running" {
+                    self.state = "queued";
+                }
+            }
+            RunFact::Task(task_id, fact) => {
+                let index = self.dag.find(task_id).expect("I15: a task of its version");
+                return self.task(index, fact);
+            }
+        }
+        0
+    }
+
+    fn end(&mut self, success: bool) {
+        assert!(matches!(self.state, "queued" | "running"));
+        let states: Vec<_> = self.tasks.iter().map(|task| task.state).collect();
+        assert!(
+            states.iter().all(|state| state.is_final()),
+            "ends early: {states:?}"
+        );
+        let is_leaf = |index: &usize| self.dag.tasks()[*index].downstream.is_empty();
+        let mut leaves = (0..states.len()).filter(is_leaf);
+        let has_failed =
+            leaves.any(|leaf| matches!(states[leaf], State::Failed | State::UpstreamFailed));
+        assert_eq!(success, !has_failed && !self.is_stopped, "{states:?}");
+        self.state = if success { "success" } else { "failed" };
+        self.is_stopped = false;
+    }
+
+    fn task(&mut self, index: TaskIndex, fact: &TaskFact) -> u64 {
+        let definition = self.dag.task(index);
+        let upstream = definition.upstream.iter();
+        let states: Vec<_> = upstream.map(|task| self.tasks[task.get()].state).collect();
+        let told = verdict(definition.trigger_rule, &states);
+        let task_id = &definition.task_id;
+        let task = &mut self.tasks[index.get()];
+        let has_not_begun = matches!(task.state, State::None | State::Retry);
+        match fact {
+            TaskFact::Started { try_number } => {
+                let may_start = self.state == "running" && !self.is_stopped;
+                assert!(may_start, "a task of no running run");
+                assert_eq!(told, "RUN", "I3: `{task_id}` starts too early");
+                assert!(has_not_begun, "I8: `{task_id}` is {:?}", task.state);
+                assert_eq!(*try_number, task.try_number + 1, "I7: one by one");
+                task.try_number += 1;
+                assert!(task.tries_left > 0, "I7: too many tries of `{task_id}`");
+                task.tries_left -= 1;
+                task.state = State::Running;
+                return 1;
+            }
+            TaskFact::Ended {
+                try_number, state, ..
+            } => {
+                let expected = (State::Running, *try_number);
+                assert_eq!((task.state, task.try_number), expected, "I8");
+                task.state = match state {
+                    Ended::Success => State::Success,
+                    Ended::Failed => State::Failed,
+                    Ended::Skipped => State::Skipped,
+                    Ended::UpForRetry(_) => State::Retry,
+                    Ended::Interrupted => {
+                        task.tries_left += 1;
+                        State::None
+                    }
+                };
+            }
+            TaskFact::Settled(state) => {
+                let (expected, state) = match state {
+                    Settled::Success => ("RUN", State::Success),
+                    Settled::Skipped => ("skipped", State::Skipped),
+                    Settled::UpstreamFailed => ("upstream_failed", State::UpstreamFailed),
+                };
+                assert_eq!(told, expected, "I3: `{task_id}` is settled wrongly");
+                assert!(has_not_begun, "I8: `{task_id}` is {:?}", task.state);
+                task.state = state;
+            }
+        }
+        0
+    }
+}
