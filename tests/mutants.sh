@@ -37,6 +37,7 @@ a snapshot forgets that a run was stopped|scheduler/run.rs|run.stopped = image.s
 a snapshot forgets the retries|scheduler/run.rs|instance.max_tries = task.max_tries;|
 a snapshot forgets in which order runs ended|scheduler/state.rs|let numbers = dag.finished.iter().chain(|let numbers = dag.finished.iter().rev().chain(
 a DAG is paused by a later version|scheduler/state.rs|dag.is_paused = *is_paused; }|let _ = is_paused; }
+a journal goes on after a part of a snapshot|journal/open.rs|&& is_sound && is_whole;|&& is_sound;
 something is answered before it is synced|journal/writer.rs|pub fn synced(&self) -> Position { self.synced.position }|pub fn synced(&self) -> Position { self.written.position }
 something starts that cannot be recorded|scheduler/mod.rs|self.is_recording && !self.is_shutting_down|!self.is_shutting_down
 a reload changes a running run|scheduler/state.rs|known.dag = dag;|for run in self.runs.values_mut().filter(\|run\| run.dag.dag_id == dag.dag_id) { run.dag = dag.clone(); } known.dag = dag;
