@@ -11,25 +11,27 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use smol::channel::{Receiver, Sender, bounded};
 use smol::{LocalExecutor, Task};
 
-use super::aside::aside;
 use super::catalog::{Again, Catalog, Library};
 use super::config::{Config, Origin};
-use super::driver::{Driver, Notice, Recorder};
+use super::driver::{Driver, Notice};
 use super::retention::Keeper;
 use super::watch::Watcher;
 use super::{clock, logging};
 use crate::dag::{Dag, Diagnostic};
-use crate::journal::{Health, Journal, Position, SyncDone, apply_replayed};
+use crate::journal::{Health, Journal, Position, apply_replayed};
 use crate::scheduler::{
-    Answer, AttemptId, Command, Event, Monotonic, Now, Record, Refusal, Run, RunNumber, Scheduler,
-    State,
+    Answer, AttemptId, Command, Event, Monotonic, Now, Refusal, Run, RunNumber, Scheduler, State,
 };
 use crate::timetable::{Timestamp, Zone};
+
+mod ledger;
+mod tending;
+
+use ledger::Ledger;
 
 /// The daemon, as everybody on its thread holds it.
 pub type Shared = Rc<RefCell<Service>>;
@@ -70,42 +72,6 @@ pub struct Service {
     /// The journal is damaged: nothing starts until somebody has looked at it.
     damage: Option<String>,
     is_stopping: bool,
-}
-
-/// The journal, as the driver's recorder.
-struct Ledger {
-    /// None of a service that only looks: nothing can be recorded, so nothing can begin.
-    journal: Option<Journal>,
-    appended: Position,
-    sync_at: Option<Monotonic>,
-    sync_interval: Duration,
-    keeper: Keeper,
-}
-
-impl Ledger {
-    fn synced(&self) -> Position {
-        self.journal.as_ref().map_or(Position(0), Journal::synced)
-    }
-
-    fn retry_at(&self) -> Option<Monotonic> {
-        self.journal.as_ref()?.next_deadline()
-    }
-}
-
-impl Recorder for Ledger {
-    fn record(&mut self, records: Vec<Record>, now: Now, state: &State) -> bool {
-        let Some(journal) = &mut self.journal else {
-            return false;
-        };
-        for record in &records {
-            self.appended = journal.append(record);
-            self.keeper.record(record);
-        }
-        journal.flush(now, state);
-        self.sync_at
-            .get_or_insert_with(|| now.monotonic.after(self.sync_interval));
-        journal.written() >= self.appended
-    }
 }
 
 /// What a [`Service`] is made of.
@@ -458,99 +424,5 @@ impl Service {
             // Whoever asked may have gone away.
             let _ = sender.try_send(answer);
         }
-    }
-
-    fn answer_what_is_synced(&mut self) {
-        let synced = self.ledger.synced();
-        while let Some((position, ..)) = self.unsynced.front() {
-            if *position > synced {
-                return;
-            }
-            if let Some((_, number, answer)) = self.unsynced.pop_front() {
-                self.reply(number, Ok(answer));
-            }
-        }
-    }
-
-    /// Syncs in a helper thread: the kernel has no other way, and an SD card takes its time.
-    fn begin_sync(&mut self) {
-        let journal = self.ledger.journal.as_mut();
-        let Some(task) = journal.and_then(Journal::begin_sync) else {
-            return;
-        };
-        self.ledger.sync_at = None;
-        let sender = self.driver.sender();
-        let sync = async move {
-            let done = aside(move || task.run()).await;
-            // The loop has ended.
-            let _ = sender.try_send(Notice::Synced(done));
-        };
-        self.executor.spawn(sync).detach();
-    }
-
-    fn synced(&mut self, done: SyncDone) {
-        let (now, state) = (clock::now(), self.driver.scheduler().state());
-        if let Some(journal) = &mut self.ledger.journal {
-            journal.sync_done(done, now, state);
-        }
-        self.answer_what_is_synced();
-        if self.ledger.synced() < self.ledger.appended {
-            let at = now.monotonic.after(self.ledger.sync_interval);
-            self.ledger.sync_at.get_or_insert(at);
-            if !self.unsynced.is_empty() || self.is_stopping {
-                self.begin_sync();
-            }
-        }
-    }
-
-    /// Serves the journal's deadlines, and tells the scheduler whether records can be written.
-    fn tend_the_journal(&mut self) {
-        let now = clock::now();
-        let is_due = |at: Option<Monotonic>| at.is_some_and(|at| at <= now.monotonic);
-        if is_due(self.ledger.retry_at())
-            && let Some(journal) = &mut self.ledger.journal
-        {
-            journal.retry(now, self.driver.scheduler().state());
-            // It is healthy when what it has written has been synced, and not before.
-            self.begin_sync();
-        }
-        if is_due(self.ledger.sync_at) || self.is_stopping {
-            self.ledger.sync_at = None;
-            self.begin_sync();
-        }
-        let trouble = self.trouble();
-        if trouble.is_none() != self.scheduler().is_recording() {
-            match &trouble {
-                Some(why) => {
-                    log::error!("nothing new is started: {why}");
-                    // Perhaps there is no space, and logs over their quota take it.
-                    self.ledger.keeper.hurry(now);
-                }
-                None => log::info!("records can be written again"),
-            }
-            self.step(Event::Recording(trouble.is_none()));
-        }
-        self.sweep(now);
-        if let Some(why) = trouble {
-            // Nobody can be promised anything now.
-            for (_, number, _) in std::mem::take(&mut self.unsynced) {
-                self.reply(number, Err(Refusal::NotRecorded(why.clone())));
-            }
-        }
-    }
-
-    /// Looks after task logs in a helper thread, one thing at a time.
-    fn sweep(&mut self, now: Now) {
-        let state = self.driver.scheduler().state();
-        let Some(sweep) = self.ledger.keeper.tend(now, state) else {
-            return;
-        };
-        let sender = self.driver.sender();
-        let sweep = async move {
-            let found = aside(move || sweep.run()).await;
-            // The loop has ended.
-            let _ = sender.try_send(Notice::Swept(found));
-        };
-        self.executor.spawn(sweep).detach();
     }
 }

@@ -1,0 +1,44 @@
+//! The journal, as the daemon writes it: where records go, and by when they are to be synced.
+
+use std::time::Duration;
+
+use crate::daemon::driver::Recorder;
+use crate::daemon::retention::Keeper;
+use crate::journal::{Journal, Position};
+use crate::scheduler::{Monotonic, Now, Record, State};
+
+/// The journal, as the driver's recorder.
+pub(super) struct Ledger {
+    /// None of a service that only looks: nothing can be recorded, so nothing can begin.
+    pub(super) journal: Option<Journal>,
+    pub(super) appended: Position,
+    pub(super) sync_at: Option<Monotonic>,
+    pub(super) sync_interval: Duration,
+    pub(super) keeper: Keeper,
+}
+
+impl Ledger {
+    pub(super) fn synced(&self) -> Position {
+        self.journal.as_ref().map_or(Position(0), Journal::synced)
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Monotonic> {
+        self.journal.as_ref()?.next_deadline()
+    }
+}
+
+impl Recorder for Ledger {
+    fn record(&mut self, records: Vec<Record>, now: Now, state: &State) -> bool {
+        let Some(journal) = &mut self.journal else {
+            return false;
+        };
+        for record in &records {
+            self.appended = journal.append(record);
+            self.keeper.record(record);
+        }
+        journal.flush(now, state);
+        self.sync_at
+            .get_or_insert_with(|| now.monotonic.after(self.sync_interval));
+        journal.written() >= self.appended
+    }
+}

@@ -1,0 +1,105 @@
+//! What the daemon does about its disk: syncs, answers what is synced, tries again what failed, and looks
+//! after task logs. What takes time is done aside; the loop hears of it by a notice.
+
+use super::Service;
+use crate::daemon::aside::aside;
+use crate::daemon::clock;
+use crate::daemon::driver::Notice;
+use crate::journal::{Journal, SyncDone};
+use crate::scheduler::{Event, Monotonic, Now, Refusal};
+
+impl Service {
+    pub(super) fn answer_what_is_synced(&mut self) {
+        let synced = self.ledger.synced();
+        while let Some((position, ..)) = self.unsynced.front() {
+            if *position > synced {
+                return;
+            }
+            if let Some((_, number, answer)) = self.unsynced.pop_front() {
+                self.reply(number, Ok(answer));
+            }
+        }
+    }
+
+    /// Syncs in a helper thread: the kernel has no other way, and an SD card takes its time.
+    pub(super) fn begin_sync(&mut self) {
+        let journal = self.ledger.journal.as_mut();
+        let Some(task) = journal.and_then(Journal::begin_sync) else {
+            return;
+        };
+        self.ledger.sync_at = None;
+        let sender = self.driver.sender();
+        let sync = async move {
+            let done = aside(move || task.run()).await;
+            // The loop has ended.
+            let _ = sender.try_send(Notice::Synced(done));
+        };
+        self.executor.spawn(sync).detach();
+    }
+
+    pub(super) fn synced(&mut self, done: SyncDone) {
+        let (now, state) = (clock::now(), self.driver.scheduler().state());
+        if let Some(journal) = &mut self.ledger.journal {
+            journal.sync_done(done, now, state);
+        }
+        self.answer_what_is_synced();
+        if self.ledger.synced() < self.ledger.appended {
+            let at = now.monotonic.after(self.ledger.sync_interval);
+            self.ledger.sync_at.get_or_insert(at);
+            if !self.unsynced.is_empty() || self.is_stopping {
+                self.begin_sync();
+            }
+        }
+    }
+
+    /// Serves the journal's deadlines, and tells the scheduler whether records can be written.
+    pub(super) fn tend_the_journal(&mut self) {
+        let now = clock::now();
+        let is_due = |at: Option<Monotonic>| at.is_some_and(|at| at <= now.monotonic);
+        if is_due(self.ledger.retry_at())
+            && let Some(journal) = &mut self.ledger.journal
+        {
+            journal.retry(now, self.driver.scheduler().state());
+            // It is healthy when what it has written has been synced, and not before.
+            self.begin_sync();
+        }
+        if is_due(self.ledger.sync_at) || self.is_stopping {
+            self.ledger.sync_at = None;
+            self.begin_sync();
+        }
+        let trouble = self.trouble();
+        if trouble.is_none() != self.scheduler().is_recording() {
+            match &trouble {
+                Some(why) => {
+                    log::error!("nothing new is started: {why}");
+                    // Perhaps there is no space, and logs over their quota take it.
+                    self.ledger.keeper.hurry(now);
+                }
+                None => log::info!("records can be written again"),
+            }
+            self.step(Event::Recording(trouble.is_none()));
+        }
+        self.sweep(now);
+        if let Some(why) = trouble {
+            // Nobody can be promised anything now.
+            for (_, number, _) in std::mem::take(&mut self.unsynced) {
+                self.reply(number, Err(Refusal::NotRecorded(why.clone())));
+            }
+        }
+    }
+
+    /// Looks after task logs in a helper thread, one thing at a time.
+    pub(super) fn sweep(&mut self, now: Now) {
+        let state = self.driver.scheduler().state();
+        let Some(sweep) = self.ledger.keeper.tend(now, state) else {
+            return;
+        };
+        let sender = self.driver.sender();
+        let sweep = async move {
+            let found = aside(move || sweep.run()).await;
+            // The loop has ended.
+            let _ = sender.try_send(Notice::Swept(found));
+        };
+        self.executor.spawn(sweep).detach();
+    }
+}
