@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Breaks one rule of the scheduler or the journal at a time, in a copy, and expects the simulation to notice each.
+# Breaks one rule of the scheduler or the journal at a time, in a copy, and expects the simulation or a story to notice each.
 # With an argument, only those whose name matches it. A mutant that survives, or a line below that no longer stands in the source, fails the script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -56,13 +56,13 @@ while IFS= read -r line; do
     my $from = join("\\s*", map { quotemeta } grep { /\S/ } split(//, $ENV{FROM}));
     s/$from/$ENV{TO}/ or exit 3' "$copy/src/$file" ||
     { echo "mutants: \`$from\` no longer stands in src/$file"; exit 1; }
-  if ! (cd "$copy" && cargo build -q --test simulation 2>"$copy/log"); then
+  if ! (cd "$copy" && cargo build -q --test simulation --test stories 2>"$copy/log"); then
     echo "mutants: \`$name\` does not compile:"; tail -20 "$copy/log"; exit 1
   fi
-  if (cd "$copy" && cargo test -q --test simulation every_world >"$copy/log" 2>&1); then
+  if (cd "$copy" && cargo test -q --test stories --test simulation >"$copy/log" 2>&1); then
     echo "SURVIVED: $name"; survivors=$((survivors + 1))
   else
-    echo "caught: $name ($(grep -m1 -oE 'seed [0-9]+ failed after [0-9]+ steps' "$copy/log" || true))"
+    echo "caught: $name ($(grep -m1 -oE 'seed [0-9]+ failed after [0-9]+ steps|[a-z_:]+ --- FAILED' "$copy/log" || true))"
   fi
   cp "src/$file" "$copy/src/$file"
 done <<<"$mutants"

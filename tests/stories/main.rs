@@ -343,6 +343,27 @@ fn clearing_a_running_task_stops_it_and_runs_it_again_without_using_up_a_retry()
 }
 
 #[test]
+fn a_task_that_waits_for_a_slot_waits_for_its_cleared_upstream_again() {
+    let dag = r#"{"dag_id": "d", "tasks": [{"task_id": "a", "bash": "true"},
+        {"task_id": "b", "bash": "true", "priority": 3}, {"task_id": "c", "bash": "true", "priority": 5}],
+        "order": ["a >> [b, c]"]}"#;
+    let tale = Tale::new(dag).slots(1).trigger("r").until(15);
+    tale.clear("r", "a", false, false).until(100).tells(
+        "0 r running
+         0 a 1 running
+         10 a 1 success
+         10 c 1 running
+         15 clear a
+         20 c 1 success
+         20 a 2 running
+         30 a 2 success
+         30 b 1 running
+         40 b 1 success
+         40 r success",
+    );
+}
+
+#[test]
 fn nothing_of_a_paused_dag_starts_and_what_runs_goes_on() {
     let tale = Tale::new(CHAIN)
         .trigger("r")
