@@ -144,7 +144,7 @@ impl Run {
     }
 
     /// The run that `image` shows. A task that the DAG no longer has is left out; one that it did not
-    /// have then has not begun.
+    /// have then has not begun, and does not begin in a run that was told to stop.
     pub fn restore(dag: Arc<Dag>, image: &RunImage) -> Self {
         let mut run = Self::new(dag, image.facts.clone(), image.queued_at);
         for task in &image.tasks {
@@ -161,7 +161,9 @@ impl Run {
         run.state = image.state;
         run.started_at = image.started_at;
         run.ended_at = image.ended_at;
-        run.stopped = image.stopped;
+        if let Some(reason) = image.stopped {
+            run.stop(image.started_at.unwrap_or(image.queued_at), reason);
+        }
         run
     }
 

@@ -10,7 +10,11 @@ impl World {
     pub fn command(&mut self) {
         let dag_id = self.rng.pick(&self.versions).dag.dag_id.to_string();
         let runs = self.model.run_ids();
-        let run = (!runs.is_empty()).then(|| self.rng.pick(&runs).clone());
+        // Rather a late one: the others are history.
+        let late = runs
+            .len()
+            .saturating_sub(1 + self.rng.below(runs.len() + 3));
+        let run = (!runs.is_empty()).then(|| self.rng.pick(&runs[late..]).clone());
         let command = match (self.rng.below(8), run) {
             (0, Some((dag_id, run_id, _))) if self.weather.cancels => {
                 Command::Cancel { dag_id, run_id }
