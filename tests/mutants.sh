@@ -33,7 +33,7 @@ what came while it was waited for is missed|scheduler/schedule.rs|plan.next.or(c
 one fire cancels two runs|scheduler/schedule.rs|min_by_key(\|(number, run)\| (run.stopped.is_none(), *number))|filter(\|(_, run)\| run.stopped.is_none()).min_by_key(\|(number, _)\| *number)
 a DAG has missed what was due before it was seen|scheduler/schedule.rs|.map_or(origin, \|until\| until.max(origin));|.unwrap_or(origin);
 a run starts that was stopped while it waited|scheduler/settle.rs|self.state.run(number).filter(\|run\| run.stopped.is_none()) else|self.state.run(number) else
-a snapshot forgets that a run was stopped|scheduler/run.rs|run.stopped = image.stopped;|
+a snapshot forgets that a run was stopped|scheduler/run.rs|if let Some(reason) = image.stopped {|if let Some(reason) = image.stopped.filter(\|_\| false) {
 a snapshot forgets the retries|scheduler/run.rs|instance.max_tries = task.max_tries;|
 a snapshot forgets in which order runs ended|scheduler/state.rs|let numbers = dag.finished.iter().chain(|let numbers = dag.finished.iter().rev().chain(
 a DAG is paused by a later version|scheduler/state.rs|dag.is_paused = *is_paused; }|let _ = is_paused; }

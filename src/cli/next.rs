@@ -195,7 +195,8 @@ impl Coming {
         let date = |moment: Timestamp| Value::String(moment.to_string());
         let run = |fire| {
             let timetable = self.timetable.as_ref()?;
-            let (logical_date, (begin, end)) = scheduler::run_dates(self.kind, timetable, fire);
+            let (logical_date, (begin, end)) =
+                scheduler::run_dates(self.kind, timetable, None, fire);
             let members = [
                 ("run_after", fire),
                 ("logical_date", logical_date),

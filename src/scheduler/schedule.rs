@@ -188,9 +188,10 @@ impl Scheduler {
     }
 
     fn create_run(&mut self, turn: &mut Turn, dag: &Dag, timetable: &Timetable, fire: Timestamp) {
-        let (logical_date, data_interval) = run_dates(dag.timetable, timetable, fire);
-        let run_id: Arc<str> = format!("{}__{logical_date}", RunType::Scheduled.name()).into();
         let known = self.state.dag(&dag.dag_id);
+        let until = known.and_then(|known| known.scheduled_until);
+        let (logical_date, data_interval) = run_dates(dag.timetable, timetable, until, fire);
+        let run_id: Arc<str> = format!("{}__{logical_date}", RunType::Scheduled.name()).into();
         if known.is_some_and(|known| known.runs.contains_key(&run_id)) {
             return self.record(turn, &dag.dag_id, Fact::Skipped { until: fire });
         }
@@ -217,13 +218,16 @@ pub fn data_interval(
     Some((timetable.previous_before(end).unwrap_or(end), end))
 }
 
-/// The logical date and the data interval of the run that a fire creates.
+/// The logical date and the data interval of the run that a fire creates. `until` is the last fire that was
+/// run or skipped: what lies before it is done, even if the schedule has changed since.
 pub fn run_dates(
     kind: TimetableKind,
     timetable: &Timetable,
+    until: Option<Timestamp>,
     fire: Timestamp,
 ) -> (Timestamp, (Timestamp, Timestamp)) {
     let begin = timetable.previous_before(fire).unwrap_or(fire);
+    let begin = until.map_or(begin, |until| begin.max(until));
     let logical_date = match kind {
         TimetableKind::Trigger => fire,
         TimetableKind::Interval => begin,

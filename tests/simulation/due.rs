@@ -106,7 +106,6 @@ impl Due {
         }
         if !is_kept || !self.is_there {
             self.ready_since = None;
-            self.latest_interval = None;
         }
         self.is_there = true;
         self.version = version.clone();
@@ -192,7 +191,7 @@ impl Due {
             self.logical_dates.insert(logical_date),
             "I1: logical date {logical_date} is run twice"
         );
-        let previous = plan.previous(fire);
+        let previous = self.begin_of(fire);
         assert_eq!(begin, previous, "the data interval of {fire}");
         let named = match plan.kind {
             TimetableKind::Trigger => fire,
@@ -201,7 +200,7 @@ impl Due {
         assert_eq!(logical_date, named);
         if let Some((earlier, until)) = self.latest_interval {
             assert!(
-                earlier < begin && until <= begin || begin == fire,
+                until <= begin && until < fire,
                 "I10: {begin}..{fire} after {earlier}..{until}"
             );
         }
@@ -234,7 +233,7 @@ impl Due {
         let is_passed_over = is_alone && is_busy && plan.overlap == Overlap::Skip;
         let named = match plan.kind {
             TimetableKind::Trigger => first,
-            TimetableKind::Interval => plan.previous(first),
+            TimetableKind::Interval => self.begin_of(first),
         };
         let was_run = is_alone && self.logical_dates.contains(&named);
         assert!(
@@ -246,6 +245,12 @@ impl Due {
         self.held.retain(|fire| *fire > until);
         self.mark = Some(until);
         self.turn.has_moved = true;
+    }
+
+    /// Where the data interval of a fire begins: at the fire before it, be it of another version.
+    fn begin_of(&self, fire: i64) -> i64 {
+        let previous = self.version.plan.previous(fire);
+        self.mark.map_or(previous, |mark| mark.max(previous))
     }
 
     fn was_missed(&self, fire: i64, since: Option<i64>) -> bool {

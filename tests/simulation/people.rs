@@ -15,11 +15,11 @@ impl World {
             .len()
             .saturating_sub(1 + self.rng.below(runs.len() + 3));
         let run = (!runs.is_empty()).then(|| self.rng.pick(&runs[late..]).clone());
-        let command = match (self.rng.below(8), run) {
+        let command = match (self.rng.below(9), run) {
             (0, Some((dag_id, run_id, _))) if self.weather.cancels => {
                 Command::Cancel { dag_id, run_id }
             }
-            (1 | 2, Some((dag_id, run_id, dag))) if self.weather.clears => {
+            (1..=3, Some((dag_id, run_id, dag))) if self.weather.clears => {
                 let tasks = if self.rng.one_in(3) {
                     Vec::new()
                 } else {
@@ -36,7 +36,7 @@ impl World {
                     selection,
                 }
             }
-            (3, _) if self.weather.pauses => Command::Pause {
+            (4, _) if self.weather.pauses => Command::Pause {
                 dag_id,
                 is_paused: self.rng.one_in(2),
             },
