@@ -32,6 +32,7 @@ everything is made up for|scheduler/schedule.rs|Catchup::Latest => timetable.lat
 what came while it was waited for is missed|scheduler/schedule.rs|plan.next.or(come)|come
 one fire cancels two runs|scheduler/schedule.rs|min_by_key(\|(number, run)\| (run.stopped.is_none(), *number))|filter(\|(_, run)\| run.stopped.is_none()).min_by_key(\|(number, _)\| *number)
 a DAG has missed what was due before it was seen|scheduler/schedule.rs|.map_or(origin, \|until\| until.max(origin));|.unwrap_or(origin);
+a data interval begins before what was run|scheduler/schedule.rs|until.map_or(begin, \|until\| begin.max(until))|until.map_or(begin, \|_\| begin)
 a run starts that was stopped while it waited|scheduler/settle.rs|self.state.run(number).filter(\|run\| run.stopped.is_none()) else|self.state.run(number) else
 a snapshot forgets that a run was stopped|scheduler/run.rs|if let Some(reason) = image.stopped {|if let Some(reason) = image.stopped.filter(\|_\| false) {
 a snapshot forgets the retries|scheduler/run.rs|instance.max_tries = task.max_tries;|
