@@ -174,6 +174,10 @@ fn for_any_time(mut record: Record) -> Record {
 /// it never had: they are `skipped`.
 pub fn apply_replayed(state: &mut State, record: &Record) -> Result<(), ApplyError> {
     let result = state.apply(record);
+    if let Fact::Run(number, _) = record.fact {
+        // A run that finds no place has had its number all the same.
+        state.skip_runs(number.0);
+    }
     let Fact::Run(number, RunFact::Ended { .. }) = record.fact else {
         return result;
     };

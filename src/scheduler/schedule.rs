@@ -83,8 +83,8 @@ impl Scheduler {
     pub(super) fn plan(&mut self, turn: &mut Turn, dag: &Arc<Dag>) {
         let dag_id = &dag.dag_id;
         let known = self.state.dag(dag_id);
-        if let Some(known) = known.filter(|known| known.first_seen.is_none()) {
-            let is_paused = known.is_paused;
+        if known.is_some_and(|known| known.first_seen.is_none()) {
+            let is_paused = dag.is_paused_upon_creation;
             self.record(turn, dag_id, Fact::Seen { is_paused });
         }
         let old = self.fires.plans.get(dag_id);

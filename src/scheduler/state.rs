@@ -187,10 +187,7 @@ impl State {
                 scheduled_until,
                 runs_created,
             } => {
-                // Before it was seen, nobody had paused it: its present version says whether it begins so.
-                if first_seen.is_some() {
-                    dag.is_paused = *is_paused;
-                }
+                dag.is_paused = *is_paused;
                 dag.first_seen = *first_seen;
                 dag.scheduled_until = *scheduled_until;
                 self.runs_created = self.runs_created.max(*runs_created);

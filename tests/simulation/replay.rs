@@ -39,8 +39,11 @@ impl World {
         for other in expected.dags() {
             let dag_id = &other.dag.dag_id;
             let known = told.dag(dag_id).ok_or_else(|| format!("no `{dag_id}`"))?;
-            let facts =
-                |state: &DagState| (state.is_paused, state.first_seen, state.scheduled_until);
+            // Whether one that was never seen is paused, its version says when it is.
+            let facts = |state: &DagState| {
+                let is_paused = state.is_paused && state.first_seen.is_some();
+                (is_paused, state.first_seen, state.scheduled_until)
+            };
             if facts(known) != facts(other) {
                 let (told, expected) = (facts(known), facts(other));
                 return Err(format!("`{dag_id}`: {told:?}, not {expected:?}"));
