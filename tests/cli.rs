@@ -171,6 +171,11 @@ fn show_draws_a_dag() {
             .and_then(mini_dag::Value::as_str),
         Some("all_done")
     );
+    let picture = text(&place.run("show diamond --format svg").stdout);
+    assert!(picture.starts_with("<svg xmlns=") && picture.ends_with("</svg>\n"));
+    assert!(picture.contains("<title>c: EmptyOperator</title>"));
+    assert_eq!(picture.matches("marker-end").count(), 4);
+    place.complains("show diamond --run latest", 2, "add --format svg");
     place.complains("show diamand", 1, "did you mean `diamond`?");
 }
 

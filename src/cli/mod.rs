@@ -229,27 +229,7 @@ fn command() -> Command {
                 .arg(dags_arg())
                 .arg(json_arg()),
         )
-        .subcommand(
-            Command::new("show")
-                .about("Show a DAG: its tasks and their order")
-                .arg(dag_arg().required(true))
-                .arg(
-                    Arg::new("format")
-                        .long("format")
-                        .value_name("FORMAT")
-                        .value_parser(["text", "dot", "mermaid", "json"])
-                        .default_value("text")
-                        .help("For people, for Graphviz, for Markdown, or for programs"),
-                )
-                .arg(
-                    Arg::new("json")
-                        .long("json")
-                        .action(ArgAction::SetTrue)
-                        .conflicts_with("format")
-                        .help("The same as --format json"),
-                )
-                .arg(dags_arg()),
-        )
+        .subcommand(show::command())
         .subcommand(next::command())
         .subcommand(journal::command())
         .subcommand(status::command())

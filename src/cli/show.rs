@@ -1,15 +1,47 @@
-//! `mini-dag show`: a DAG as a text, for Graphviz, for Mermaid, or as JSON.
+//! `mini-dag show`: a DAG as a text, as a picture, for Graphviz, for Mermaid, or as JSON.
 
+mod svg;
+
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use clap::ArgMatches;
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{Context, Failure, terminal};
+use super::client::{Client, run_path, text as text_of};
+use super::{Context, Failure, dag_arg, dags_arg, state_arg, terminal};
 use crate::api::{self, Standing};
 use crate::daemon::config;
 use crate::dag::diagnostic::printable;
-use crate::dag::{Dag, Operator, Task, TaskIndex, TriggerRule, Value};
+use crate::dag::{Dag, Diagnostic, Operator, Task, TaskIndex, TriggerRule, Value};
 use crate::timetable::duration_text;
+
+pub(super) fn command() -> Command {
+    Command::new("show")
+        .about("Show a DAG: its tasks and their order")
+        .arg(dag_arg().required(true))
+        .arg(
+            Arg::new("format")
+                .long("format")
+                .value_name("FORMAT")
+                .value_parser(["text", "svg", "dot", "mermaid", "json"])
+                .default_value("text")
+                .help("For people, as a picture, for Graphviz, for Markdown, or for programs"),
+        )
+        .arg(
+            Arg::new("run").long("run").value_name("RUN").help(
+                "With --format svg: the states of this run's tasks; `latest` is the latest run",
+            ),
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("format")
+                .help("The same as --format json"),
+        )
+        .arg(dags_arg())
+        .arg(state_arg())
+}
 
 pub(super) fn show(context: &Context, matches: &ArgMatches) -> Result<(), Failure> {
     let name = matches.get_one::<String>("dag").map_or("", String::as_str);
@@ -17,14 +49,42 @@ pub(super) fn show(context: &Context, matches: &ArgMatches) -> Result<(), Failur
     let format = matches
         .get_one::<String>("format")
         .map_or("text", String::as_str);
+    if matches.contains_id("run") && format != "svg" {
+        let message = "a run is shown only as a picture";
+        let help = format!("add --format svg, or ask `mini-dag status {name}`");
+        return Err(Failure::Usage(Box::new(
+            Diagnostic::new(message).help(help),
+        )));
+    }
     let text = match format {
         _ if matches.get_flag("json") => json(&dag),
         "json" => json(&dag),
+        "svg" => svg::svg(&dag, &states(context, &dag, matches)?),
         "dot" => dot(&dag),
         "mermaid" => mermaid(&dag),
         _ => text(&dag),
     };
     terminal::print(&text)
+}
+
+/// The states of the tasks of the run that `--run` names, if it does.
+fn states(
+    context: &Context,
+    dag: &Dag,
+    matches: &ArgMatches,
+) -> Result<BTreeMap<String, String>, Failure> {
+    if !matches.contains_id("run") {
+        return Ok(BTreeMap::new());
+    }
+    let state = super::state_directory(matches.get_one("state"))?;
+    let client = Client::reading(state, context, matches);
+    let run = run_path(&dag.dag_id, &client.run_id(&dag.dag_id, matches)?);
+    let tasks = client.all(&format!("{run}/taskInstances?"), "task_instances")?;
+    let state = |task: &Value| {
+        let state = task.get("state").and_then(Value::as_str);
+        (text_of(task, "task_id"), state.unwrap_or("none").to_owned())
+    };
+    Ok(tasks.iter().map(state).collect())
 }
 
 /// The DAG, then a line a task, each below the last of the tasks that it waits for.

@@ -43,6 +43,9 @@ fn a_run_that_failed_in_the_middle_goes_on_from_there() {
     assert!(logs.contains("third  | done\n"), "{logs}");
     let watched = daemon.ok(&["status", "chain", "latest", "--watch"]);
     assert!(watched.contains("success"), "ends with its run: {watched}");
+    let drawn = ["show", "chain", "--format", "svg", "--run", "latest"];
+    let picture = daemon.ok(&drawn);
+    assert!(picture.contains("<title>second: success</title>"));
     let run = daemon.json(&["status", "chain", "latest"]);
     assert_eq!(text(&run, "state"), "success");
     let tasks = run.get("task_instances").and_then(Value::as_array).unwrap();
