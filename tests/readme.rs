@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mini_dag::dag::keys::{CONFIG_KEYS, DAG_KEYS, HTTP_KEYS, Key, RETENTION_KEYS, TASK_KEYS};
+use mini_dag::dag::keys::{CONFIG_KEYS, DAG_KEYS, Key, TASK_KEYS};
 
 const BEGIN: &str = "<!-- keys: made by `UPDATE=1 cargo test --test readme` -->\n";
 const END: &str = "<!-- end of keys -->\n";
@@ -108,21 +108,39 @@ fn table(title: &str, keys: &[Key]) -> String {
     text
 }
 
+/// The objects that stand under these keys, and under theirs: each once, by the first key it is found under.
+fn objects(keys: &'static [Key], found: &mut Vec<(&'static str, &'static [Key])>) {
+    for key in keys {
+        for inner in key.shape.objects() {
+            if found.iter().all(|(_, it)| !std::ptr::eq(*it, inner)) {
+                found.push((key.name, inner));
+                objects(inner, found);
+            }
+        }
+    }
+}
+
 #[test]
 fn every_key_is_in_the_reference() {
     let (path, readme) = readme();
-    let expected = [
-        table("**Keys of a DAG**", DAG_KEYS),
-        table(
-            "**Keys of a task**, one of `bash`, `argv`, `http`, `call` and `empty` among them",
-            TASK_KEYS,
-        ),
-        table("**Keys of `http`**", HTTP_KEYS),
-        table("**Keys of the daemon's config file**", CONFIG_KEYS),
-        table("**Keys of its `retention`**", RETENTION_KEYS),
-        "\n".to_owned(),
-    ]
-    .concat();
+    let mut found = vec![("tasks", TASK_KEYS)];
+    for keys in [DAG_KEYS, TASK_KEYS, CONFIG_KEYS] {
+        objects(keys, &mut found);
+    }
+    let mut expected = table("**Keys of a DAG**", DAG_KEYS);
+    for (name, keys) in found {
+        let title = match name {
+            "tasks" => "**Keys of a task**, exactly one action among them".to_owned(),
+            "on_success" => {
+                "**Keys of `on_success`, `on_failure` and `on_retry`**, exactly one action among them"
+                    .to_owned()
+            }
+            name => format!("**Keys of `{name}`**"),
+        };
+        expected += &table(&title, keys);
+    }
+    expected += &table("**Keys of the daemon's config file**", CONFIG_KEYS);
+    expected += "\n";
     let (before, rest) = readme.split_once(BEGIN).unwrap();
     let (found, after) = rest.split_once(END).unwrap();
     if std::env::var_os("UPDATE").is_some() {

@@ -17,6 +17,7 @@ mod progress;
 mod reload;
 mod run;
 mod runs;
+mod schema;
 mod show;
 mod status;
 mod terminal;
@@ -93,6 +94,7 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("pause", matches)) => pause::pause(matches, true),
         Some(("unpause", matches)) => pause::pause(matches, false),
         Some(("reload", matches)) => reload::reload(matches),
+        Some(("schema", matches)) => schema::schema(matches),
         _ => unreachable!("clap knows no other command"),
     });
     let (diagnostics, code) = match result {
@@ -241,6 +243,7 @@ fn command() -> Command {
         .subcommand(pause::pause_command())
         .subcommand(pause::unpause_command())
         .subcommand(reload::command())
+        .subcommand(schema::command())
 }
 
 fn run_command() -> Command {

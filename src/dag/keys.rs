@@ -71,6 +71,32 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// The keys of the objects that it may be or hold.
+    pub fn objects(&self) -> Vec<&'static [Key]> {
+        match self {
+            Self::List(inner) | Self::Map(inner) => inner.objects(),
+            Self::Object(keys) => vec![keys],
+            Self::Either(shapes) => shapes.iter().flat_map(Self::objects).collect(),
+            Self::Null
+            | Self::Boolean
+            | Self::Text
+            | Self::Template
+            | Self::Script
+            | Self::Id
+            | Self::Zone
+            | Self::Moment
+            | Self::Duration
+            | Self::Timeout
+            | Self::Size
+            | Self::Schedule
+            | Self::Order
+            | Self::Word(_)
+            | Self::Integer(..)
+            | Self::Any
+            | Self::AnyTemplate => Vec::new(),
+        }
+    }
+
     /// What to write, in words: "expected …".
     pub fn describe(&self) -> String {
         match self {
@@ -275,8 +301,9 @@ static LIMITS_KEYS: &[Key] = &[
     key("output", Shape::Size, "\"10MiB\"", "the most output that is kept of one attempt"),
 ];
 
+/// The keys of a hook.
 #[rustfmt::skip] // a line a key
-static HOOK_KEYS: &[Key] = &[
+pub static HOOK_KEYS: &[Key] = &[
     key("bash", Shape::Script, "", "a script"),
     key("argv", Shape::List(&Shape::Template), "", "a program and its arguments"),
     key("http", Shape::Object(HTTP_KEYS), "", "one HTTP request"),

@@ -22,6 +22,7 @@ mod layout;
 pub(crate) mod load;
 mod order;
 pub(crate) mod report;
+pub mod schema;
 pub(crate) mod shape;
 pub mod suggest;
 mod template;
