@@ -182,7 +182,7 @@ impl Place {
                 "{what} never came:\n{}",
                 self.log()
             );
-            std::thread::yield_now();
+            smol::block_on(smol::Timer::after(Duration::from_millis(5)));
         }
     }
 

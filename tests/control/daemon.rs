@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use mini_dag::Value;
+use mini_dag::exec::kill_strays;
 
 /// Whatever is waited for has to have come by then.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -124,7 +125,7 @@ impl Daemon {
         let start = Instant::now();
         while !holds(self) {
             assert!(start.elapsed() < PATIENCE, "no {what} after {PATIENCE:?}");
-            std::thread::yield_now();
+            smol::block_on(smol::Timer::after(Duration::from_millis(5)));
         }
     }
 
@@ -199,6 +200,8 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.kill();
+        // What its tasks have started goes, too.
+        kill_strays(&format!("MINI_DAG_STATE={}", self.path("state")));
         _ = fs::remove_dir_all(&self.root);
     }
 }
