@@ -9,6 +9,7 @@ mod daemon;
 mod journal;
 mod list;
 mod logs;
+mod manual;
 mod next;
 mod offline;
 mod params;
@@ -95,6 +96,8 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("unpause", matches)) => pause::pause(matches, false),
         Some(("reload", matches)) => reload::reload(matches),
         Some(("schema", matches)) => schema::schema(matches),
+        Some(("completions", matches)) => manual::completions(matches),
+        Some(("man", matches)) => manual::man(matches),
         _ => unreachable!("clap knows no other command"),
     });
     let (diagnostics, code) = match result {
@@ -244,6 +247,8 @@ fn command() -> Command {
         .subcommand(pause::unpause_command())
         .subcommand(reload::command())
         .subcommand(schema::command())
+        .subcommand(manual::completions_command())
+        .subcommand(manual::man_command())
 }
 
 fn run_command() -> Command {
