@@ -19,6 +19,7 @@ use crate::daemon::driver::{Driver, Notices};
 use crate::daemon::launch::Launcher;
 use crate::daemon::lock::{Lock, LockError};
 use crate::daemon::service::{Parts, Places, Service, Shared};
+use crate::daemon::systemd::Systemd;
 use crate::daemon::watch::Watcher;
 use crate::daemon::{clock, logging, signals};
 use crate::dag::Diagnostic;
@@ -82,6 +83,8 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     let _lock = lock(&state, second)?;
     let cannot = |error| Diagnostic::new(format!("cannot start processes: {error}"));
     exec::prepare().map_err(cannot)?;
+    let systemd = Systemd::of_env();
+    systemd.starting();
     let zoned = library.zoned(&compiled_in);
     let nothing = Catalog::default();
     let again = Again {
@@ -127,6 +130,7 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
         places,
         origin,
         config,
+        systemd,
     });
     let service = Rc::new(RefCell::new(service));
     let _control = api::listen(&service, &executor);

@@ -18,6 +18,7 @@ use crate::daemon::config::Origin;
 use crate::daemon::driver::Driver;
 use crate::daemon::launch::Launcher;
 use crate::daemon::service::{Parts, Places, Service};
+use crate::daemon::systemd::Systemd;
 use crate::daemon::zones::Zones;
 use crate::dag::Diagnostic;
 use crate::journal::{Directory, Disk, read_state};
@@ -123,6 +124,7 @@ impl<'c> Offline<'c> {
                 dags: config.dags.clone(),
             },
             config,
+            systemd: Systemd::default(),
         })))
     }
 }

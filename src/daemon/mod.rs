@@ -13,5 +13,6 @@ pub mod logging;
 pub mod retention;
 pub mod service;
 pub mod signals;
+pub mod systemd;
 pub mod watch;
 pub mod zones;

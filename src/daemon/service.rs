@@ -19,6 +19,7 @@ use super::catalog::{Again, Catalog, Library};
 use super::config::{Config, Origin};
 use super::driver::{Driver, Notice};
 use super::retention::Keeper;
+use super::systemd::Systemd;
 use super::watch::Watcher;
 use super::{clock, logging};
 use crate::dag::{Dag, Diagnostic};
@@ -72,6 +73,7 @@ pub struct Service {
     /// The journal is damaged: nothing starts until somebody has looked at it.
     damage: Option<String>,
     is_stopping: bool,
+    systemd: Systemd,
 }
 
 /// What a [`Service`] is made of.
@@ -98,6 +100,8 @@ pub struct Parts {
     pub origin: Origin,
     /// What it says.
     pub config: Config,
+    /// Who started this program, and wants to hear of it.
+    pub systemd: Systemd,
 }
 
 impl Service {
@@ -109,6 +113,7 @@ impl Service {
             appended: Position(0),
             sync_at: None,
             sync_interval: config.sync_interval,
+            syncing_since: None,
             keeper: Keeper::new(&parts.places.state, config.retention, clock::now()),
         };
         Self {
@@ -131,6 +136,7 @@ impl Service {
             unsynced: VecDeque::new(),
             damage: parts.damage,
             is_stopping: false,
+            systemd: parts.systemd,
         }
     }
 
@@ -185,8 +191,11 @@ impl Service {
             self.ledger.retry_at(),
             self.ledger.keeper.next_deadline(),
         ];
-        let scheduler = [self.driver.scheduler().next_deadline()];
-        ledger.into_iter().chain(scheduler).flatten().min()
+        let others = [
+            self.driver.scheduler().next_deadline(),
+            self.systemd.next_deadline(),
+        ];
+        ledger.into_iter().chain(others).flatten().min()
     }
 
     /// When a DAG is due by the wall clock.
@@ -260,6 +269,7 @@ impl Service {
         }
         let (dags, state) = (self.catalog.dags.len(), self.places.state.display());
         log::info!("ready: {dags} DAGs, state in {state}; `mini-dag status` shows how it goes");
+        self.systemd.ready(&self.in_a_line());
         self.tend_the_journal();
     }
 
@@ -381,7 +391,11 @@ impl Service {
     /// Takes what has woken the loop.
     pub fn notice(&mut self, notice: Notice) {
         match notice {
-            Notice::Reload => self.reload(true),
+            Notice::Reload => {
+                self.systemd.reloading(clock::now());
+                self.reload(true);
+                self.systemd.ready(&self.in_a_line());
+            }
             Notice::FilesChanged => self.reload(false),
             Notice::Synced(done) => self.synced(done),
             Notice::Swept(found) => self.ledger.keeper.found(found),
@@ -389,6 +403,7 @@ impl Service {
             Notice::Stop => {
                 log::info!("stopping: no new task starts, running ones are ended");
                 self.is_stopping = true;
+                self.systemd.stopping(self.config.kill_grace);
                 self.step(Event::Shutdown);
             }
             Notice::ClockSet => {

@@ -11,3 +11,4 @@ mod files;
 mod hygiene;
 mod place;
 mod stop;
+mod systemd;

@@ -14,6 +14,8 @@ pub(super) struct Ledger {
     pub(super) appended: Position,
     pub(super) sync_at: Option<Monotonic>,
     pub(super) sync_interval: Duration,
+    /// Since when a sync has been under way.
+    pub(super) syncing_since: Option<Monotonic>,
     pub(super) keeper: Keeper,
 }
 

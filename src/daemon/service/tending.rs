@@ -1,12 +1,17 @@
 //! What the daemon does about its disk: syncs, answers what is synced, tries again what failed, and looks
 //! after task logs. What takes time is done aside; the loop hears of it by a notice.
 
+use std::time::Duration;
+
 use super::Service;
 use crate::daemon::aside::aside;
 use crate::daemon::clock;
 use crate::daemon::driver::Notice;
 use crate::journal::{Journal, SyncDone};
 use crate::scheduler::{Event, Monotonic, Now, Refusal};
+
+/// A disk that has not synced for so long will not: the watchdog is fed no more.
+const SYNC_PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 impl Service {
     pub(super) fn answer_what_is_synced(&mut self) {
@@ -28,6 +33,7 @@ impl Service {
             return;
         };
         self.ledger.sync_at = None;
+        self.ledger.syncing_since = Some(clock::now().monotonic);
         let sender = self.driver.sender();
         let sync = async move {
             let done = aside(move || task.run()).await;
@@ -39,6 +45,7 @@ impl Service {
 
     pub(super) fn synced(&mut self, done: SyncDone) {
         let (now, state) = (clock::now(), self.driver.scheduler().state());
+        self.ledger.syncing_since = None;
         if let Some(journal) = &mut self.ledger.journal {
             journal.sync_done(done, now, state);
         }
@@ -78,13 +85,31 @@ impl Service {
                 None => log::info!("records can be written again"),
             }
             self.step(Event::Recording(trouble.is_none()));
+            self.systemd.status(&self.in_a_line());
         }
+        self.feed_the_watchdog(now.monotonic);
         self.sweep(now);
         if let Some(why) = trouble {
             // Nobody can be promised anything now.
             for (_, number, _) in std::mem::take(&mut self.unsynced) {
                 self.reply(number, Err(Refusal::NotRecorded(why.clone())));
             }
+        }
+    }
+
+    /// The loop has just been here, so it lives, and with it what waits for the ends of tasks.
+    fn feed_the_watchdog(&mut self, now: Monotonic) {
+        let is_stuck = |since: Monotonic| now.since(since) > SYNC_PATIENCE;
+        let is_well = !self.ledger.syncing_since.is_some_and(is_stuck);
+        self.systemd.feed(now, is_well);
+    }
+
+    /// What systemd shows of the daemon.
+    pub(super) fn in_a_line(&self) -> String {
+        let dags = self.catalog.dags.len();
+        match self.trouble() {
+            None => format!("{dags} DAGs"),
+            Some(why) => format!("{dags} DAGs; nothing new is started: {why}"),
         }
     }
 
