@@ -89,6 +89,7 @@ mod tests {
             .join(file);
         let known = Known {
             functions: &functions(),
+            pools: None,
             zone: &|_| Some(Zone::utc()),
             zone_names: &Vec::new,
         };

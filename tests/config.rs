@@ -27,14 +27,16 @@ fn outcome(name: &str, text: &str) -> String {
         functions: Functions::new(),
         zones: Zones::of_host(),
         timezone: None,
+        pools: None,
     };
     match Config::parse(name, text, Path::new("/etc/mini-dag"), &library) {
         Err(errors) => diagnostic::render(&errors, false),
         Ok(config) => format!(
-            "dags={:?} state={:?}\nparallelism={:?} zone={:?}\nenv={:?}\n{:?} journal={} logs={}\nsync={:?} grace={:?}\n",
+            "dags={:?} state={:?}\nparallelism={:?} pools={:?} zone={:?}\nenv={:?}\n{:?} journal={} logs={}\nsync={:?} grace={:?}\n",
             config.dags,
             config.state,
             config.parallelism,
+            config.pools,
             config
                 .timezone
                 .as_ref()

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use mini_dag::dag::{Dag, Functions, Known, Outcome, TaskIndex, diagnostic, load};
+use mini_dag::dag::{Dag, Functions, Known, Outcome, Pools, TaskIndex, diagnostic, load};
 use mini_dag::timetable::Zone;
 
 #[test]
@@ -47,8 +47,10 @@ fn outcome(name: &str, text: &str) -> String {
         ("Asia/Seoul", "KST-9"),
         ("Europe/Berlin", "CET-1CEST,M3.5.0,M10.5.0/3"),
     ];
+    let pools = Pools::new(4).with("camera", 1).with("uplink", 3);
     let known = Known {
         functions: &functions,
+        pools: Some(&pools),
         zone: &|name| {
             let (_, posix) = zones.iter().find(|(known, _)| *known == name)?;
             Zone::from_posix(posix).ok()
@@ -116,9 +118,13 @@ fn describe(dag: &Dag) -> String {
             .collect();
         _ = writeln!(
             out,
-            "  env={env:?} cwd={:?} priority={} skip={:?} output={} doc={:?}",
+            "  env={env:?} cwd={:?} pool={}/{} priority={} {} weight={} skip={:?} output={} doc={:?}",
             task.cwd.as_ref().map(ToString::to_string),
+            task.pool,
+            task.pool_slots,
             task.priority,
+            task.weight_rule.name(),
+            task.weight,
             task.skip_on_exit_code,
             task.output_bytes_max,
             task.doc,

@@ -13,6 +13,7 @@ fn errors(text: &str) -> Vec<String> {
     let functions = Functions::new().with("f", |_| Ok(Outcome::Done));
     let known = Known {
         functions: &functions,
+        pools: None,
         zone: &|name| (name == "UTC").then(Zone::utc),
         zone_names: &Vec::new,
     };

@@ -16,6 +16,7 @@ fn check(text: &str) -> Result<Dag, Vec<Diagnostic>> {
     let functions = Functions::new().with("get_pictures", |_| Ok(Outcome::Done));
     let known = Known {
         functions: &functions,
+        pools: None,
         zone: &|name| (name == "Asia/Seoul").then(Zone::utc),
         zone_names: &|| vec!["Asia/Seoul".to_owned()],
     };

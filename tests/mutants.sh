@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR="$PWD/target/mutants"
 
 # name | file | what stands there | what the mutant has
 mutants=$(cat <<'EOF'
-a slot is not returned|scheduler/settle.rs|self.attempts.len() >= self.limits.parallelism as usize|self.attempts.len() > self.limits.parallelism as usize
+a slot is not returned|scheduler/settle.rs|self.attempts.len() >= self.limits.pools.parallelism() as usize|self.attempts.len() > self.limits.pools.parallelism() as usize
 a slot is lost for ever|scheduler/attempt.rs|let Some(live) = self.attempts.remove(&key) else|let Some(live) = self.attempts.get_mut(&key).map(\|a\| { a.try_number = 0; LiveAttempt { try_number: 0, stage: Stage::Running, stopped: a.stopped, started: a.started } }) else
 an edge is ignored|scheduler/run.rs|for downstream in &task.downstream {|for downstream in task.downstream.iter().skip(1) {
 an edge is forgotten when touching|scheduler/settle.rs|self.touched.extend(downstream.iter().map(\|task\| (number, *task)));|self.touched.extend(downstream.iter().skip(1).map(\|task\| (number, *task)));
@@ -43,6 +43,13 @@ something is answered before it is synced|journal/writer.rs|pub fn synced(&self)
 something starts that cannot be recorded|scheduler/mod.rs|self.is_recording && !self.is_shutting_down|!self.is_shutting_down
 a reload changes a running run|scheduler/state.rs|known.dag = dag;|for run in self.runs.values_mut().filter(\|run\| run.dag.dag_id == dag.dag_id) { run.dag = dag.clone(); } known.dag = dag;
 a removed DAG is due|scheduler/mod.rs|self.fires.forget(dag_id);|
+a pool has a slot too many|scheduler/queue.rs|claim.slots <= free|claim.slots <= free + 1
+a slot of a pool is not given back|scheduler/settle.rs|*used -= claim.slots;|*used -= claim.slots - 1;
+a restart forgets what pools are used|scheduler/mod.rs|for claim in claims { self.take(&claim); }|
+a pool that is gone has slots|scheduler/settle.rs|self.limits.pools.slots(pool).unwrap_or(0)|self.limits.pools.slots(pool).unwrap_or(1)
+a shut DAG shows its head|scheduler/queue.rs|if before != after && !lanes.is_shut {|if before != after {
+a weight leaves out what comes after|scheduler/settle.rs|Reverse(run.dag.task(index).weight)|Reverse(i64::from(run.dag.task(index).priority))
+a task counts twice in a weight|dag/weight.rs|further.fold(0, \|bits, more\| bits \| more);|further.fold(0, \|bits, more\| bits + more);
 old runs stay in memory|scheduler/state.rs|dag.finished.len() > RUNS_KEPT_MAX|dag.finished.len() > RUNS_KEPT_MAX + 1
 EOF
 )

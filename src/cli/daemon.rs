@@ -71,6 +71,7 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     };
     let config = origin.read(&library).map_err(Failure::Diagnostics)?;
     library.timezone.clone_from(&config.timezone);
+    library.pools = Some(config.pools());
     let state = super::state_directory(config.state.as_ref())?;
     fs::DirBuilder::new()
         .recursive(true)

@@ -33,6 +33,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::Program;
 use crate::daemon::catalog::{Catalog, Library};
+use crate::daemon::config::Origin;
 use crate::daemon::layout;
 use crate::daemon::zones::Zones;
 use crate::dag::diagnostic::printable;
@@ -57,7 +58,9 @@ impl From<Diagnostic> for Failure {
 
 /// What every command works on.
 struct Context {
+    /// Its pools are those of the config file that there is, if that loads.
     library: Library,
+    config_errors: Vec<Diagnostic>,
     compiled_in: Vec<Arc<Dag>>,
     example: Option<(String, String)>,
 }
@@ -127,13 +130,23 @@ impl Context {
         for dag in program.dags {
             compiled_in.push(Arc::new(dag.finish().map_err(Failure::Diagnostics)?));
         }
-        let library = Library {
+        let mut library = Library {
             functions: program.functions,
             zones: Zones::of_host(),
             timezone: None,
+            pools: None,
+        };
+        let config = Origin::default().read(&library);
+        let config_errors = match config {
+            Ok(config) => {
+                library.pools = Some(config.pools());
+                Vec::new()
+            }
+            Err(errors) => errors,
         };
         Ok(Self {
             library,
+            config_errors,
             compiled_in,
             example: program.example,
         })

@@ -95,6 +95,7 @@ impl<'c> Offline<'c> {
             functions: context.library.functions.clone(),
             zones: Zones::of_host(),
             timezone: config.timezone.clone(),
+            pools: Some(config.pools()),
         };
         let zoned = library.zoned(&context.compiled_in);
         let catalog = Catalog::load(&library, &zoned, &config.dags, None);

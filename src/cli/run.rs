@@ -19,7 +19,7 @@ use crate::api;
 use crate::daemon::driver::{Driver, Notice, Notices};
 use crate::daemon::launch::Launcher;
 use crate::daemon::{clock, config, layout, signals};
-use crate::dag::{Dag, Diagnostic, Value};
+use crate::dag::{DEFAULT_POOL, Dag, Diagnostic, Value};
 use crate::exec;
 use crate::scheduler::{
     Command, Event, Fact, Limits, Run, RunFact, RunState, RunType, Scheduler, Trigger,
@@ -56,8 +56,11 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
     });
 
     exec::prepare().map_err(|error| Diagnostic::new(format!("cannot start processes: {error}")))?;
+    let Some(pools) = &context.library.pools else {
+        return Err(Failure::Diagnostics(context.config_errors.clone()));
+    };
     let limits = Limits {
-        parallelism,
+        pools: pools.clone().with(DEFAULT_POOL, parallelism),
         kill_grace: KILL_GRACE,
     };
     let launcher = Launcher::new(root.clone(), context.library.zones.local())
@@ -168,7 +171,7 @@ fn end(run: &Run, progress: &mut Progress, as_json: bool) -> Result<(), Failure>
             let tasks = run
                 .dag
                 .indices()
-                .map(|index| api::task_instance(run, index, false))
+                .map(|index| api::task_instance(run, index, None))
                 .collect();
             members.insert("task_instances".to_owned(), Value::Array(tasks));
             members.insert(

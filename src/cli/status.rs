@@ -20,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const COLUMNS: usize = 80;
 /// Runs of one DAG that are listed: the daemon has so many in memory, and looks again and again.
 const RUNS_LISTED: usize = 7;
+/// Named pools that are listed.
+const POOLS_SHOWN: usize = 8;
 
 pub(super) fn command() -> Command {
     Command::new("status")
@@ -149,6 +151,7 @@ fn daemon_text(answer: &Value, screen: &Screen, zone: &Zone) -> String {
     for (name, value) in rows {
         let _ = writeln!(out, "  {name:5}  {}", clip(&value, COLUMNS - 9));
     }
+    out.push_str(&pools_text(answer));
     if has(answer, "trouble") {
         let trouble = format!("nothing new is started: {}", text(answer, "trouble"));
         let lines = wrapped(&trouble, COLUMNS);
@@ -162,6 +165,28 @@ fn daemon_text(answer: &Value, screen: &Screen, zone: &Zone) -> String {
         .unwrap_or(&[]);
     for error in errors.iter().filter_map(Value::as_str) {
         let _ = write!(out, "\n{}", terminal::lines(error));
+    }
+    out
+}
+
+/// The named pools, those with something to tell first.
+fn pools_text(answer: &Value) -> String {
+    let pools = answer.get("pools").and_then(Value::as_array).unwrap_or(&[]);
+    let mut pools: Vec<_> = pools.iter().collect();
+    pools.sort_by_key(|pool| number(pool, "running") + number(pool, "waiting") == 0);
+    let mut out = String::new();
+    for pool in pools.iter().take(POOLS_SHOWN) {
+        let (name, slots) = (clip(&text(pool, "name"), 28), number(pool, "slots"));
+        let (running, waiting) = (number(pool, "running"), number(pool, "waiting"));
+        let mut line = format!("{name}: {running} of {slots} slots in use");
+        if waiting > 0 {
+            let _ = write!(line, ", {waiting} waited for");
+        }
+        let _ = writeln!(out, "  pool   {}", clip(&line, COLUMNS - 9));
+    }
+    if pools.len() > POOLS_SHOWN {
+        let more = pools.len() - POOLS_SHOWN;
+        let _ = writeln!(out, "  pool   and {more} more");
     }
     out
 }
@@ -284,6 +309,10 @@ fn run_text(run: &Value, tasks: &[Value], screen: &Screen, zone: &Zone) -> Strin
             took(task)
         );
         let _ = writeln!(out, "{}", line.trim_end());
+        if has(task, "waits_for") {
+            let waits = format!("  waits: {}", text(task, "waits_for"));
+            let _ = writeln!(out, "{}", clip(&waits, COLUMNS));
+        }
     }
     out
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::hygiene;
 use super::zones::Zones;
-use crate::dag::{self, DAG_FILE_BYTES_MAX, Dag, Diagnostic, Functions, Known};
+use crate::dag::{self, DAG_FILE_BYTES_MAX, Dag, Diagnostic, Functions, Known, Pools};
 use crate::timetable::Zone;
 
 /// Files of one directory that are looked at.
@@ -27,6 +27,8 @@ pub struct Library {
     pub zones: Zones,
     /// The zone of DAGs that name none, unless it is the host's.
     pub timezone: Option<Zone>,
+    /// The pools that tasks may name; `None` if nobody knows which there are.
+    pub pools: Option<Pools>,
 }
 
 /// Every DAG that there is, and every reason why one is not.
@@ -105,6 +107,7 @@ impl Library {
     pub(super) fn with_known<T>(&self, read: impl FnOnce(&Known<'_>) -> T) -> T {
         read(&Known {
             functions: &self.functions,
+            pools: self.pools.as_ref(),
             zone: &|zone| self.zones.get(zone),
             zone_names: &|| self.zones.names(),
         })
@@ -144,8 +147,16 @@ impl Catalog {
             }
         }
         for dag in compiled_in {
-            let entry = catalog.dags.entry(dag.dag_id.clone());
-            entry.or_insert_with(|| dag.clone());
+            if catalog.dags.contains_key(&dag.dag_id) {
+                continue;
+            }
+            let faults = library.pools.as_ref().map(|pools| pools.faults(dag));
+            let faults = faults.unwrap_or_default();
+            let was_good = again.is_some_and(|again| again.before.dags.contains_key(&dag.dag_id));
+            if faults.is_empty() || was_good {
+                catalog.dags.insert(dag.dag_id.clone(), dag.clone());
+            }
+            catalog.errors.extend(faults);
         }
         catalog
     }

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use super::catalog::{Library, read_file, text_of};
 use super::{hygiene, layout};
-use crate::dag::check::env_name;
+use crate::dag::check::{env_name, pool_name};
 use crate::dag::json::{Item, Kind};
 use crate::dag::keys::CONFIG_KEYS;
 use crate::dag::load::zone_of;
 use crate::dag::report::{self, Report};
 use crate::dag::shape::{self, Scope, check_file};
-use crate::dag::{DAG_FILE_BYTES_MAX, Diagnostic};
+use crate::dag::{DAG_FILE_BYTES_MAX, Diagnostic, POOLS_MAX, Pools};
 use crate::scheduler::Limits;
 use crate::timetable::Zone;
 
@@ -29,6 +29,8 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// Attempts that may run at once. At least 1.
     pub parallelism: Option<u32>,
+    /// Named pools and their slots.
+    pub pools: Vec<(String, u32)>,
     /// The zone of DAGs that name none.
     pub timezone: Option<Zone>,
     /// Added to every task's environment.
@@ -58,6 +60,7 @@ impl Default for Config {
             dags: Vec::new(),
             state: None,
             parallelism: None,
+            pools: Vec::new(),
             timezone: None,
             env: Vec::new(),
             retention: Retention::default(),
@@ -111,10 +114,17 @@ pub fn default_path() -> Option<PathBuf> {
 }
 
 impl Config {
+    /// The pools there are.
+    pub fn pools(&self) -> Pools {
+        let pools = Pools::new(self.parallelism.unwrap_or_else(cpus));
+        let named = self.pools.iter();
+        named.fold(pools, |pools, (pool, slots)| pools.with(pool, *slots))
+    }
+
     /// What bounds the scheduler.
     pub fn limits(&self) -> Limits {
         Limits {
-            parallelism: self.parallelism.unwrap_or_else(cpus),
+            pools: self.pools(),
             kill_grace: self.kill_grace,
         }
     }
@@ -171,6 +181,7 @@ impl Config {
                 }
                 "state" => config.state = path_of(value, directory, &mut report),
                 "parallelism" => config.parallelism = integer(value),
+                "pools" => config.pools = pools_of(value, &mut report),
                 "timezone" => {
                     let zone = library.with_known(|known| zone_of(value, known, &mut report));
                     config.timezone = zone;
@@ -270,6 +281,22 @@ fn path_of(item: Item<'_>, directory: &Path, report: &mut Report<'_>) -> Option<
         });
     }
     Some(directory.join(path))
+}
+
+fn pools_of(item: Item<'_>, report: &mut Report<'_>) -> Vec<(String, u32)> {
+    let mut pools = Vec::new();
+    for (name, slots) in item.members() {
+        let pool = name.text().into_owned();
+        pool_name(&pool, name.span(), report);
+        if pools.len() == POOLS_MAX {
+            report.error(name.span(), "", || {
+                Diagnostic::new(format!("a config has at most {POOLS_MAX} pools"))
+            });
+            return pools;
+        }
+        pools.extend(integer(slots).map(|slots| (pool, slots)));
+    }
+    pools
 }
 
 fn env_of(item: Item<'_>, report: &mut Report<'_>) -> Vec<(String, String)> {

@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn what_cannot_be_recorded_is_not_begun_and_not_tried_again() {
         let limits = Limits {
-            parallelism: 2,
+            pools: crate::dag::Pools::new(2),
             kill_grace: Duration::ZERO,
         };
         let launcher = Launcher::new(std::env::temp_dir(), Zone::utc()).unwrap();

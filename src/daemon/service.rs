@@ -303,6 +303,7 @@ impl Service {
         }
         let now = clock::now();
         self.library.timezone.clone_from(&config.timezone);
+        self.library.pools = Some(config.pools());
         if config.timezone.as_ref().map(Zone::name) != self.config.timezone.as_ref().map(Zone::name)
         {
             self.zoned = self.library.zoned(&self.compiled_in);

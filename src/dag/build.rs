@@ -214,7 +214,7 @@ impl DagBuilder {
         if draft.tasks.is_empty() {
             report.error(At::default(), "", no_tasks);
         }
-        let dag = check(draft, &Functions::new(), &mut report);
+        let dag = check(draft, &Functions::new(), None, &mut report);
         report.finish().map(|()| dag)
     }
 }

@@ -11,8 +11,8 @@ use super::draft::{Action, Dependency, Draft, DraftHttp, DraftTask, DraftValue, 
 use super::report::{At, Report};
 use super::template::TemplateError;
 use super::{
-    DEPENDENCIES_MAX, Dag, Functions, Http, HttpBody, ID_BYTES_MAX, Operator, TASKS_MAX, Task,
-    TaskIndex, Template, TemplateValue, Value, graph, suggest,
+    DEFAULT_POOL, DEPENDENCIES_MAX, Dag, Functions, Http, HttpBody, ID_BYTES_MAX, Operator, Pools,
+    TASKS_MAX, Task, TaskIndex, Template, TemplateValue, Value, graph, suggest, weight,
 };
 use crate::timetable::{DURATION_MAX, Schedule};
 
@@ -21,8 +21,14 @@ const CYCLE_NAMES_MAX: usize = 12;
 
 /// Turns a draft into a DAG. Errors go to `report`, and what is returned then means nothing.
 ///
-/// `known` are the functions that a `call` may name, beside those that the draft brings along.
-pub(super) fn check(draft: Draft, known: &Functions, report: &mut Report<'_>) -> Dag {
+/// `known` are the functions that a `call` may name, beside those that the draft brings along; `pools` the pools
+/// there are, if that is known.
+pub(super) fn check(
+    draft: Draft,
+    known: &Functions,
+    pools: Option<&Pools>,
+    report: &mut Report<'_>,
+) -> Dag {
     let Draft {
         mut dag,
         dag_id,
@@ -51,6 +57,7 @@ pub(super) fn check(draft: Draft, known: &Functions, report: &mut Report<'_>) ->
         params: &params,
         own: &functions,
         known,
+        pools,
         report,
         errors: Vec::new(),
     };
@@ -121,6 +128,9 @@ fn connect(dag: &mut Dag, mut dependencies: Vec<Dependency>, report: &mut Report
         dag.tasks[upstream.get()].downstream.push(downstream);
     }
     let sorted = graph::sort(&dag.tasks);
+    if sorted.cycles.is_empty() {
+        weight::weigh(&mut dag.tasks, &sorted.order);
+    }
     for cycle in &sorted.cycles {
         // The dependency that was written last is the one that closes it.
         let edge = |at: usize| {
@@ -163,7 +173,7 @@ fn time_limit(key: &str, limit: Option<Duration>, of: &Text, report: &mut Report
     }
 }
 
-/// An id: `[A-Za-z0-9_.-]`, 1 to [`ID_BYTES_MAX`] of them, no leading dot. `what` is "DAG" or "task".
+/// An id: `[A-Za-z0-9_.-]`, 1 to [`ID_BYTES_MAX`] of them, no leading dot. `what` is "DAG", "task" or "pool".
 pub(super) fn id(id: &Text, what: &str, report: &mut Report<'_>) {
     let text = id.text.as_str();
     let alien = |c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c);
@@ -188,19 +198,35 @@ pub(super) fn id(id: &Text, what: &str, report: &mut Report<'_>) {
         return;
     };
     report.error(id.part(part), label, || {
-        let help = if what == "DAG" {
-            "without `dag_id`, the file's name is the id; `description` may hold any text"
-        } else {
-            "`doc` may hold any text"
+        let help = match what {
+            "DAG" => "without `dag_id`, the file's name is the id; `description` may hold any text",
+            "pool" => "as in \"camera\"",
+            _ => "`doc` may hold any text",
         };
         Diagnostic::new(format!("`{}` is not a {what} id", quote(text))).help(help.to_owned())
     });
+}
+
+/// The name of a pool in the config: an id, and not that of the default pool.
+pub(crate) fn pool_name(name: &str, span: Span, report: &mut Report<'_>) {
+    let text = Text {
+        text: name.to_owned(),
+        span: Some(span),
+    };
+    id(&text, "pool", report);
+    if name == DEFAULT_POOL {
+        report.error(span, "this pool is there anyway", || {
+            Diagnostic::new(format!("`{DEFAULT_POOL}` in `pools`"))
+                .help("`parallelism` says how many slots it has".to_owned())
+        });
+    }
 }
 
 struct Checker<'c, 't> {
     params: &'c BTreeMap<String, Value>,
     own: &'c Functions,
     known: &'c Functions,
+    pools: Option<&'c Pools>,
     report: &'c mut Report<'t>,
     /// Scratch space.
     errors: Vec<TemplateError>,
@@ -211,6 +237,13 @@ impl Checker<'_, '_> {
         let mut task = draft.task;
         id(&draft.task_id, "task", self.report);
         time_limit("timeout", task.timeout, &draft.task_id, self.report);
+        let fault = self
+            .pools
+            .and_then(|pools| pools.fault(&draft.task_id.text, &task.pool, task.pool_slots));
+        if let Some((fault, label)) = fault {
+            let at = draft.pool.or(draft.task_id.span);
+            self.report.error(at, label, || fault);
+        }
         task.task_id = Arc::from(draft.task_id.text);
         task.env = self.env(draft.env);
         task.cwd = draft.cwd.map(|cwd| self.template(&cwd));

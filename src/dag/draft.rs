@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::diagnostic::Span;
 use super::report::At;
 use super::{
-    Catchup, Dag, Functions, Http, HttpBody, Operator, Overlap, Task, TaskIndex, Template,
-    TimetableKind, TriggerRule, Value,
+    Catchup, DEFAULT_POOL, Dag, Functions, Http, HttpBody, Operator, Overlap, Task, TaskIndex,
+    Template, TimetableKind, TriggerRule, Value, WeightRule,
 };
 
 const RETRY_DELAY: Duration = Duration::from_secs(5 * 60);
@@ -47,6 +47,8 @@ pub(super) struct DraftTask {
     pub(super) action: Action,
     pub(super) env: Vec<(Text, Text)>,
     pub(super) cwd: Option<Text>,
+    /// Where the pool, or its slots, are written.
+    pub(super) pool: Option<Span>,
 }
 
 #[derive(Clone, Debug)]
@@ -156,7 +158,11 @@ pub(super) fn plain_task() -> Task {
         timeout: None,
         env: Vec::new(),
         cwd: None,
+        pool: Arc::from(DEFAULT_POOL),
+        pool_slots: 1,
         priority: 0,
+        weight_rule: WeightRule::default(),
+        weight: 0,
         skip_on_exit_code: Some(SKIP_ON_EXIT_CODE),
         output_bytes_max: OUTPUT_BYTES_MAX,
         doc: String::new(),
@@ -171,6 +177,7 @@ impl DraftTask {
             action,
             env: Vec::new(),
             cwd: None,
+            pool: None,
         }
     }
 }

@@ -25,7 +25,7 @@ use super::draft::{Draft, Text};
 use super::json::{Item, Kind};
 use super::keys::{TAG_CHARS_MAX, TAGS_MAX};
 use super::report::{self, Report};
-use super::{Dag, Functions, TASKS_MAX, TimetableKind, Value, shape};
+use super::{Dag, Functions, Pools, TASKS_MAX, TimetableKind, Value, shape};
 use crate::timetable::{Zone, suggest_zone};
 
 /// The longest file that is read.
@@ -38,6 +38,8 @@ pub struct Known<'k> {
     pub functions: &'k Functions,
     /// The host's zone of a name.
     pub zone: &'k dyn Fn(&str) -> Option<Zone>,
+    /// The pools there are; `None` if nobody knows, and then any name is taken for one.
+    pub pools: Option<&'k Pools>,
     /// The names of the host's zones, to suggest one; asked only after `zone` knew none.
     pub zone_names: &'k dyn Fn() -> Vec<String>,
 }
@@ -57,7 +59,7 @@ pub fn load(file: &str, text: &str, known: &Known<'_>) -> Result<Dag, Vec<Diagno
     shape::check_dag(document.root(), &mut report);
     let mut reader = Reader { report, known };
     let draft = reader.dag(document.root(), stem(file));
-    let mut dag = check(draft, known.functions, &mut reader.report);
+    let mut dag = check(draft, known.functions, known.pools, &mut reader.report);
     dag.source = Some(file.into());
     reader.report.finish().map(|()| dag)
 }

@@ -21,6 +21,7 @@ pub mod keys;
 mod layout;
 pub(crate) mod load;
 mod order;
+mod pool;
 pub(crate) mod report;
 pub mod schema;
 pub(crate) mod shape;
@@ -28,6 +29,7 @@ pub mod suggest;
 mod template;
 pub mod trigger_rule;
 mod value;
+mod weight;
 mod width;
 
 pub use build::{DagBuilder, TaskHandle, Tasks};
@@ -37,9 +39,11 @@ pub use facts::RunFacts;
 pub use function::{CallFn, Context, Functions, Outcome};
 pub use layout::{LANE, Layout, Point, layout};
 pub use load::{DAG_FILE_BYTES_MAX, Known, load};
+pub use pool::{DEFAULT_POOL, POOLS_MAX, Pools};
 pub use template::{Template, TemplateValue};
 pub use trigger_rule::TriggerRule;
 pub use value::Value;
+pub use weight::WeightRule;
 
 use crate::timetable::{Schedule, Zone};
 
@@ -247,8 +251,16 @@ pub struct Task {
     pub env: Vec<(String, Template)>,
     /// The working directory; the DAG's, else the home directory, if there is none.
     pub cwd: Option<Template>,
-    /// Of the tasks that wait for a slot, the highest goes first.
+    /// The pool whose slots an attempt takes.
+    pub pool: Arc<str>,
+    /// How many slots it takes. At least 1.
+    pub pool_slots: u32,
+    /// Its share in its own weight, and in that of others.
     pub priority: i32,
+    /// Whose priorities make its weight.
+    pub weight_rule: WeightRule,
+    /// Of the tasks that wait for a slot, the one with the highest weight goes first.
+    pub weight: i64,
     /// The exit code that means "skipped"; 99 unless set.
     pub skip_on_exit_code: Option<i32>,
     /// The most bytes of output that are kept of one attempt.

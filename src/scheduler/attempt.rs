@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::event::{Action, AttemptId, Monotonic, Signal};
 use super::record::{Attempt, Ended, Exit, RunFact, RunNumber, StopCause, StopReason, TaskFact};
+use super::settle::claim;
 use super::timers::Timer;
 use super::{KILL_PATIENCE, Scheduler, Turn};
 use crate::dag::{Task, TaskIndex};
@@ -57,6 +58,7 @@ impl Scheduler {
             return;
         };
         let task = run.dag.task(id.task);
+        let claim = claim(task);
         let instance = run.task(id.task);
         let state = match live.stopped {
             Some(StopCause::Shutdown | StopCause::Cleared) => Ended::Interrupted,
@@ -93,6 +95,7 @@ impl Scheduler {
         };
         self.record_task(turn, id.run, id.task, fact);
         self.touch_around(id.run, id.task);
+        self.give_back(&claim);
         self.open_or_shut(&dag_id);
     }
 

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dag::{Dag, TaskIndex};
+use crate::dag::{Dag, Pools, TaskIndex};
 use crate::timetable::Timestamp;
 
 mod attempt;
@@ -34,6 +34,7 @@ mod settle;
 mod state;
 mod states;
 mod timers;
+mod waits;
 
 pub use event::{
     Action, Answer, AttemptId, Command, Event, Monotonic, Now, Refusal, Selection, Signal, Spawn,
@@ -48,11 +49,12 @@ pub use run::{Run, TaskInstance};
 pub use schedule::{data_interval, run_dates, timetable};
 pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, State};
 pub use states::{RunState, TaskState};
+pub use waits::{PoolUse, WaitsFor};
 
 use attempt::{LiveAttempt, Stage, retry_delay};
 use queue::Queue;
 use schedule::Fires;
-use settle::waiting;
+use settle::claim;
 use timers::{Timer, Timers};
 
 /// Runs of one DAG that may wait in `queued`; a trigger beyond is refused, so that memory is bounded.
@@ -63,21 +65,12 @@ pub const RUN_ID_BYTES_MAX: usize = 250;
 pub const KILL_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What bounds the whole.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
-    /// Attempts that may run at once, over all DAGs. At least 1.
-    pub parallelism: u32,
+    /// Attempts that may run at once, over all DAGs, and the pools that bound them further.
+    pub pools: Pools,
     /// From SIGTERM to SIGKILL.
     pub kill_grace: Duration,
-}
-
-impl Limits {
-    fn checked(self) -> Self {
-        Self {
-            parallelism: self.parallelism.max(1),
-            ..self
-        }
-    }
 }
 
 /// The one who decides.
@@ -86,6 +79,8 @@ pub struct Scheduler {
     limits: Limits,
     state: State,
     queue: Queue,
+    /// Slots that live attempts take, of each pool.
+    used: BTreeMap<Arc<str>, u32>,
     timers: Timers,
     fires: Fires,
     attempts: BTreeMap<(RunNumber, TaskIndex), LiveAttempt>,
@@ -99,10 +94,11 @@ pub struct Scheduler {
 impl Scheduler {
     /// Knows no DAG yet.
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits: limits.checked(),
+        let mut scheduler = Self {
+            limits,
             state: State::default(),
             queue: Queue::default(),
+            used: BTreeMap::new(),
             timers: Timers::default(),
             fires: Fires::default(),
             attempts: BTreeMap::new(),
@@ -111,7 +107,9 @@ impl Scheduler {
             waking: VecDeque::new(),
             is_recording: true,
             is_shutting_down: false,
-        }
+        };
+        scheduler.offer_all();
+        scheduler
     }
 
     /// Goes on from a state that was read back. Attempts that were running are awaited: each has to be
@@ -170,6 +168,7 @@ impl Scheduler {
             self.timers
                 .set(Timer::Run(number), left(timeout, run.started_at));
         }
+        let mut claims = Vec::new();
         for index in run.dag.indices() {
             let (task, instance) = (run.dag.task(index), run.task(index));
             match instance.state {
@@ -187,6 +186,7 @@ impl Scheduler {
                         started: now.monotonic,
                     };
                     self.attempts.insert((number, index), live);
+                    claims.push(claim(task));
                 }
                 TaskState::Success
                 | TaskState::Failed
@@ -194,12 +194,15 @@ impl Scheduler {
                 | TaskState::Skipped => {}
             }
         }
+        for claim in claims {
+            self.take(&claim);
+        }
         self.ending.push_back(number);
     }
 
     /// What bounds the whole.
-    pub fn limits(&self) -> Limits {
-        self.limits
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// What is.
@@ -231,14 +234,6 @@ impl Scheduler {
         self.timers.next()
     }
 
-    /// Whether a task instance may start and only waits for a slot: what Airflow calls `scheduled`.
-    pub fn is_scheduled(&self, number: RunNumber, index: TaskIndex) -> bool {
-        self.state.run(number).is_some_and(|run| {
-            self.queue
-                .contains(&run.dag.dag_id, &waiting(run, number, index))
-        })
-    }
-
     /// Takes one event and appends what to do; then serves the deadlines that have passed.
     pub fn step(&mut self, now: Now, event: Event, actions: &mut Vec<Action>) {
         let mut turn = Turn { now, actions };
@@ -248,7 +243,7 @@ impl Scheduler {
             Event::DagRemoved(dag_id) => self.remove(&dag_id),
             Event::Exited(id, attempt) => self.exited(&mut turn, id, attempt),
             Event::Lost(id) => self.lost(&mut turn, id),
-            Event::Limits(limits) => self.limits = limits.checked(),
+            Event::Limits(limits) => self.limit(limits),
             Event::Recording(is_recording) => self.set_recording(is_recording),
             Event::Recalled(dag_id, number, image) => {
                 self.recalled(&mut turn, &dag_id, number, image);

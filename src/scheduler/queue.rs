@@ -1,9 +1,15 @@
-//! Who is next: the task instances that may start and wait for a slot.
+//! Who is next: the task instances that may start and wait for slots.
 //!
-//! Higher priority first, then the older logical date, then the older run, then the DAG's order. A
-//! DAG that is paused or has all the running tasks it may have is passed over without being looked
-//! at: each DAG has a lane, and only lanes that are open show their head. Every call costs
-//! O(log n) in lanes and waiting task instances.
+//! Higher weight first, then the older logical date, then the older run, then the DAG's order. What cannot
+//! start now is passed over without being looked at, and holds up nobody behind it:
+//!
+//! - those that wait for the same number of slots of the same pool have a *claim* in common, and only claims
+//!   that the pool's free slots can meet show their head. A small claim may so overtake a large one;
+//! - within a claim each DAG has a lane, and only lanes of DAGs that are open show their head: a DAG that is
+//!   paused or has all the running tasks it may have is shut.
+//!
+//! Every call costs O(log n) in lanes and waiting task instances, for each claim that it opens or shuts: those
+//! of one pool, or of one DAG. There are as many as the pool's tasks have different `pool_slots`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,83 +22,180 @@ use crate::timetable::Timestamp;
 /// A waiting task instance; the smallest is next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Waiting {
-    pub(super) priority: Reverse<i32>,
+    pub(super) weight: Reverse<i64>,
     pub(super) logical_date: Timestamp,
     pub(super) run: RunNumber,
     pub(super) task: TaskIndex,
 }
 
+/// What a task instance waits for: so many slots of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Claim {
+    pub(super) pool: Arc<str>,
+    pub(super) slots: u32,
+}
+
+/// A waiting task instance, and its DAG.
+type Head = (Waiting, Arc<str>);
+
 #[derive(Debug, Default)]
-struct Lane {
-    waiting: BTreeSet<Waiting>,
+struct Lanes {
+    by_claim: BTreeMap<Claim, BTreeSet<Waiting>>,
     is_shut: bool,
 }
 
 #[derive(Debug, Default)]
+struct Heads {
+    /// Of every lane that is open.
+    all: BTreeSet<Head>,
+    /// The one in [`Queue::ready`].
+    shown: Option<Head>,
+}
+
+#[derive(Debug, Default)]
 pub(super) struct Queue {
-    lanes: BTreeMap<Arc<str>, Lane>,
-    /// The head of every lane that is open and not empty.
-    heads: BTreeSet<(Waiting, Arc<str>)>,
+    dags: BTreeMap<Arc<str>, Lanes>,
+    claims: BTreeMap<Claim, Heads>,
+    /// Free slots of each pool that has any.
+    free: BTreeMap<Arc<str>, u32>,
+    /// The first of every claim that can be met.
+    ready: BTreeSet<(Head, Claim)>,
 }
 
 impl Queue {
-    pub(super) fn insert(&mut self, dag_id: &Arc<str>, waiting: Waiting) {
-        self.change(dag_id, |lane| {
-            lane.waiting.insert(waiting);
-        });
+    pub(super) fn insert(&mut self, dag_id: &Arc<str>, claim: &Claim, waiting: Waiting) {
+        self.change(dag_id, claim, |lane| _ = lane.insert(waiting));
     }
 
-    pub(super) fn remove(&mut self, dag_id: &Arc<str>, waiting: &Waiting) {
-        self.change(dag_id, |lane| {
-            lane.waiting.remove(waiting);
-        });
+    pub(super) fn remove(&mut self, dag_id: &Arc<str>, claim: &Claim, waiting: &Waiting) {
+        self.change(dag_id, claim, |lane| _ = lane.remove(waiting));
     }
 
-    pub(super) fn contains(&self, dag_id: &str, waiting: &Waiting) -> bool {
-        self.lanes
-            .get(dag_id)
-            .is_some_and(|lane| lane.waiting.contains(waiting))
+    pub(super) fn contains(&self, dag_id: &str, claim: &Claim, waiting: &Waiting) -> bool {
+        let lanes = self.dags.get(dag_id);
+        lanes
+            .and_then(|lanes| lanes.by_claim.get(claim))
+            .is_some_and(|lane| lane.contains(waiting))
+    }
+
+    /// What is waited for, and by how many.
+    pub(super) fn claims(&self) -> impl Iterator<Item = (&Claim, u64)> {
+        let lanes = self.dags.values().flat_map(|lanes| &lanes.by_claim);
+        lanes.map(|(claim, lane)| (claim, lane.len() as u64))
+    }
+
+    /// The next one of all that can start; it stays in the queue.
+    pub(super) fn first(&self) -> Option<(&Arc<str>, &Claim, Waiting)> {
+        self.ready
+            .first()
+            .map(|((waiting, dag_id), claim)| (dag_id, claim, *waiting))
+    }
+
+    /// So many slots of a pool are free now.
+    pub(super) fn offer(&mut self, pool: &Arc<str>, free: u32) {
+        let before = if free > 0 {
+            self.free.insert(pool.clone(), free)
+        } else {
+            self.free.remove(pool)
+        };
+        let before = before.unwrap_or(0);
+        let claim = |slots: u32| Claim {
+            pool: pool.clone(),
+            slots,
+        };
+        if before == free {
+            return;
+        }
+        let (least, most) = (before.min(free), before.max(free));
+        let changed = claim(least + 1)..=claim(most);
+        let changed: Vec<_> = self
+            .claims
+            .range(changed)
+            .map(|(claim, _)| claim.clone())
+            .collect();
+        for claim in changed {
+            self.show(&claim);
+        }
     }
 
     /// Passes a DAG over, or no longer.
     pub(super) fn shut(&mut self, dag_id: &Arc<str>, is_shut: bool) {
-        self.change(dag_id, |lane| lane.is_shut = is_shut);
+        let lanes = self.dags.entry(dag_id.clone()).or_default();
+        if lanes.is_shut != is_shut {
+            lanes.is_shut = is_shut;
+            let firsts: Vec<_> = lanes
+                .by_claim
+                .iter()
+                .filter_map(|(claim, lane)| Some((claim.clone(), *lane.first()?)))
+                .collect();
+            for (claim, first) in firsts {
+                let head = (first, dag_id.clone());
+                let heads = self.claims.entry(claim.clone()).or_default();
+                if is_shut {
+                    heads.all.remove(&head);
+                } else {
+                    heads.all.insert(head);
+                }
+                self.show(&claim);
+            }
+        }
+        self.tidy(dag_id);
     }
 
-    /// The next one of all lanes that are open; it stays in the queue.
-    pub(super) fn first(&self) -> Option<(&Arc<str>, Waiting)> {
-        self.heads
-            .first()
-            .map(|(waiting, dag_id)| (dag_id, *waiting))
-    }
-
-    /// Changes a lane and keeps its head in step; an empty open lane is dropped.
-    fn change(&mut self, dag_id: &Arc<str>, change: impl FnOnce(&mut Lane)) {
-        let lane = self.lanes.entry(dag_id.clone()).or_default();
-        let before = lane.head();
+    /// Changes a lane and keeps its head in step.
+    fn change(
+        &mut self,
+        dag_id: &Arc<str>,
+        claim: &Claim,
+        change: impl FnOnce(&mut BTreeSet<Waiting>),
+    ) {
+        let lanes = self.dags.entry(dag_id.clone()).or_default();
+        let lane = lanes.by_claim.entry(claim.clone()).or_default();
+        let before = lane.first().copied();
         change(lane);
-        let after = lane.head();
-        let is_idle = lane.waiting.is_empty() && !lane.is_shut;
-        if before != after {
+        let after = lane.first().copied();
+        if after.is_none() {
+            lanes.by_claim.remove(claim);
+        }
+        if before != after && !lanes.is_shut {
+            let heads = self.claims.entry(claim.clone()).or_default();
             if let Some(head) = before {
-                self.heads.remove(&(head, dag_id.clone()));
+                heads.all.remove(&(head, dag_id.clone()));
             }
             if let Some(head) = after {
-                self.heads.insert((head, dag_id.clone()));
+                heads.all.insert((head, dag_id.clone()));
             }
+            self.show(claim);
         }
-        if is_idle {
-            self.lanes.remove(dag_id);
+        self.tidy(dag_id);
+    }
+
+    /// A DAG of which nothing waits needs no lanes.
+    fn tidy(&mut self, dag_id: &Arc<str>) {
+        let is_idle = |lanes: &Lanes| lanes.by_claim.is_empty() && !lanes.is_shut;
+        if self.dags.get(dag_id).is_some_and(is_idle) {
+            self.dags.remove(dag_id);
         }
     }
-}
 
-impl Lane {
-    fn head(&self) -> Option<Waiting> {
-        if self.is_shut {
-            None
-        } else {
-            self.waiting.first().copied()
+    /// Shows the first of a claim if there are slots for it.
+    fn show(&mut self, claim: &Claim) {
+        let free = self.free.get(&claim.pool).copied().unwrap_or(0);
+        let Some(heads) = self.claims.get_mut(claim) else {
+            return;
+        };
+        let first = heads.all.first().filter(|_| claim.slots <= free).cloned();
+        if heads.shown != first {
+            if let Some(old) = heads.shown.take() {
+                self.ready.remove(&(old, claim.clone()));
+            }
+            if let Some(new) = &first {
+                self.ready.insert((new.clone(), claim.clone()));
+            }
+            heads.shown = first;
+        }
+        if heads.all.is_empty() {
+            self.claims.remove(claim);
         }
     }
 }

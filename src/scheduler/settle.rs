@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use super::attempt::{LiveAttempt, Stage};
 use super::event::{Action, AttemptId, Spawn};
-use super::queue::Waiting;
+use super::queue::{Claim, Waiting};
 use super::record::{RunFact, RunNumber, Settled, TaskFact};
 use super::rule::Decision;
 use super::run::Run;
 use super::states::{RunState, TaskState};
 use super::timers::Timer;
-use super::{Scheduler, Turn};
-use crate::dag::{Operator, TaskIndex};
+use super::{Limits, Scheduler, Turn};
+use crate::dag::{Operator, Task, TaskIndex};
 
 impl Scheduler {
     /// Takes a task instance out of the queue and forgets its delay.
@@ -23,8 +23,9 @@ impl Scheduler {
         let Some(run) = self.state.run(number) else {
             return;
         };
+        let claim = claim(run.dag.task(index));
         self.queue
-            .remove(&run.dag.dag_id, &waiting(run, number, index));
+            .remove(&run.dag.dag_id, &claim, &waiting(run, number, index));
         self.timers.cancel(Timer::Retry(number, index));
     }
 
@@ -87,7 +88,7 @@ impl Scheduler {
                 | Operator::Http(_)
                 | Operator::Call { .. } => {
                     let waiting = waiting(run, number, index);
-                    return self.queue.insert(&run.dag.dag_id, waiting);
+                    return self.queue.insert(&run.dag.dag_id, &claim(task), waiting);
                 }
             },
             Decision::Skip => Settled::Skipped,
@@ -139,14 +140,14 @@ impl Scheduler {
 
     /// Starts the task instance that is next, if there is one and a slot for it.
     pub(super) fn start_next_task(&mut self, turn: &mut Turn) -> bool {
-        if !self.may_start() || self.attempts.len() >= self.limits.parallelism as usize {
+        if !self.may_start() || self.attempts.len() >= self.limits.pools.parallelism() as usize {
             return false;
         }
-        let Some((dag_id, next)) = self.queue.first() else {
+        let Some((dag_id, claim, next)) = self.queue.first() else {
             return false;
         };
-        let dag_id = dag_id.clone();
-        self.queue.remove(&dag_id, &next);
+        let (dag_id, claim) = (dag_id.clone(), claim.clone());
+        self.queue.remove(&dag_id, &claim, &next);
         let (number, index) = (next.run, next.task);
         let Some(run) = self.state.run(number) else {
             return true;
@@ -169,6 +170,7 @@ impl Scheduler {
             started,
         };
         self.attempts.insert((number, index), live);
+        self.take(&claim);
         let attempt = AttemptId {
             run: number,
             task: index,
@@ -181,6 +183,52 @@ impl Scheduler {
         }));
         self.open_or_shut(&dag_id);
         true
+    }
+
+    /// Takes slots of a pool.
+    pub(super) fn take(&mut self, claim: &Claim) {
+        *self.used.entry(claim.pool.clone()).or_default() += claim.slots;
+        self.offer(&claim.pool);
+    }
+
+    /// Gives slots of a pool back.
+    pub(super) fn give_back(&mut self, claim: &Claim) {
+        if let Some(used) = self.used.get_mut(&claim.pool) {
+            *used -= claim.slots;
+            if *used == 0 {
+                self.used.remove(&claim.pool);
+            }
+        }
+        self.offer(&claim.pool);
+    }
+
+    fn offer(&mut self, pool: &Arc<str>) {
+        let slots = self.limits.pools.slots(pool).unwrap_or(0);
+        let used = self.used.get(pool).copied().unwrap_or(0);
+        self.queue.offer(pool, slots.saturating_sub(used));
+    }
+
+    /// From now on these bound the whole. What runs goes on, even if it is too much.
+    pub(super) fn limit(&mut self, limits: Limits) {
+        let old = std::mem::replace(&mut self.limits, limits);
+        let pools: Vec<_> = old.pools.iter().map(|(pool, _)| pool.clone()).collect();
+        for pool in pools {
+            self.offer(&pool);
+        }
+        self.offer_all();
+    }
+
+    /// The queue is told of every pool there is.
+    pub(super) fn offer_all(&mut self) {
+        let pools: Vec<_> = self
+            .limits
+            .pools
+            .iter()
+            .map(|(pool, _)| pool.clone())
+            .collect();
+        for pool in pools {
+            self.offer(&pool);
+        }
     }
 
     /// A DAG that is paused, or has all the running tasks it may have, is passed over.
@@ -197,11 +245,18 @@ impl Scheduler {
 }
 
 pub(super) fn waiting(run: &Run, number: RunNumber, index: TaskIndex) -> Waiting {
-    let priority = Reverse(run.dag.task(index).priority);
+    let weight = Reverse(run.dag.task(index).weight);
     Waiting {
-        priority,
+        weight,
         logical_date: run.facts.logical_date,
         run: number,
         task: index,
+    }
+}
+
+pub(super) fn claim(task: &Task) -> Claim {
+    Claim {
+        pool: task.pool.clone(),
+        slots: task.pool_slots,
     }
 }

@@ -119,6 +119,7 @@ fn main() {
     let (functions, zone) = (Functions::new(), berlin());
     let known = Known {
         functions: &functions,
+        pools: None,
         zone: &|_| Some(zone.clone()),
         zone_names: &Vec::new,
     };

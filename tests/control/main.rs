@@ -10,5 +10,6 @@ mod commands;
 mod daemon;
 mod history;
 mod hostile;
+mod pools;
 mod recorded;
 mod socket;

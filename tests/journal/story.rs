@@ -78,7 +78,7 @@ impl Story {
 
     fn going_on(seed: u64, now_ms: u64) -> Self {
         let mut scheduler = Scheduler::new(Limits {
-            parallelism: 3,
+            pools: mini_dag::dag::Pools::new(3),
             kill_grace: Duration::from_secs(5),
         });
         let mut actions = Vec::new();

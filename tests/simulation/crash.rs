@@ -74,7 +74,7 @@ impl World {
             self.fold(&self.log, self.dags())
         };
         self.absent.clone_from(&self.removed);
-        self.scheduler = Scheduler::resume(self.limits, state, self.now());
+        self.scheduler = Scheduler::resume(self.limits.clone(), state, self.now());
         self.model.restart(&self.scheduler);
         for version in &self.versions {
             if !self.removed.contains(&*version.dag.dag_id) {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mini_dag::dag::{Dag, DagBuilder, trigger_rule};
+use mini_dag::dag::{Dag, DagBuilder, WeightRule, trigger_rule};
 
 use crate::rhythm::Plan;
 use crate::rng::Rng;
+use crate::world::POOLS;
 
 /// A DAG as it was loaded at some time.
 #[derive(Clone)]
@@ -72,7 +73,18 @@ fn draw_tasks(rng: &mut Rng, dag: &DagBuilder) {
             .retries(rng.small(3))
             .retry_delay(Duration::from_secs(rng.up_to(20)));
         if rng.one_in(2) {
-            task = task.priority(i32::try_from(rng.small(3)).unwrap());
+            let rules = [
+                WeightRule::Downstream,
+                WeightRule::Upstream,
+                WeightRule::Absolute,
+            ];
+            let priority = i32::try_from(rng.small(4)).unwrap() - 1;
+            task = task.priority(priority).weight_rule(*rng.pick(&rules));
+        }
+        if rng.one_in(3) {
+            task = task.pool(POOLS[rng.below(2)]).pool_slots(1 + rng.small(3));
+        } else if rng.one_in(6) {
+            task = task.pool_slots(2);
         }
         // Whatever may hang has a timeout, or nothing would ever end.
         tasks.push(task.timeout(Duration::from_secs(5 + rng.up_to(30))));

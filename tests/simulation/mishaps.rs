@@ -8,14 +8,14 @@ use mini_dag::scheduler::{Event, Record};
 
 use crate::dags::Version;
 use crate::sim_disk::Fault;
-use crate::world::World;
+use crate::world::{World, draw_pools};
 
 impl World {
     pub fn mishap(&mut self) {
         let index = self.rng.below(self.versions.len());
         let dag_id = self.versions[index].dag.dag_id.clone();
         let is_there = !self.removed.contains(&*dag_id);
-        match self.rng.below(6) {
+        match self.rng.below(7) {
             0 | 1 if self.weather.reloads => {
                 self.redraw(index);
                 self.load(index);
@@ -30,6 +30,11 @@ impl World {
             4 if self.weather.faults => self.fail_the_disk(),
             4 => self.check_replay(),
             5 if self.weather.crashes => self.crash(),
+            6 if self.weather.pools => {
+                self.limits.pools = draw_pools(&mut self.rng, &self.weather);
+                self.tell(format!("{:?}", self.limits.pools));
+                self.step(Event::Limits(self.limits.clone()));
+            }
             _ => {}
         }
     }

@@ -4,19 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mini_dag::dag::{Dag, Overlap};
+use mini_dag::dag::{Dag, Overlap, TaskIndex};
 use mini_dag::scheduler::{
-    AttemptId, Fact, RUNS_KEPT_MAX, Record, RunFact, RunNumber, RunState, RunType, Scheduler,
-    Spawn, StopReason, TaskFact, TaskState,
+    AttemptId, Fact, Limits, RUNS_KEPT_MAX, Record, RunFact, RunNumber, RunState, RunType,
+    Scheduler, Spawn, StopReason, TaskFact, TaskState,
 };
 
 use crate::dags::Version;
 use crate::due::Due;
 use crate::rules::State;
-use crate::runs::{Run, Task};
+use crate::runs::{Run, Task, weight};
 
 pub struct Model {
-    parallelism: usize,
+    pub limits: Limits,
     dues: BTreeMap<String, Due>,
     runs: BTreeMap<RunNumber, Run>,
     /// Those that are not over.
@@ -30,9 +30,9 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn new(parallelism: u32) -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
-            parallelism: parallelism as usize,
+            limits,
             dues: BTreeMap::new(),
             runs: BTreeMap::new(),
             live: BTreeSet::new(),
@@ -136,6 +136,7 @@ impl Model {
                 name: run.facts.run_id.to_string(),
                 state: run.state.name(),
                 is_stopped: run.stopped.is_some(),
+                logical_date: run.facts.logical_date,
                 tasks: tasks.collect(),
             };
             if matches!(run.state, RunState::Queued | RunState::Running) {
@@ -174,6 +175,7 @@ impl Model {
                 name: run_id,
                 state: "queued",
                 is_stopped: false,
+                logical_date: facts.logical_date,
                 tasks,
             };
             assert!(
@@ -212,7 +214,9 @@ impl Model {
                 assert!(!due.is_paused, "I16: {what}");
                 let tasks: usize = self.live_runs(dag_id).map(Run::running).sum();
                 let all: usize = self.live.iter().map(|run| self.runs[run].running()).sum();
-                assert!(all < self.parallelism, "I4: {what}");
+                let parallelism = self.limits.pools.parallelism() as usize;
+                assert!(all < parallelism, "I4: {what}");
+                self.check_queue(number, task_id, &what);
                 let bound = dag.max_active_tasks.unwrap_or(u32::MAX);
                 assert!(tasks < bound as usize, "I4: {what}");
             }
@@ -231,6 +235,45 @@ impl Model {
             | RunFact::Cleared(_)
             | RunFact::Task(..) => {}
         }
+    }
+
+    /// I4: it has the slots that it takes, and nothing that could start as well goes before it.
+    fn check_queue(&self, number: RunNumber, task_id: &str, what: &str) {
+        let run = &self.runs[&number];
+        let index = run.dag.find(task_id).expect("one of its tasks");
+        assert!(
+            self.has_slots(run.dag.task(index)),
+            "I4: {what}, its pool is full"
+        );
+        let rank = |number: RunNumber, run: &Run, index: TaskIndex| {
+            (-weight(&run.dag, index), run.logical_date, number, index)
+        };
+        let own = rank(number, run, index);
+        for other_number in &self.live {
+            let other = &self.runs[other_number];
+            let due = &self.dues[&*other.dag.dag_id];
+            let running: usize = self.live_runs(&other.dag.dag_id).map(Run::running).sum();
+            let most = due.version.dag.max_active_tasks;
+            if due.is_paused || most.is_some_and(|most| running >= most as usize) {
+                continue;
+            }
+            for index in other.dag.indices().filter(|index| other.may_start(*index)) {
+                let is_before = rank(*other_number, other, index) < own;
+                let task = other.dag.task(index);
+                assert!(
+                    !is_before || !self.has_slots(task),
+                    "I4: {what} before `{}` of {other_number:?}",
+                    task.task_id
+                );
+            }
+        }
+    }
+
+    fn has_slots(&self, task: &mini_dag::dag::Task) -> bool {
+        let live = self.live.iter().map(|number| &self.runs[number]);
+        let taken: u32 = live.map(|run| run.slots_of(&task.pool)).sum();
+        let size = self.limits.pools.slots(&task.pool).unwrap_or(0);
+        taken + task.pool_slots <= size
     }
 
     fn live_runs(&self, dag_id: &str) -> impl Iterator<Item = &Run> {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use mini_dag::dag::{Dag, TaskIndex};
+use mini_dag::dag::{Dag, Operator, TaskIndex, WeightRule};
 use mini_dag::scheduler::{Ended, RunFact, Settled, TaskFact};
+use mini_dag::timetable::Timestamp;
 
 use crate::rules::{State, verdict};
 
@@ -14,12 +15,31 @@ pub struct Task {
     pub tries_left: u32,
 }
 
+/// What a task's priority comes to: each task that counts, once.
+pub fn weight(dag: &Dag, index: TaskIndex) -> i64 {
+    let mut counted = vec![index];
+    let mut at = 0;
+    while let Some(next) = counted.get(at) {
+        let next = match dag.task(index).weight_rule {
+            WeightRule::Downstream => &dag.task(*next).downstream,
+            WeightRule::Upstream => &dag.task(*next).upstream,
+            WeightRule::Absolute => break,
+        };
+        let new: Vec<_> = next.iter().filter(|next| !counted.contains(next)).collect();
+        counted.extend(new);
+        at += 1;
+    }
+    let priorities = counted.iter().map(|task| dag.task(*task).priority);
+    priorities.map(i64::from).sum()
+}
+
 pub struct Run {
     /// I15: the version that it began with.
     pub dag: Arc<Dag>,
     pub name: String,
     pub state: &'static str,
     pub is_stopped: bool,
+    pub logical_date: Timestamp,
     pub tasks: Vec<Task>,
 }
 
@@ -27,6 +47,26 @@ impl Run {
     pub fn running(&self) -> usize {
         let states = self.tasks.iter().map(|task| task.state);
         states.filter(|state| *state == State::Running).count()
+    }
+
+    /// How many slots of a pool its processes take.
+    pub fn slots_of(&self, pool: &str) -> u32 {
+        let tasks = self.dag.tasks().iter().zip(&self.tasks);
+        let running = tasks.filter(|(_, task)| task.state == State::Running);
+        let here = running.filter(|(definition, _)| *definition.pool == *pool);
+        here.map(|(definition, _)| definition.pool_slots).sum()
+    }
+
+    /// Whether a task that has not begun only waits for slots.
+    pub fn may_start(&self, index: TaskIndex) -> bool {
+        let definition = self.dag.task(index);
+        let upstream = definition.upstream.iter();
+        let states: Vec<_> = upstream.map(|task| self.tasks[task.get()].state).collect();
+        self.state == "running"
+            && !self.is_stopped
+            && self.tasks[index.get()].state == State::None
+            && !matches!(definition.operator, Operator::Empty)
+            && verdict(definition.trigger_rule, &states) == "RUN"
     }
 
     /// I3, I7 and I8. Returns how many attempts began.

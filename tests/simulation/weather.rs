@@ -15,6 +15,8 @@ pub struct Weather {
     pub clears: bool,
     pub pauses: bool,
     pub schedules: bool,
+    /// Tasks name pools, and the config changes.
+    pub pools: bool,
     pub reloads: bool,
     pub removals: bool,
     pub crashes: bool,
@@ -41,6 +43,7 @@ impl Weather {
             clears: draw(),
             pauses: draw(),
             schedules: draw() || draw(),
+            pools: draw(),
             reloads: draw(),
             removals: draw(),
             crashes: draw(),

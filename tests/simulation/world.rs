@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use mini_dag::dag::Pools;
 use mini_dag::scheduler::{
     Action, AttemptId, Event, Limits, Monotonic, Now, Record, Scheduler, Spawn,
 };
@@ -26,6 +27,20 @@ const BUSY_MS: u64 = 600_000;
 const STEPS_MAX: u64 = 50_000;
 /// How long an end may take.
 const LONGEST_MS: u64 = 1_000 * BUSY_MS;
+
+/// The pools that tasks may name.
+pub const POOLS: [&str; 2] = ["camera", "uplink"];
+
+/// Pools as some config has them: of any size, or not at all.
+pub fn draw_pools(rng: &mut Rng, weather: &Weather) -> Pools {
+    let mut pools = Pools::new(1 + rng.small(4));
+    for pool in POOLS.iter().filter(|_| weather.pools) {
+        if !rng.one_in(6) {
+            pools = pools.with(pool, 1 + rng.small(3));
+        }
+    }
+    pools
+}
 
 /// What has happened, lost or not.
 enum Told {
@@ -74,7 +89,7 @@ impl World {
         // Any moment from 2026 to 2035.
         let begin_ms = 1_767_225_600_000 + i64::try_from(rng.up_to(315_000_000_000)).unwrap();
         let limits = Limits {
-            parallelism: 1 + rng.small(4),
+            pools: draw_pools(&mut rng, &weather),
             kill_grace: GRACE,
         };
         let mut versions = Vec::new();
@@ -91,14 +106,14 @@ impl World {
             weather,
             begin_ms,
             now_ms: 0,
-            scheduler: Scheduler::new(limits),
-            limits,
+            scheduler: Scheduler::new(limits.clone()),
+            limits: limits.clone(),
             versions,
             removed: BTreeSet::new(),
             changed: BTreeSet::new(),
             absent: BTreeSet::new(),
             processes: BTreeMap::new(),
-            model: Model::new(limits.parallelism),
+            model: Model::new(limits.clone()),
             disk: SimDisk::default(),
             ledger: Ledger::list(0),
             log: Vec::new(),
@@ -201,6 +216,9 @@ impl World {
         self.disk.set_fault(None);
         self.disk.set_space(None);
         self.disk.crash_at(u64::MAX);
+        // Whatever waits for a pool that has gone, or has become too small.
+        self.limits.pools = Pools::new(4).with(POOLS[0], 3).with(POOLS[1], 3);
+        self.step(Event::Limits(self.limits.clone()));
         for index in 0..self.versions.len() {
             let dag_id = self.versions[index].dag.dag_id.to_string();
             if self.removed.contains(&dag_id) && self.rng.one_in(2) {
@@ -318,11 +336,11 @@ impl World {
                 self.model.load(version, wall_ms);
             }
             Event::DagRemoved(dag_id) => self.model.remove(dag_id),
+            Event::Limits(limits) => self.model.limits = limits.clone(),
             Event::Recording(is_recording) => self.model.set_recording(*is_recording),
             Event::Tick
             | Event::Exited(..)
             | Event::Lost(_)
-            | Event::Limits(_)
             | Event::Recalled(..)
             | Event::Command(..)
             | Event::Shutdown => {}

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mini_dag::dag::{Functions, Known, load};
+use mini_dag::dag::{DEFAULT_POOL, Functions, Known, Pools, load};
 use mini_dag::scheduler::{
     Action, Answer, Attempt, AttemptId, Command, Event, Exit, Fact, Limits, Monotonic, Now, Record,
     Refusal, RunFact, RunNumber, RunState, RunType, Scheduler, Selection, Signal, State, TaskFact,
@@ -29,7 +29,7 @@ struct Script {
 
 pub struct Tale {
     dag: Arc<mini_dag::Dag>,
-    slots: u32,
+    pools: Pools,
     scripts: BTreeMap<String, Script>,
     scheduler: Option<Scheduler>,
     now_s: u64,
@@ -45,7 +45,7 @@ impl Tale {
     pub fn new(text: &str) -> Self {
         Self {
             dag: Arc::new(parse(text)),
-            slots: 9,
+            pools: Pools::new(9),
             scripts: BTreeMap::new(),
             scheduler: None,
             now_s: 0,
@@ -66,7 +66,20 @@ impl Tale {
     }
 
     pub fn slots(mut self, slots: u32) -> Self {
-        self.slots = slots;
+        self.pools = self.pools.with(DEFAULT_POOL, slots);
+        self
+    }
+
+    pub fn pool(mut self, pool: &str, slots: u32) -> Self {
+        self.pools = self.pools.with(pool, slots);
+        self
+    }
+
+    /// Another config is read.
+    pub fn pools_become(mut self, pools: Pools) -> Self {
+        self.pools = pools;
+        let limits = self.limits();
+        self.step(Event::Limits(limits));
         self
     }
 
@@ -110,6 +123,14 @@ impl Tale {
         let (_, run) = state.find_run("d", run_id).unwrap();
         let (start, end) = run.facts.data_interval.unwrap();
         format!("{start} {end}")
+    }
+
+    /// What a task waits for, that could start otherwise.
+    pub fn waits(&self, run_id: &str, task_id: &str) -> String {
+        let scheduler = self.scheduler.as_ref().unwrap();
+        let (number, run) = scheduler.state().find_run("d", run_id).unwrap();
+        let waits = scheduler.waits_for(number, run.dag.find(task_id).unwrap());
+        waits.map_or(String::new(), |waits| waits.to_string())
     }
 
     pub fn trigger(mut self, run_id: &str) -> Self {
@@ -273,7 +294,7 @@ impl Tale {
 
     fn limits(&self) -> Limits {
         Limits {
-            parallelism: self.slots,
+            pools: self.pools.clone(),
             kill_grace: Duration::from_secs(10),
         }
     }
@@ -405,6 +426,7 @@ fn parse(text: &str) -> mini_dag::Dag {
     let (functions, zone, names) = (Functions::new(), |_: &str| Some(Zone::utc()), Vec::new);
     let known = Known {
         functions: &functions,
+        pools: None,
         zone: &zone,
         zone_names: &names,
     };

@@ -27,7 +27,7 @@ pub(super) fn standing(service: &Service, known: &DagState) -> Standing {
     let first_seen = known.first_seen.unwrap_or_default();
     Standing {
         is_paused: known.is_paused,
-        slots: service.scheduler().limits().parallelism,
+        slots: service.scheduler().limits().pools.parallelism(),
         loaded_at: Some(service.loaded_at()),
         has_import_errors: file.is_some_and(|file| places.any(|place| place.file == file)),
         next_run,

@@ -1,5 +1,7 @@
 //! The daemon itself: version, health, pool, files that do not load, status, reload.
 
+use std::sync::Arc;
+
 use super::dags::standing;
 use crate::api::lookup;
 use crate::api::problem::Problem;
@@ -7,8 +9,8 @@ use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{collection, date, number, object, text, took};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
-use crate::dag::{Diagnostic, Value};
-use crate::scheduler::{DagState, Run, RunState};
+use crate::dag::{DEFAULT_POOL, Diagnostic, Value};
+use crate::scheduler::{DagState, PoolUse, Run};
 
 /// Runs of a DAG that the status shows.
 const RUNS_SHOWN: usize = 8;
@@ -50,35 +52,34 @@ pub(crate) fn health(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem
     Ok(health.into())
 }
 
-/// There is one pool, and every attempt takes one of its slots.
+/// Every pool there is, and those that are gone from the config but still in use.
 #[expect(clippy::unnecessary_wraps, reason = "a handler")]
 pub(crate) fn pools(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
-    let slots = usize::try_from(service.scheduler().limits().parallelism).unwrap_or(usize::MAX);
-    let running = service.scheduler().live_attempts().len();
-    let live = service
-        .state()
-        .runs()
-        .filter(|(_, run)| run.state == RunState::Running);
-    let scheduled = live.map(|(number, run)| {
-        let indices = run.dag.indices();
-        indices
-            .filter(|index| service.scheduler().is_scheduled(number, *index))
-            .count()
-    });
-    let pool = object([
-        ("name", text("default_pool")),
-        ("slots", number(slots)),
-        ("description", text("Tasks that may run at once")),
-        ("include_deferred", Value::Bool(false)),
-        ("occupied_slots", number(running)),
-        ("running_slots", number(running)),
-        ("queued_slots", number(0)),
-        ("scheduled_slots", number(scheduled.sum::<usize>())),
-        ("open_slots", number(slots.saturating_sub(running))),
-        ("deferred_slots", number(0)),
-        ("team_name", Value::Null),
-    ]);
-    Ok(Reply::json(collection("pools", [pool], 1)).into())
+    let pools = service.scheduler().pools();
+    let entry = |(name, pool): (&Arc<str>, &PoolUse)| {
+        let description = if **name == *DEFAULT_POOL {
+            text("Tasks that may run at once")
+        } else {
+            text("")
+        };
+        object([
+            ("name", text(&**name)),
+            ("slots", number(pool.slots)),
+            ("description", description),
+            ("include_deferred", Value::Bool(false)),
+            ("occupied_slots", number(pool.running)),
+            ("running_slots", number(pool.running)),
+            ("queued_slots", number(0)),
+            ("scheduled_slots", number(pool.waiting)),
+            (
+                "open_slots",
+                number(pool.slots.saturating_sub(pool.running)),
+            ),
+            ("deferred_slots", number(0)),
+            ("team_name", Value::Null),
+        ])
+    };
+    Ok(Reply::json(collection("pools", pools.iter().map(entry), pools.len())).into())
 }
 
 pub(crate) fn import_errors(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
@@ -102,9 +103,19 @@ pub(crate) fn import_errors(service: &Service, call: &Call<'_>) -> Result<Outcom
 /// Everything that `mini-dag status` shows; `dag_id` of the query: of one DAG.
 pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let now = clock::now();
-    let slots = service.scheduler().limits().parallelism;
+    let slots = service.scheduler().limits().pools.parallelism();
     let running = service.scheduler().live_attempts().len();
     let pool = object([("slots", number(slots)), ("running", number(running))]);
+    let pools = service.scheduler().pools().into_iter();
+    let named = pools.filter(|(name, _)| **name != *DEFAULT_POOL);
+    let named = named.map(|(name, pool)| {
+        object([
+            ("name", text(&*name)),
+            ("slots", number(pool.slots)),
+            ("running", number(pool.running)),
+            ("waiting", number(pool.waiting)),
+        ])
+    });
     let daemon = object([
         ("pid", number(std::process::id())),
         ("version", text(env!("CARGO_PKG_VERSION"))),
@@ -131,6 +142,7 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
         ("daemon", daemon),
         ("clock", object([("now", date(Some(now.wall)))])),
         ("pool", pool),
+        ("pools", Value::Array(named.collect())),
         ("trouble", service.trouble().map_or(Value::Null, text)),
         (
             "state_directory",

@@ -9,8 +9,8 @@ use crate::dag::{TaskIndex, Value};
 
 /// A task instance as it is now.
 pub(super) fn entry(service: &Service, (number, run): &Known<'_>, index: TaskIndex) -> Value {
-    let is_scheduled = service.scheduler().is_scheduled(*number, index);
-    view::task_instance(run, index, is_scheduled)
+    let waits_for = service.scheduler().waits_for(*number, index);
+    view::task_instance(run, index, waits_for.as_ref())
 }
 
 pub(super) fn named<'s>(

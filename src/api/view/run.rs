@@ -4,7 +4,9 @@ use super::dag::version;
 use super::{date, number, object, seconds, text, took, uuid, with};
 use crate::dag::{TaskIndex, Value};
 use crate::journal::PastAttempt;
-use crate::scheduler::{Attempt, Ended, Exit, Run, RunState, RunType, StopCause, TaskState};
+use crate::scheduler::{
+    Attempt, Ended, Exit, Run, RunState, RunType, StopCause, TaskState, WaitsFor,
+};
 use crate::timetable::Timestamp;
 
 /// A run: `DAGRunResponse`.
@@ -53,12 +55,12 @@ pub(crate) fn run_after(run: &Run) -> Timestamp {
     end.unwrap_or(run.facts.logical_date)
 }
 
-/// A task instance of a run: `TaskInstanceResponse`. `is_scheduled`: it only waits for a slot.
-pub fn task_instance(run: &Run, index: TaskIndex, is_scheduled: bool) -> Value {
+/// A task instance of a run: `TaskInstanceResponse`, and what it waits for if it may start otherwise.
+pub fn task_instance(run: &Run, index: TaskIndex, waits_for: Option<&WaitsFor>) -> Value {
     let (task, instance) = (run.dag.task(index), run.task(index));
     // Airflow has no name for "not begun": its state is null.
     let state = match instance.state {
-        TaskState::None | TaskState::UpForRetry if is_scheduled => text("scheduled"),
+        TaskState::None | TaskState::UpForRetry if waits_for.is_some() => text("scheduled"),
         TaskState::None => Value::Null,
         TaskState::Running
         | TaskState::Success
@@ -92,12 +94,16 @@ pub fn task_instance(run: &Run, index: TaskIndex, is_scheduled: bool) -> Value {
         ("hostname", Value::Null),
         ("unixname", Value::Null),
         ("pid", Value::Null),
-        ("pool", text("default_pool")),
-        ("pool_slots", number(1)),
+        ("pool", text(&*task.pool)),
+        ("pool_slots", number(task.pool_slots)),
         ("queue", text("default")),
-        ("priority_weight", number(task.priority)),
+        ("priority_weight", number(task.weight)),
         ("operator", text(task.operator.name())),
         ("operator_name", text(task.operator.name())),
+        (
+            "waits_for",
+            waits_for.map_or(Value::Null, |what| text(what.to_string())),
+        ),
         ("queued_when", Value::Null),
         ("scheduled_when", Value::Null),
         ("executor", Value::Null),
@@ -129,7 +135,7 @@ pub(crate) fn attempt(run: &Run, index: TaskIndex, attempt: &PastAttempt) -> Val
     };
     let told = |what: &dyn Fn(&Attempt) -> Value| took.map_or(Value::Null, what);
     with(
-        task_instance(run, index, false),
+        task_instance(run, index, None),
         [
             ("start_date", date(attempt.started_at)),
             ("end_date", date(end.map(|end| end.at))),

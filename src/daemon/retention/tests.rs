@@ -91,7 +91,7 @@ impl Drop for Place {
 /// Runs in memory: those of `ended` are over, those of `live` run.
 fn scheduler(ended: &[&str], live: &[&str]) -> Scheduler {
     let mut scheduler = Scheduler::new(Limits {
-        parallelism: 100,
+        pools: crate::dag::Pools::new(100),
         kill_grace: HOUR,
     });
     let at = Now {

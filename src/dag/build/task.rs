@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::check::too_many_dependencies;
 use super::super::draft::{Action, Dependency, DraftHttp, DraftTask, DraftValue};
 use super::super::report::At;
-use super::super::{DEPENDENCIES_MAX, Diagnostic, TaskIndex, TriggerRule, Value};
+use super::super::{DEPENDENCIES_MAX, Diagnostic, TaskIndex, TriggerRule, Value, WeightRule};
 use super::DagBuilder;
 
 /// A task of a [`DagBuilder`], to order it with `>>` and to set its options.
@@ -139,9 +139,24 @@ impl<'d> TaskHandle<'d> {
         self.set(|draft| draft.cwd = Some(path.into()))
     }
 
-    /// Of the tasks that wait for a slot, the highest goes first.
+    /// The pool whose slots it takes; the config says which there are.
+    pub fn pool(self, pool: &str) -> Self {
+        self.set(|draft| draft.task.pool = pool.into())
+    }
+
+    /// How many slots it takes; at least 1.
+    pub fn pool_slots(self, slots: u32) -> Self {
+        self.set(|draft| draft.task.pool_slots = slots.max(1))
+    }
+
+    /// Of the tasks that wait for a slot, the highest weight goes first.
     pub fn priority(self, priority: i32) -> Self {
         self.set(|draft| draft.task.priority = priority)
+    }
+
+    /// Whose priorities make its weight.
+    pub fn weight_rule(self, rule: WeightRule) -> Self {
+        self.set(|draft| draft.task.weight_rule = rule)
     }
 
     /// The exit code that means skipped; `None` for no such code.

@@ -72,6 +72,7 @@ mod tests {
         let json = format!(r#"{{"tasks": [{}], "order": [{order}]}}"#, tasks.join(","));
         let known = Known {
             functions: &Functions::default(),
+            pools: None,
             zone: &|_| None,
             zone_names: &Vec::new,
         };

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::super::diagnostic::Diagnostic;
+use super::super::diagnostic::Span;
 use super::super::draft::{Action, DraftHttp, DraftTask, DraftValue, Text, plain_task};
 use super::super::json::{Item, Kind};
-use super::super::{Task, TriggerRule, shape};
+use super::super::{Task, TriggerRule, WeightRule, shape};
 use super::Reader;
 use super::item::{
-    boolean_of, draft_value, duration_of, member, number_of, pairs_of, string_of, text_of,
-    texts_of, timeout_of,
+    boolean_of, count_of, draft_value, duration_of, member, number_of, pairs_of, string_of,
+    text_of, texts_of, timeout_of,
 };
 
 /// What a task may inherit.
@@ -18,6 +19,8 @@ pub(super) struct Settings {
     pub(super) task: Task,
     pub(super) env: Vec<(Text, Text)>,
     pub(super) cwd: Option<Text>,
+    /// Where the pool, or else its slots, are written.
+    pool: Option<Span>,
 }
 
 impl Default for Settings {
@@ -26,6 +29,7 @@ impl Default for Settings {
             task: plain_task(),
             env: Vec::new(),
             cwd: None,
+            pool: None,
         }
     }
 }
@@ -51,7 +55,18 @@ impl Settings {
                 }
                 "env" => self.env = pairs_of(value),
                 "cwd" => self.cwd = text_of(value),
+                "pool" => {
+                    self.task.pool = value.text().into();
+                    self.pool = Some(value.span());
+                }
+                "pool_slots" => {
+                    self.task.pool_slots = count_of(value).unwrap_or(1);
+                    self.pool.get_or_insert(value.span());
+                }
                 "priority" => self.task.priority = number_of(value).unwrap_or_default(),
+                "weight_rule" => {
+                    self.task.weight_rule = WeightRule::parse(&value.text()).unwrap_or_default();
+                }
                 "skip_on_exit_code" => self.task.skip_on_exit_code = number_of(value),
                 "limits" => {
                     let output = member(value, "output").and_then(shape::size_bytes);
@@ -120,6 +135,7 @@ impl Reader<'_, '_> {
             action: action.unwrap_or(Action::Empty),
             env: settings.env,
             cwd: settings.cwd,
+            pool: settings.pool,
         }
     }
 }

@@ -1,0 +1,124 @@
+//! Why nothing happens, for people: what pools have, and what a task instance waits for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::Scheduler;
+use super::record::RunNumber;
+use super::settle::{claim, waiting};
+use crate::dag::{DEFAULT_POOL, TaskIndex};
+
+/// How a pool is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolUse {
+    /// What it has; none if the config no longer names it.
+    pub slots: u32,
+    /// What running attempts take. More than there are, if it has become smaller meanwhile.
+    pub running: u32,
+    /// What those that could start would take.
+    pub waiting: u64,
+}
+
+/// What a task instance waits for that could start otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// That its DAG is unpaused.
+    Unpause,
+    /// That another task instance of its DAG ends: as many run as may.
+    Tasks(u32),
+    /// Slots of a pool.
+    Slots {
+        /// Which pool.
+        pool: Arc<str>,
+        /// How many.
+        slots: u32,
+        /// What it has, and what is taken; `None` if there is no such pool any more.
+        of: Option<(u32, u32)>,
+    },
+    /// That anything ends: as many attempts run as may.
+    Parallelism(u32),
+    /// Its turn, or that records can be written.
+    Turn,
+}
+
+impl fmt::Display for WaitsFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unpause => f.write_str("the DAG is paused"),
+            Self::Tasks(most) => write!(f, "another task of the DAG: {most} may run at once"),
+            Self::Slots { pool, of: None, .. } => {
+                write!(f, "the config has no pool `{pool}` any more")
+            }
+            Self::Slots {
+                pool,
+                slots,
+                of: Some((size, _)),
+            } if slots > size => {
+                write!(f, "takes {slots} slots of pool `{pool}`, which has {size}")
+            }
+            Self::Slots {
+                pool,
+                slots,
+                of: Some((size, used)),
+            } => {
+                let noun = if *slots == 1 { "slot" } else { "slots" };
+                write!(f, "{slots} {noun} of pool `{pool}`, {used} of {size} taken")
+            }
+            Self::Parallelism(most) => write!(f, "a slot, {most} of {most} taken"),
+            Self::Turn => f.write_str("its turn"),
+        }
+    }
+}
+
+impl Scheduler {
+    /// Every pool of the config, and every other one that is still in use, ordered by name.
+    pub fn pools(&self) -> BTreeMap<Arc<str>, PoolUse> {
+        let mut pools: BTreeMap<Arc<str>, PoolUse> = BTreeMap::new();
+        for (pool, slots) in self.limits.pools.iter() {
+            pools.entry(pool.clone()).or_default().slots = slots;
+        }
+        for (pool, used) in &self.used {
+            pools.entry(pool.clone()).or_default().running = *used;
+        }
+        for (claim, count) in self.queue.claims() {
+            let waiting = &mut pools.entry(claim.pool.clone()).or_default().waiting;
+            *waiting += u64::from(claim.slots) * count;
+        }
+        pools
+    }
+
+    /// What a task instance waits for that may start otherwise: what Airflow calls `scheduled`.
+    pub fn waits_for(&self, number: RunNumber, index: TaskIndex) -> Option<WaitsFor> {
+        let run = self.state.run(number)?;
+        let (known, claim) = (self.state.dag(&run.dag.dag_id)?, claim(run.dag.task(index)));
+        let waiting = waiting(run, number, index);
+        if !self.queue.contains(&run.dag.dag_id, &claim, &waiting) {
+            return None;
+        }
+        let tasks_max = known.dag.max_active_tasks;
+        let size = self.limits.pools.slots(&claim.pool);
+        let used = self.used.get(&claim.pool).copied().unwrap_or(0);
+        let parallelism = self.limits.pools.parallelism();
+        let is_full = self.attempts.len() >= parallelism as usize;
+        Some(match (tasks_max, size) {
+            _ if known.is_paused => WaitsFor::Unpause,
+            (Some(most), _) if known.running_tasks >= most => WaitsFor::Tasks(most),
+            (_, Some(size)) if size.saturating_sub(used) >= claim.slots => {
+                if is_full {
+                    WaitsFor::Parallelism(parallelism)
+                } else {
+                    WaitsFor::Turn
+                }
+            }
+            _ if is_full && *claim.pool == *DEFAULT_POOL && claim.slots == 1 => {
+                WaitsFor::Parallelism(parallelism)
+            }
+            _ => WaitsFor::Slots {
+                of: size.map(|size| (size, used)),
+                pool: claim.pool,
+                slots: claim.slots,
+            },
+        })
+    }
+}
