@@ -32,7 +32,7 @@ fn outcome(name: &str, text: &str) -> String {
     match Config::parse(name, text, Path::new("/etc/mini-dag"), &library) {
         Err(errors) => diagnostic::render(&errors, false),
         Ok(config) => format!(
-            "dags={:?} state={:?}\nparallelism={:?} pools={:?} zone={:?}\nenv={:?}\n{:?} journal={} logs={}\nsync={:?} grace={:?}\n",
+            "dags={:?} state={:?}\nparallelism={:?} pools={:?} zone={:?}\nenv={:?} secrets={:?}\n{:?} journal={} logs={}\nsync={:?} grace={:?}\n",
             config.dags,
             config.state,
             config.parallelism,
@@ -42,6 +42,7 @@ fn outcome(name: &str, text: &str) -> String {
                 .as_ref()
                 .map(mini_dag::timetable::Zone::name),
             config.env,
+            config.secrets,
             config.retention,
             config.retention.journal_bytes(),
             config.retention.logs_bytes(),

@@ -96,6 +96,9 @@ fn describe(dag: &Dag) -> String {
     for (name, value) in &dag.env {
         _ = writeln!(out, "  env {name}={value}");
     }
+    for (variable, secret) in &dag.secrets {
+        _ = writeln!(out, "  secret {variable}={secret}");
+    }
     _ = writeln!(out, "  order {}", names(&dag.topological_order()).join(" "));
     for task in dag.tasks() {
         _ = writeln!(out, "task {}: {:#?}", task.task_id, task.operator);
@@ -128,6 +131,11 @@ fn describe(dag: &Dag) -> String {
             task.skip_on_exit_code,
             task.output_bytes_max,
             task.doc,
+        );
+        _ = writeln!(
+            out,
+            "  memory={:?} cpu={:?} nice={} secrets={:?}",
+            task.memory_bytes_max, task.cpu_time_max, task.nice, task.secrets,
         );
     }
     out

@@ -106,7 +106,8 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     let lost: Vec<_> = scheduler.live_attempts().collect();
 
     let mut launcher = Launcher::new(state.clone(), library.zone()).map_err(cannot)?;
-    launcher.equip(library.zone(), &config.env);
+    launcher.equip(library.zone(), &config);
+    launcher.contain(exec::Cgroups::claim());
     let executor = Rc::new(LocalExecutor::new());
     let (driver, notices) = Driver::new(scheduler, launcher, executor.clone()).map_err(cannot)?;
     background(

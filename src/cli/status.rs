@@ -157,6 +157,14 @@ fn daemon_text(answer: &Value, screen: &Screen, zone: &Zone) -> String {
         let lines = wrapped(&trouble, COLUMNS);
         let _ = write!(out, "\n{lines}");
     }
+    let warnings = answer.get("warnings").and_then(Value::as_array);
+    for warning in warnings.unwrap_or(&[]).iter().filter_map(Value::as_str) {
+        let lines = wrapped(
+            &format!("warning: {}", crate::dag::diagnostic::printable(warning)),
+            COLUMNS,
+        );
+        let _ = write!(out, "\n{lines}");
+    }
     out.push('\n');
     out.push_str(&dags_text(answer, screen));
     let errors = answer

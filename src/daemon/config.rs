@@ -35,6 +35,8 @@ pub struct Config {
     pub timezone: Option<Zone>,
     /// Added to every task's environment.
     pub env: Vec<(String, String)>,
+    /// The directory of secrets; the usual one if it does not say.
+    pub secrets: Option<PathBuf>,
     /// How much of the past is kept.
     pub retention: Retention,
     /// What is written, and nobody waits for, is synced after this time at the latest.
@@ -63,6 +65,7 @@ impl Default for Config {
             pools: Vec::new(),
             timezone: None,
             env: Vec::new(),
+            secrets: None,
             retention: Retention::default(),
             sync_interval: Duration::from_secs(1),
             kill_grace: Duration::from_secs(10),
@@ -187,6 +190,7 @@ impl Config {
                     config.timezone = zone;
                 }
                 "env" => config.env = env_of(value, &mut report),
+                "secrets" => config.secrets = path_of(value, directory, &mut report),
                 "retention" => config.retention = retention(value),
                 "sync_interval" => set(&mut config.sync_interval, duration(value)),
                 "kill_grace" => set(&mut config.kill_grace, duration(value)),

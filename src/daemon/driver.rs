@@ -13,6 +13,7 @@ use smol::channel::{Receiver, Sender, unbounded};
 use smol::{LocalExecutor, Timer, future};
 
 use super::clock::{self, Rang, WallTimer};
+use super::config::Config;
 use super::launch::Launcher;
 use super::retention::Found;
 use crate::exec::{self, LastLine, Process, TaskLog};
@@ -200,8 +201,13 @@ impl Driver {
     }
 
     /// What processes are started with from now on.
-    pub fn equip(&mut self, local: Zone, env: &[(String, String)]) {
-        self.launcher.equip(local, env);
+    pub fn equip(&mut self, local: Zone, config: &Config) {
+        self.launcher.equip(local, config);
+    }
+
+    /// What processes are started with.
+    pub fn launcher(&self) -> &Launcher {
+        &self.launcher
     }
 
     /// Kills every process tree at once.
@@ -222,13 +228,13 @@ impl Driver {
 
     fn spawn(&mut self, spawn: &Spawn) -> Result<(), String> {
         let id = spawn.attempt;
-        let launch = self.launcher.launch(spawn)?;
-        let running = exec::spawn(&launch).map_err(|error| {
+        let launch = self.launcher.launch(spawn);
+        let spawned = launch.and_then(|launch| exec::spawn(&launch).map_err(|it| it.to_string()));
+        let running = spawned.inspect_err(|why| {
             // Whoever looks for the task's output finds the reason there, too.
-            let mut log = TaskLog::new(&launch.log, launch.output_bytes_max);
-            log.write(format!("cannot be started: {error}\n").as_bytes());
+            let mut log = TaskLog::new(&self.launcher.log(spawn), u64::MAX);
+            log.write(format!("cannot be started: {why}\n").as_bytes());
             log.finish();
-            error.to_string()
         })?;
         self.processes.insert(id, running.process());
         let sender = self.sender();

@@ -1,18 +1,22 @@
 //! From a decision to a process: renders a task's templates and puts its environment together.
 //!
 //! A task gets, the later over the earlier: the clean base environment, the config's `env`, the DAG's
-//! `env`, the task's `env`, and the `MINI_DAG_*` variables. Without a `cwd` it works in the home directory, as under cron.
+//! `env`, the task's `env`, their secrets, and the `MINI_DAG_*` variables. Without a `cwd` it works in the
+//! home directory, as under cron.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use super::config::Config;
 use super::layout;
+use super::secrets::Vault;
 use crate::dag::{Context, Http, HttpBody, Operator, RunFacts, Task, Value};
 use crate::exec::worker::{self, Body, Call, HttpRequest, Work};
-use crate::exec::{Launch, Stdin, base_env};
-use crate::scheduler::Spawn;
+use crate::exec::{Cgroups, Launch, Limits, SECRETS_BYTES_MAX, Secrets, Stdin, base_env};
+use crate::scheduler::{AttemptId, Spawn};
 use crate::timetable::Zone;
 
 /// Where `mini-dag`, called by a task, finds the daemon; and by which a daemon that was killed is
@@ -29,6 +33,9 @@ pub struct Launcher {
     env: Vec<(OsString, OsString)>,
     home: PathBuf,
     shell: &'static str,
+    vault: Vault,
+    /// Or why there are none.
+    cgroups: Result<Cgroups, String>,
 }
 
 impl Launcher {
@@ -51,13 +58,33 @@ impl Launcher {
             base_env,
             env: Vec::new(),
             shell,
+            vault: Vault::new(None),
+            cgroups: Err("tasks run in the cgroup of this program".to_owned()),
         })
     }
 
-    /// From now on, `local` is the zone of DAGs that name none, and `env` is added to every environment.
-    pub fn equip(&mut self, local: Zone, env: &[(String, String)]) {
+    /// From now on, each process gets a cgroup; or why none does.
+    pub fn contain(&mut self, cgroups: Result<Cgroups, String>) {
+        self.cgroups = cgroups;
+    }
+
+    /// Why limits of memory do not hold, if so.
+    pub fn unlimited_memory(&self) -> Option<&str> {
+        match &self.cgroups {
+            Ok(cgroups) if cgroups.has_memory() => None,
+            Ok(_) => Some(
+                "the kernel has no memory controller here; on a Raspberry Pi, `cgroup_enable=memory` in cmdline.txt",
+            ),
+            Err(why) => Some(why),
+        }
+    }
+
+    /// From now on, `local` is the zone of DAGs that name none, and `config` says what every environment
+    /// has and where secrets are.
+    pub fn equip(&mut self, local: Zone, config: &Config) {
         self.local = local;
-        let env = env.iter();
+        self.vault = Vault::new(config.secrets.as_deref());
+        let env = config.env.iter();
         self.env = env
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
@@ -92,18 +119,12 @@ impl Launcher {
             || self.home.clone(),
             |cwd| self.home.join(cwd.render(&facts)),
         );
-        let log = layout::attempt_log(
-            &self.root,
-            &dag.dag_id,
-            &run.run_id,
-            &task.task_id,
-            spawn.attempt.try_number,
-        );
         let mut env: BTreeMap<OsString, OsString> =
             self.base_env.iter().chain(&self.env).cloned().collect();
         for (name, value) in dag.env.iter().chain(&task.env) {
             env.insert(name.into(), value.render(&facts).into());
         }
+        let secrets = self.unlock(dag.secrets.iter().chain(&task.secrets), &mut env)?;
         env.insert(STATE.into(), self.root.clone().into());
         for (name, value) in facts.environment() {
             env.insert(name.into(), value.into());
@@ -113,9 +134,45 @@ impl Launcher {
             env: env.into_iter().collect(),
             cwd: Some(cwd),
             stdin,
-            log,
+            log: self.log(spawn),
             output_bytes_max: task.output_bytes_max,
+            limits: Limits {
+                nice: task.nice,
+                cpu_time: task.cpu_time_max,
+                memory_bytes: task.memory_bytes_max,
+            },
+            cgroups: self.cgroups.clone().ok(),
+            secrets,
         })
+    }
+
+    /// Where the output of an attempt goes.
+    pub fn log(&self, spawn: &Spawn) -> PathBuf {
+        let AttemptId {
+            task, try_number, ..
+        } = spawn.attempt;
+        let (dag_id, run_id) = (&spawn.dag.dag_id, &spawn.run.run_id);
+        let task_id = &spawn.dag.task(task).task_id;
+        layout::attempt_log(&self.root, dag_id, run_id, task_id, try_number)
+    }
+
+    /// Puts secrets into an environment. Returns what is not to be seen in the output.
+    fn unlock<'s>(
+        &self,
+        named: impl Iterator<Item = &'s (String, String)>,
+        env: &mut BTreeMap<OsString, OsString>,
+    ) -> Result<Secrets, String> {
+        let mut secrets = Secrets::default();
+        let mut room = SECRETS_BYTES_MAX;
+        for (variable, name) in named {
+            let secret = self.vault.read(name)?;
+            room = room.checked_sub(secret.len()).ok_or_else(|| {
+                format!("its secrets have more than {SECRETS_BYTES_MAX} bytes together")
+            })?;
+            secrets.add(&secret);
+            env.insert(variable.into(), OsString::from_vec(secret));
+        }
+        Ok(secrets)
     }
 
     fn command(&self, task: &Task, facts: &RunFacts<'_>) -> (Vec<OsString>, Stdin) {

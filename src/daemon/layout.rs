@@ -46,6 +46,19 @@ pub fn default_dags() -> PathBuf {
     }
 }
 
+/// Where secrets are unless a directory is named: `/etc/mini-dag/secrets` under systemd, else
+/// `$XDG_CONFIG_HOME/mini-dag/secrets` (`~/.config/mini-dag/secrets`).
+pub fn default_secrets() -> PathBuf {
+    if is_unit() {
+        return "/etc/mini-dag/secrets".into();
+    }
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+    let config = set("XDG_CONFIG_HOME").map(PathBuf::from);
+    let home = || PathBuf::from(set("HOME").unwrap_or_else(|| "/".into()));
+    let config = config.unwrap_or_else(|| home().join(".config"));
+    config.join("mini-dag/secrets")
+}
+
 /// Whether systemd started this program as a service with a state directory.
 pub(super) fn is_unit() -> bool {
     env::var_os("INVOCATION_ID").is_some() && env::var_os("STATE_DIRECTORY").is_some()

@@ -11,6 +11,7 @@ pub mod layout;
 pub mod lock;
 pub mod logging;
 pub mod retention;
+pub mod secrets;
 pub mod service;
 pub mod signals;
 pub mod systemd;

@@ -184,6 +184,23 @@ impl Service {
         health.or_else(|| self.damage.clone())
     }
 
+    /// What does not hold as DAGs ask for it, and why.
+    pub fn warnings(&self) -> Vec<String> {
+        let why = self.driver.launcher().unlimited_memory();
+        let is_limited = |dag: &Dag| dag.tasks().iter().any(|it| it.memory_bytes_max.is_some());
+        let limited = self.catalog.dags.values().filter(|dag| is_limited(dag));
+        let limited: Vec<&str> = limited.map(|dag| &*dag.dag_id).collect();
+        match why {
+            Some(why) if self.is_live() && !limited.is_empty() => {
+                let dags = limited.join(", ");
+                vec![format!(
+                    "`memory` limits are not enforced (DAG {dags}): {why}"
+                )]
+            }
+            Some(_) | None => Vec::new(),
+        }
+    }
+
     /// When something is due.
     pub fn next_deadline(&self) -> Option<Monotonic> {
         let ledger = [
@@ -267,6 +284,9 @@ impl Service {
         for error in &self.catalog.errors {
             log::error!("{}", logging::in_a_line(error));
         }
+        for warning in self.warnings() {
+            log::warn!("{warning}");
+        }
         let (dags, state) = (self.catalog.dags.len(), self.places.state.display());
         log::info!("ready: {dags} DAGs, state in {state}; `mini-dag status` shows how it goes");
         self.systemd.ready(&self.in_a_line());
@@ -315,7 +335,7 @@ impl Service {
                 Err(error) => log::error!("DAG directories are not watched: {error}"),
             }
         }
-        self.driver.equip(self.library.zone(), &config.env);
+        self.driver.equip(self.library.zone(), &config);
         self.ledger.sync_interval = config.sync_interval;
         self.ledger.keeper.set(config.retention, now);
         let retention = config.retention;
@@ -331,6 +351,7 @@ impl Service {
         if all {
             self.reconfigure();
         }
+        let warned = self.warnings();
         let before = std::mem::take(&mut self.catalog);
         let again = Again {
             before: &before,
@@ -361,6 +382,9 @@ impl Service {
         }
         self.catalog = catalog;
         self.loaded_at = clock::now().wall;
+        for warning in self.warnings().iter().filter(|it| !warned.contains(it)) {
+            log::warn!("{warning}");
+        }
     }
 
     /// Takes over what the journal knows of a DAG that was not there when it was read, before anything is

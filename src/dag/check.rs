@@ -33,6 +33,7 @@ pub(super) fn check(
         mut dag,
         dag_id,
         env,
+        secrets,
         cwd,
         tasks,
         dependencies,
@@ -62,6 +63,7 @@ pub(super) fn check(
         errors: Vec::new(),
     };
     dag.env = checker.env(env);
+    dag.secrets = checker.secrets(secrets);
     dag.cwd = cwd.map(|cwd| checker.template(&cwd));
     let task_ids: Vec<Text> = tasks.iter().map(|task| task.task_id.clone()).collect();
     dag.tasks = tasks.into_iter().map(|task| checker.task(task)).collect();
@@ -173,7 +175,7 @@ fn time_limit(key: &str, limit: Option<Duration>, of: &Text, report: &mut Report
     }
 }
 
-/// An id: `[A-Za-z0-9_.-]`, 1 to [`ID_BYTES_MAX`] of them, no leading dot. `what` is "DAG", "task" or "pool".
+/// An id: `[A-Za-z0-9_.-]`, 1 to [`ID_BYTES_MAX`] of them, no leading dot. `what` is "DAG", "task", "pool" or "secret".
 pub(super) fn id(id: &Text, what: &str, report: &mut Report<'_>) {
     let text = id.text.as_str();
     let alien = |c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c);
@@ -201,6 +203,7 @@ pub(super) fn id(id: &Text, what: &str, report: &mut Report<'_>) {
         let help = match what {
             "DAG" => "without `dag_id`, the file's name is the id; `description` may hold any text",
             "pool" => "as in \"camera\"",
+            "secret" => "a secret is named as the file that holds it",
             _ => "`doc` may hold any text",
         };
         Diagnostic::new(format!("`{}` is not a {what} id", quote(text))).help(help.to_owned())
@@ -244,8 +247,10 @@ impl Checker<'_, '_> {
             let at = draft.pool.or(draft.task_id.span);
             self.report.error(at, label, || fault);
         }
+        time_limit("cpu_time", task.cpu_time_max, &draft.task_id, self.report);
         task.task_id = Arc::from(draft.task_id.text);
         task.env = self.env(draft.env);
+        task.secrets = self.secrets(draft.secrets);
         task.cwd = draft.cwd.map(|cwd| self.template(&cwd));
         task.operator = match draft.action {
             Action::Bash(script) => Operator::Bash(self.parse(&script, true)),
@@ -356,6 +361,17 @@ impl Checker<'_, '_> {
             env_name(&name.text, name.span, self.report);
             let value = self.template(&value);
             checked.push((name.text, value));
+        }
+        checked
+    }
+
+    /// Names of variables, and of the secrets that they hold.
+    fn secrets(&mut self, secrets: Vec<(Text, Text)>) -> Vec<(String, String)> {
+        let mut checked = Vec::with_capacity(secrets.len());
+        for (name, secret) in secrets {
+            env_name(&name.text, name.span, self.report);
+            id(&secret, "secret", self.report);
+            checked.push((name.text, secret.text));
         }
         checked
     }

@@ -34,6 +34,7 @@ pub(super) struct Draft {
     pub(super) dag: Dag,
     pub(super) dag_id: Text,
     pub(super) env: Vec<(Text, Text)>,
+    pub(super) secrets: Vec<(Text, Text)>,
     pub(super) cwd: Option<Text>,
     pub(super) tasks: Vec<DraftTask>,
     pub(super) dependencies: Vec<Dependency>,
@@ -46,6 +47,7 @@ pub(super) struct DraftTask {
     pub(super) task_id: Text,
     pub(super) action: Action,
     pub(super) env: Vec<(Text, Text)>,
+    pub(super) secrets: Vec<(Text, Text)>,
     pub(super) cwd: Option<Text>,
     /// Where the pool, or its slots, are written.
     pub(super) pool: Option<Span>,
@@ -125,6 +127,7 @@ impl Draft {
                 is_paused_upon_creation: false,
                 params: BTreeMap::new(),
                 env: Vec::new(),
+                secrets: Vec::new(),
                 cwd: None,
                 max_active_runs: 1,
                 max_active_tasks: None,
@@ -136,6 +139,7 @@ impl Draft {
             },
             dag_id,
             env: Vec::new(),
+            secrets: Vec::new(),
             cwd: None,
             tasks: Vec::new(),
             dependencies: Vec::new(),
@@ -165,6 +169,10 @@ pub(super) fn plain_task() -> Task {
         weight: 0,
         skip_on_exit_code: Some(SKIP_ON_EXIT_CODE),
         output_bytes_max: OUTPUT_BYTES_MAX,
+        memory_bytes_max: None,
+        cpu_time_max: None,
+        nice: 0,
+        secrets: Vec::new(),
         doc: String::new(),
     }
 }
@@ -176,6 +184,7 @@ impl DraftTask {
             task_id,
             action,
             env: Vec::new(),
+            secrets: Vec::new(),
             cwd: None,
             pool: None,
         }

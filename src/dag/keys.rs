@@ -177,6 +177,7 @@ pub static CONFIG_KEYS: &[Key] = &[
     key("sync_interval", Shape::Duration, "\"1s\"", "results of tasks are on the disk after this time at the latest; 0 is at once"),
     key("kill_grace", Shape::Duration, "\"10s\"", "from SIGTERM to SIGKILL, for a task that is stopped"),
     key("pools", Shape::Map(&COUNT), "{}", "named pools and their slots"),
+    key("secrets", Shape::Text, "see below", "the directory of secrets, one file each; relative to this file"),
     key("listen", Shape::Text, "\"127.0.0.1:8080\"", "where the web page and the HTTP API are").later(),
     key("clock", Shape::Word(&["require", "prefer", "ignore"]), "\"prefer\"", "whether schedules wait for a clock that is synchronised").later(),
     key("clock_wait", Shape::Duration, "\"90s\"", "how long they wait with `prefer`").later(),
@@ -243,7 +244,7 @@ pub static TASK_KEYS: &[Key] = &[
     key("max_retry_delay", Shape::Duration, "\"1d\"", "the longest that the pause grows to").inherited(),
     key("timeout", Shape::Timeout, "none", "an attempt that runs for longer is stopped and has failed").inherited(),
     key("env", TEMPLATES, "{}", "added to the DAG's `env`, and wins over it").inherited(),
-    key("secrets", Shape::List(&Shape::Text), "[]", "secrets to put into the environment").inherited().later(),
+    key("secrets", Shape::Map(&Shape::Id), "{}", "variables of its environment, and the names of the secrets that they hold; added to those of `defaults`").inherited(),
     key("cwd", Shape::Template, "the DAG's", "the working directory").inherited(),
     key("pool", Shape::Id, "\"default_pool\"", "the pool whose slots it takes").inherited(),
     key("pool_slots", COUNT, "1", "how many slots it takes").inherited(),
@@ -296,9 +297,9 @@ static POKE_KEYS: &[Key] = &[
 
 #[rustfmt::skip] // a line a key
 static LIMITS_KEYS: &[Key] = &[
-    key("memory", Shape::Size, "none", "the most memory").later(),
-    key("cpu_time", Shape::Duration, "none", "the most CPU time").later(),
-    key("nice", Shape::Integer(-20, 19), "0", "how much it stands back for others").later(),
+    key("memory", Shape::Size, "none", "the most memory of all its processes together, where a cgroup can enforce it"),
+    key("cpu_time", Shape::Timeout, "none", "the most CPU time of each of its processes, in whole seconds"),
+    key("nice", Shape::Integer(-20, 19), "0", "how much it stands back for others: its niceness"),
     key("output", Shape::Size, "\"10MiB\"", "the most output that is kept of one attempt"),
 ];
 

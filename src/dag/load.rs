@@ -139,6 +139,7 @@ impl Reader<'_, '_> {
         self.dates(root, dag);
         // Environment and directory of `defaults` are shared by all tasks instead of copied into each.
         draft.env.append(&mut defaults.env);
+        draft.secrets.append(&mut defaults.secrets);
         draft.cwd = defaults.cwd.take().or(draft.cwd);
         if let Some(tasks) = tasks {
             if tasks.kind() == Kind::Array && tasks.elements().next().is_none() {

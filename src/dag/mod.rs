@@ -103,6 +103,8 @@ pub struct Dag {
     pub params: BTreeMap<String, Value>,
     /// Added to every task's environment. Values are templates.
     pub env: Vec<(String, Template)>,
+    /// Variables of every task's environment, and the names of the secrets that they hold.
+    pub secrets: Vec<(String, String)>,
     /// The working directory of every task without its own.
     pub cwd: Option<Template>,
     /// Runs that may be active at once; further ones wait in `queued`. At least 1.
@@ -265,6 +267,14 @@ pub struct Task {
     pub skip_on_exit_code: Option<i32>,
     /// The most bytes of output that are kept of one attempt.
     pub output_bytes_max: u64,
+    /// The most memory that the processes of an attempt may have together, where that can be enforced.
+    pub memory_bytes_max: Option<u64>,
+    /// The most CPU time that a process of an attempt may take.
+    pub cpu_time_max: Option<Duration>,
+    /// How much an attempt stands back for others: -20 to 19.
+    pub nice: i32,
+    /// Variables of its environment, and the secrets that they hold; over those of all tasks.
+    pub secrets: Vec<(String, String)>,
     /// Markdown for the task's page.
     pub doc: String,
 }

@@ -12,7 +12,9 @@
 //!   through a pidfd and the start time.
 
 mod base_env;
+mod cgroup;
 mod log;
+mod mask;
 mod output;
 mod prepare;
 mod proc;
@@ -24,9 +26,11 @@ mod tree;
 pub mod worker;
 
 pub use base_env::base_env;
+pub use cgroup::Cgroups;
 pub use log::TaskLog;
+pub use mask::{MASK, SECRET_BYTES_MIN, SECRETS_BYTES_MAX, Secrets};
 pub use output::LastLine;
 pub use prepare::prepare;
-pub use running::{Ending, Exit, Process, Running, Signal};
-pub use spawn::{Launch, LaunchError, Stdin, spawn};
+pub use running::{Ending, Exit, Over, Process, Running, Signal};
+pub use spawn::{CPU_GRACE_S, Launch, LaunchError, Limits, Stdin, spawn};
 pub use strays::kill_strays;

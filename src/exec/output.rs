@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use smol::Async;
 
 use super::log::TaskLog;
+use super::mask::Masker;
 
 /// The longest last line that is kept, in bytes: Airflow's limit for an XCom is of this order.
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -84,6 +85,7 @@ pub(super) enum Pumped {
 pub(super) struct Output {
     pub(super) pipe: Async<OwnedFd>,
     pub(super) log: TaskLog,
+    pub(super) masker: Option<Masker>,
     pub(super) last_line: LastLine,
     pub(super) bytes: u64,
 }
@@ -103,6 +105,10 @@ impl Output {
                 Ok((chunk, _)) => {
                     taken += chunk.len();
                     self.bytes += chunk.len() as u64;
+                    let chunk = match &mut self.masker {
+                        Some(masker) => masker.pass(chunk),
+                        None => chunk,
+                    };
                     self.last_line.follow(chunk);
                     self.log.write(chunk);
                 }
@@ -113,6 +119,15 @@ impl Output {
             }
         }
         Pumped::More
+    }
+
+    /// Keeps what the masker has held back, when nothing more will come.
+    pub(super) fn finish(&mut self) {
+        if let Some(masker) = &mut self.masker {
+            let rest = masker.finish();
+            self.last_line.follow(rest);
+            self.log.write(rest);
+        }
     }
 
     /// Resolves when there is something to read, or nobody left to write.

@@ -53,20 +53,41 @@ pub(super) fn reap_orphans() {
     }
 }
 
-/// The kernel hands orphans to the first thread, so its list holds them all. Kernels that are built without
-/// this list (`CONFIG_PROC_CHILDREN`) cost a walk of `/proc`.
+/// The kernel hands orphans to the first thread, so its list holds them all.
 fn children() -> Vec<Pid> {
-    let own = getpid().as_raw_pid();
-    match fs::read_to_string(format!("/proc/self/task/{own}/children")) {
+    children_of(getpid())
+}
+
+/// Kernels that are built without this list (`CONFIG_PROC_CHILDREN`) cost a walk of `/proc`.
+fn children_of(parent: Pid) -> Vec<Pid> {
+    let number = parent.as_raw_pid();
+    match fs::read_to_string(format!("/proc/{number}/task/{number}/children")) {
         Ok(list) => list.split_ascii_whitespace().filter_map(pid).collect(),
         Err(_) => all()
             .unwrap_or_default()
             .into_iter()
-            .filter(|process| process.parent == own)
+            .filter(|process| process.parent == number)
             .map(|process| process.pid)
             .collect(),
     }
 }
+
+/// Applies something that children inherit to a process that has just been started, and to the children that
+/// it may have by now: each before its own children are looked for, so that none is missed.
+pub(super) fn each_in_family(main: Pid, mut apply: impl FnMut(Pid)) {
+    let mut family = vec![main];
+    let mut applied = 0;
+    while let Some(pid) = family.get(applied).copied() {
+        applied += 1;
+        apply(pid);
+        if family.len() < FAMILY_MAX {
+            family.extend(children_of(pid));
+        }
+    }
+}
+
+/// Whoever has started more in its first moments means no good; its cgroup or its end will find them.
+const FAMILY_MAX: usize = 256;
 
 fn pid(text: &str) -> Option<Pid> {
     text.parse().ok().and_then(Pid::from_raw)

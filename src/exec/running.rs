@@ -14,10 +14,13 @@ use rustix::process::Pid;
 use smol::stream::StreamExt;
 use smol::{Async, Timer, future};
 
+use super::cgroup::Cgroup;
 use super::output::{LastLine, Output, Pumped};
 use super::proc::{self, Stat};
+use super::spawn::{Limits, whole_seconds};
 use super::sys::{self, Reaped, Usage};
 use super::tree::Tree;
+use crate::timetable::duration_text;
 
 /// Once the main process has ended: how long the pipe may be silent before nobody is believed to write.
 const DRAIN_IDLE: Duration = Duration::from_millis(200);
@@ -50,6 +53,32 @@ pub struct Ending {
     pub leftovers_alive: u32,
     /// Why the log is not complete, if it is not for its limit.
     pub log_error: Option<io::Error>,
+    /// The limit that ended it, if one did.
+    pub over: Option<Over>,
+}
+
+/// A limit that ended a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// It took more than so many bytes of memory.
+    Memory(u64),
+    /// It took more than so much CPU time.
+    CpuTime(Duration),
+}
+
+/// `killed: out of memory, limit 32 MiB`, `cpu time over 10s`.
+impl fmt::Display for Over {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match *self {
+            Self::CpuTime(limit) => write!(f, "cpu time over {}", duration_text(limit)),
+            Self::Memory(bytes) => {
+                let whole = UNITS.iter().find(|(unit, _)| bytes % unit == 0);
+                let (unit, name) = whole.copied().unwrap_or((1, "bytes"));
+                write!(f, "killed: out of memory, limit {} {name}", bytes / unit)
+            }
+        }
+    }
 }
 
 /// The end of a process.
@@ -173,6 +202,7 @@ impl Process {
 /// A started process, and its output.
 pub struct Running {
     process: Rc<Process>,
+    limits: Limits,
     output: Output,
 }
 
@@ -186,17 +216,21 @@ impl Running {
     pub(super) fn new(
         pid: Pid,
         pidfd: Async<OwnedFd>,
-        mark: String,
-        pipe_inode: u64,
+        tree: Tree,
+        limits: Limits,
         output: Output,
     ) -> Self {
         let process = Rc::new(Process {
             pid,
             pidfd,
-            tree: RefCell::new(Tree::new(pid, mark, pipe_inode)),
+            tree: RefCell::new(tree),
             is_reaped: Cell::new(false),
         });
-        Self { process, output }
+        Self {
+            process,
+            limits,
+            output,
+        }
     }
 
     /// The handle with which to signal it while [`Running::wait`] runs.
@@ -253,7 +287,16 @@ impl Running {
             // Whoever wrote is dead; a pipe holds no more than a turn takes.
             self.output.pump();
         }
+        self.output.finish();
         let (exit, usage) = process.reap().await;
+        let cpu = usage.cpu_user
+            + usage.cpu_system
+            + leftovers.usage.cpu_user
+            + leftovers.usage.cpu_system;
+        let over = over(&self.limits, &tree, exit, cpu);
+        if let Some(cgroup) = tree.cgroup() {
+            cgroup.remove();
+        }
         let (output_dropped_bytes, log_error) = self.output.log.finish();
         Ending {
             exit,
@@ -268,6 +311,7 @@ impl Running {
             leftovers_killed: leftovers.killed,
             leftovers_alive: leftovers.alive,
             log_error,
+            over,
         }
     }
 
@@ -303,6 +347,25 @@ impl Running {
             }
         }
     }
+}
+
+/// The limit that ended a process. A shell tells of a child's signal by an exit code of 128 and more.
+fn over(limits: &Limits, tree: &Tree, exit: Exit, cpu: Duration) -> Option<Over> {
+    if let Some(bytes) = limits.memory_bytes
+        && tree.cgroup().is_some_and(Cgroup::is_out_of_memory)
+    {
+        return Some(Over::Memory(bytes));
+    }
+    let limit = limits.cpu_time?;
+    let is_over = match exit {
+        Exit::Code(code) => code == 128 + libc::SIGXCPU,
+        Exit::Signal { number, .. } => {
+            let took_it = cpu.as_secs() >= whole_seconds(limit);
+            number == libc::SIGXCPU || number == libc::SIGKILL && took_it
+        }
+        Exit::Unknown => false,
+    };
+    is_over.then_some(Over::CpuTime(limit))
 }
 
 impl Process {

@@ -2,7 +2,8 @@
 //!
 //! std's `Command` uses `posix_spawn`, which does not copy the memory map of this program, as long as nothing is
 //! asked of it that needs code of ours in the child. That is why there is no `pre_exec` here, why the program
-//! is searched for here and not by std, and why limits and the OOM score are set from outside.
+//! is searched for here and not by std, and why limits and the OOM score are set from outside, once there is a
+//! process: on a busy host it may have children by then, and they are limited with it.
 
 use std::collections::hash_map::RandomState;
 use std::ffi::{OsStr, OsString};
@@ -17,18 +18,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::fs::{
     Access, AtFlags, CWD, MemfdFlags, SealFlags, accessat, fcntl_add_seals, fstat, memfd_create,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process, pidfd_open, prlimit, setpriority_pgrp,
+};
 use smol::Async;
 
+use super::cgroup::{Cgroup, Cgroups};
 use super::log::TaskLog;
+use super::mask::{Masker, Secrets};
 use super::output::{LastLine, Output};
 use super::proc;
 use super::running::Running;
+use super::tree::Tree;
 
 /// The variable that tells the kernel's environment of a process which attempt it belongs to.
 pub(super) const MARK: &str = "MINI_DAG_MARK";
@@ -51,7 +58,28 @@ pub struct Launch {
     pub log: PathBuf,
     /// How much of its output is kept.
     pub output_bytes_max: u64,
+    /// What else it may use.
+    pub limits: Limits,
+    /// Where its cgroup is made, if this program may make any.
+    pub cgroups: Option<Cgroups>,
+    /// What does not get into its log.
+    pub secrets: Secrets,
 }
+
+/// What a process may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Its niceness, -20 to 19; 0 leaves it as that of this program.
+    pub nice: i32,
+    /// CPU time of each of its processes, in whole seconds, rounded up: SIGXCPU at the limit, SIGKILL
+    /// [`CPU_GRACE_S`] seconds later.
+    pub cpu_time: Option<Duration>,
+    /// Memory of all its processes together, in their cgroup; not enforced without one.
+    pub memory_bytes: Option<u64>,
+}
+
+/// From SIGXCPU to SIGKILL, in seconds of CPU time: to clean up, not to go on.
+pub const CPU_GRACE_S: u64 = 1;
 
 /// What a process reads from its standard input.
 #[derive(Clone, Debug)]
@@ -218,6 +246,7 @@ pub fn spawn(launch: &Launch) -> Result<Running, LaunchError> {
         command.current_dir(cwd);
     }
 
+    let cgroup = make_cgroup(launch, &mark)?;
     let mut tasks = proc::tasks();
     #[expect(
         clippy::disallowed_methods,
@@ -225,7 +254,8 @@ pub fn spawn(launch: &Launch) -> Result<Running, LaunchError> {
     )]
     let child = command
         .spawn()
-        .map_err(|error| diagnose(launch, &program, error))?;
+        .map_err(|error| diagnose(launch, &program, error))
+        .inspect_err(|_| cgroup.iter().for_each(Cgroup::remove))?;
     // Our copies of the pipe's writing end must go, or its end would never be seen.
     drop(command);
     let pid = Pid::from_child(&child);
@@ -243,21 +273,68 @@ pub fn spawn(launch: &Launch) -> Result<Running, LaunchError> {
     };
     tasks.push(pid);
     drop(tasks);
+    if let Some(cgroup) = &cgroup {
+        proc::each_in_family(pid, |pid| cgroup.add(pid));
+    }
     raise_oom_score(pid);
+    let mut log = TaskLog::new(&launch.log, launch.output_bytes_max);
+    for refused in limit(pid, &launch.limits) {
+        log.write(refused.as_bytes());
+    }
 
     let output = Output {
         pipe,
-        log: TaskLog::new(&launch.log, launch.output_bytes_max),
+        log,
+        masker: Masker::new(&launch.secrets),
         last_line: LastLine::default(),
         bytes: 0,
     };
-    Ok(Running::new(
-        pid,
-        pidfd,
-        format!("{MARK}={mark}"),
-        pipe_inode,
-        output,
-    ))
+    let tree = Tree::new(pid, format!("{MARK}={mark}"), pipe_inode, cgroup);
+    Ok(Running::new(pid, pidfd, tree, launch.limits, output))
+}
+
+/// A cgroup that is wanted only to find processes may be missing; one that bounds memory may not.
+fn make_cgroup(launch: &Launch, mark: &str) -> Result<Option<Cgroup>, LaunchError> {
+    let Some(cgroups) = &launch.cgroups else {
+        return Ok(None);
+    };
+    match cgroups.create(mark, launch.limits.memory_bytes) {
+        Ok(cgroup) => Ok(Some(cgroup)),
+        Err(error) if launch.limits.memory_bytes.is_some() => {
+            Err(failed("make a cgroup that limits memory", error))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+/// Returns lines that say what the kernel has refused; that is no reason not to run.
+fn limit(pid: Pid, limits: &Limits) -> Vec<String> {
+    let mut refused = Vec::new();
+    // The whole group: what the process has started in its first moments, too.
+    if limits.nice != 0
+        && let Err(error) = setpriority_pgrp(Some(pid), limits.nice)
+    {
+        refused.push(format!(
+            "mini-dag: cannot set nice {}: {error}\n",
+            limits.nice
+        ));
+    }
+    if let Some(seconds) = limits.cpu_time.map(whole_seconds) {
+        let limit = Rlimit {
+            current: Some(seconds),
+            maximum: Some(seconds.saturating_add(CPU_GRACE_S)),
+        };
+        proc::each_in_family(pid, |pid| {
+            // Fails only for one that has ended.
+            let _ = prlimit(Some(pid), Resource::Cpu, limit);
+        });
+    }
+    refused
+}
+
+/// The kernel counts CPU time in whole seconds.
+pub(super) fn whole_seconds(limit: Duration) -> u64 {
+    limit.as_secs() + u64::from(limit.subsec_nanos() > 0)
 }
 
 fn failed(what: &'static str, error: io::Error) -> LaunchError {

@@ -3,7 +3,7 @@
 //! A process belongs to a task if it is in the task's group, descends from one that belongs, or is an orphan of
 //! ours that carries the task's mark in its environment or holds the task's output pipe. What changes its
 //! group, its session, its environment and its output *and* loses its parent is recognised while no other task
-//! runs; beyond that only a cgroup could tell.
+//! runs; beyond that only a cgroup can tell, where there is one.
 
 use std::collections::HashSet;
 use std::os::fd::OwnedFd;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open};
 use smol::{Async, Timer, future};
 
+use super::cgroup::Cgroup;
 use super::proc::{self, Stat};
 use super::sys::{self, Usage};
 
@@ -39,6 +40,7 @@ pub(super) struct Tree {
     killed: HashSet<(Pid, u64)>,
     /// The last survey saw an orphan that could not be told to belong or not.
     is_unsure: bool,
+    cgroup: Option<Cgroup>,
 }
 
 /// What was left behind, once the main process had ended.
@@ -51,7 +53,7 @@ pub(super) struct Leftovers {
 }
 
 impl Tree {
-    pub(super) fn new(main: Pid, mark: String, pipe: u64) -> Self {
+    pub(super) fn new(main: Pid, mark: String, pipe: u64, cgroup: Option<Cgroup>) -> Self {
         Self {
             main,
             mark,
@@ -59,7 +61,13 @@ impl Tree {
             known: HashSet::new(),
             killed: HashSet::new(),
             is_unsure: false,
+            cgroup,
         }
+    }
+
+    /// The cgroup that it lives in, if it has one.
+    pub(super) fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.as_ref()
     }
 
     /// Asks everything to end, and wakes what is stopped, so that it can.
@@ -90,6 +98,9 @@ impl Tree {
         for process in self.survey() {
             self.killed.insert((process.pid, process.start_time));
             let _ = process.signal(Signal::KILL);
+        }
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
         }
     }
 
@@ -164,12 +175,15 @@ impl Tree {
             .find(|process| process.pid == self.main)
             .map_or(u64::MAX, |main| main.start_time);
         let orphans: HashSet<Pid> = proc::orphans().into_iter().collect();
+        let members = self.cgroup.as_ref().map(Cgroup::members);
+        let members: HashSet<Pid> = members.into_iter().flatten().collect();
 
         self.is_unsure = false;
         let mut to_follow = Vec::new();
         for process in processes.iter().filter(|process| process.pid != own) {
             let is_tied = process.pid == self.main
                 || process.group == self.main.as_raw_pid()
+                || members.contains(&process.pid)
                 || self.known.contains(&(process.pid, process.start_time));
             if is_tied
                 || orphans.contains(&process.pid)

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mini_dag::exec::{Exit, Launch, Stdin, base_env, prepare, spawn};
+use mini_dag::exec::{Exit, Launch, Limits, Secrets, Stdin, base_env, prepare, spawn};
 use rustix::time::{ClockId, clock_gettime};
 use smol::LocalExecutor;
 
@@ -52,6 +52,9 @@ fn supervised(runs: usize) {
         stdin: Stdin::Null,
         log: PathBuf::from("/nonexistent/never-printed.log"),
         output_bytes_max: 1024,
+        limits: Limits::default(),
+        cgroups: None,
+        secrets: Secrets::default(),
     };
     let executor = LocalExecutor::new();
     smol::block_on(executor.run(async {

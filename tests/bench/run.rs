@@ -178,6 +178,9 @@ fn timed(argv: &[&str], folder: &Path) -> Option<(Duration, u64)> {
         stdin: mini_dag::exec::Stdin::Null,
         log: PathBuf::from(folder).join("output.log"),
         output_bytes_max: 1 << 20,
+        limits: mini_dag::exec::Limits::default(),
+        cgroups: None,
+        secrets: mini_dag::exec::Secrets::default(),
     };
     let executor = LocalExecutor::new();
     let began = Instant::now();

@@ -10,5 +10,6 @@ mod crash;
 mod files;
 mod hygiene;
 mod place;
+mod secrets;
 mod stop;
 mod systemd;

@@ -88,6 +88,15 @@ impl Place {
         }
     }
 
+    /// What a command prints that asks the daemon.
+    pub fn command(&self, words: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mini-dag"));
+        command.args(words).arg("--state").arg(self.path("state"));
+        let output = command.current_dir(&self.root).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// All lines of the journal that count.
     pub fn journal(&self) -> Vec<Value> {
         let mut lines = Vec::new();

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use mini_dag::exec::{Ending, Launch, LaunchError, Stdin, base_env, prepare, spawn};
+use mini_dag::exec::{
+    Ending, Launch, LaunchError, Limits, Secrets, Stdin, base_env, prepare, spawn,
+};
 
 /// Long enough for any machine; what must be quicker says so itself.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -70,6 +72,9 @@ pub(crate) fn argv(argv: &[&str]) -> Attempt {
             stdin: Stdin::Null,
             log: directory.0.join("logs/attempt=1.log"),
             output_bytes_max: 1 << 20,
+            limits: Limits::default(),
+            cgroups: None,
+            secrets: Secrets::default(),
         },
         directory,
     }

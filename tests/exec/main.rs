@@ -9,6 +9,7 @@
 mod attempt;
 mod http;
 mod launch;
+mod limits;
 mod output;
 #[cfg(feature = "tls")]
 mod tls;

@@ -138,12 +138,14 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
     };
     let errors = service.catalog().errors.iter();
     let errors = errors.map(|error| text(error.render(false))).collect();
+    let warnings = service.warnings().into_iter();
     let status = object([
         ("daemon", daemon),
         ("clock", object([("now", date(Some(now.wall)))])),
         ("pool", pool),
         ("pools", Value::Array(named.collect())),
         ("trouble", service.trouble().map_or(Value::Null, text)),
+        ("warnings", Value::Array(warnings.map(text).collect())),
         (
             "state_directory",
             text(service.places().state.display().to_string()),

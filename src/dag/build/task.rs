@@ -169,6 +169,26 @@ impl<'d> TaskHandle<'d> {
         self.set(|draft| draft.task.output_bytes_max = bytes)
     }
 
+    /// The most memory of all processes of an attempt together, in bytes, where a cgroup can enforce it.
+    pub fn memory_bytes_max(self, bytes: u64) -> Self {
+        self.set(|draft| draft.task.memory_bytes_max = Some(bytes.max(1)))
+    }
+
+    /// The most CPU time of each process of an attempt, in whole seconds.
+    pub fn cpu_time_max(self, limit: Duration) -> Self {
+        self.set(|draft| draft.task.cpu_time_max = Some(limit))
+    }
+
+    /// How much an attempt stands back for others: -20 to 19.
+    pub fn nice(self, nice: i32) -> Self {
+        self.set(|draft| draft.task.nice = nice.clamp(-20, 19))
+    }
+
+    /// A variable of its environment, and the name of the secret that it holds.
+    pub fn secret(self, variable: &str, secret: &str) -> Self {
+        self.set(|draft| draft.secrets.push((variable.into(), secret.into())))
+    }
+
     /// Markdown for the task's page.
     pub fn doc(self, text: &str) -> Self {
         self.set(|draft| text.clone_into(&mut draft.task.doc))

@@ -18,6 +18,7 @@ use super::item::{
 pub(super) struct Settings {
     pub(super) task: Task,
     pub(super) env: Vec<(Text, Text)>,
+    pub(super) secrets: Vec<(Text, Text)>,
     pub(super) cwd: Option<Text>,
     /// Where the pool, or else its slots, are written.
     pool: Option<Span>,
@@ -28,6 +29,7 @@ impl Default for Settings {
         Self {
             task: plain_task(),
             env: Vec::new(),
+            secrets: Vec::new(),
             cwd: None,
             pool: None,
         }
@@ -54,6 +56,7 @@ impl Settings {
                     self.task.timeout = timeout_of(value);
                 }
                 "env" => self.env = pairs_of(value),
+                "secrets" => self.secrets = pairs_of(value),
                 "cwd" => self.cwd = text_of(value),
                 "pool" => {
                     self.task.pool = value.text().into();
@@ -68,10 +71,26 @@ impl Settings {
                     self.task.weight_rule = WeightRule::parse(&value.text()).unwrap_or_default();
                 }
                 "skip_on_exit_code" => self.task.skip_on_exit_code = number_of(value),
-                "limits" => {
-                    let output = member(value, "output").and_then(shape::size_bytes);
-                    self.task.output_bytes_max = output.unwrap_or(self.task.output_bytes_max);
+                "limits" => self.limits(value),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Settings {
+    /// A limit that is not named is the inherited one.
+    fn limits(&mut self, item: Item<'_>) {
+        let task = &mut self.task;
+        for (key, value) in item.members() {
+            match &*key.text() {
+                "output" => {
+                    let bytes = shape::size_bytes(value);
+                    task.output_bytes_max = bytes.unwrap_or(task.output_bytes_max);
                 }
+                "memory" => task.memory_bytes_max = shape::size_bytes(value),
+                "cpu_time" => task.cpu_time_max = timeout_of(value),
+                "nice" => task.nice = number_of(value).unwrap_or_default(),
                 _ => {}
             }
         }
@@ -134,6 +153,7 @@ impl Reader<'_, '_> {
             task_id,
             action: action.unwrap_or(Action::Empty),
             env: settings.env,
+            secrets: settings.secrets,
             cwd: settings.cwd,
             pool: settings.pool,
         }
