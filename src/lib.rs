@@ -22,6 +22,7 @@
 //! - [`exec`]: doing it. Processes, their output, their end; the worker for `http` and `call` tasks.
 //! - [`journal`]: what happened, on disk; recovery, history, and what the disk may do to them.
 //! - [`daemon`]: the loop that joins them, clocks, files, signals.
+//! - [`ui`]: the files of the web page.
 //! - [`api`]: what DAGs and runs look like to other programs, and who answers them.
 //! - `cli`: one file per command.
 //!
@@ -48,6 +49,7 @@ pub mod exec;
 pub mod journal;
 pub mod scheduler;
 pub mod timetable;
+pub mod ui;
 
 use std::process::ExitCode;
 

@@ -150,6 +150,7 @@ impl Place {
             .env("TZ", "UTC")
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("MINI_DAG_STATE", self.path.join("state"))
+            .env("MINI_DAG_LISTEN", "none")
             .stdin(Stdio::null());
         command
     }

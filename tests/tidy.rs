@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room, and the rooms that it may know.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 9] = [
     ("timetable", &[]),
     ("dag", &["timetable"]),
     ("scheduler", &["timetable", "dag"]),
@@ -17,9 +17,10 @@ const ROOMS: [(&str, &[&str]); 8] = [
         "daemon",
         &["timetable", "dag", "scheduler", "journal", "exec"],
     ),
+    ("ui", &[]),
     (
         "api",
-        &["timetable", "dag", "scheduler", "journal", "daemon"],
+        &["timetable", "dag", "scheduler", "journal", "daemon", "ui"],
     ),
     (
         "cli",

@@ -64,7 +64,7 @@ none_left() { [ -z "$(processes)" ]; }
 # Starts a daemon, perhaps under the words given (strace), and sets DAEMON to its number.
 begin() {
   : >daemon.log
-  "$@" "$MINI_DAG" daemon --dags dags --state "$PWD/state" >/dev/null 2>daemon.log &
+  "$@" "$MINI_DAG" daemon --listen none --dags dags --state "$PWD/state" >/dev/null 2>daemon.log &
   STARTED=$! DAEMON=$!
   if (($#)); then
     DAEMON=

@@ -8,7 +8,10 @@ use std::path::Path;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
 
-use super::router::Role;
+use hyper::StatusCode;
+
+use super::auth::{Caller, Role};
+use super::problem::Problem;
 
 /// The process that connected, as the kernel saw it then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,18 @@ impl Peer {
         })
     }
 
+    /// Who that is, for the control socket at this path.
+    pub(super) fn caller(self, socket: &Path) -> Result<Caller, Problem> {
+        let name = format!("uid={} pid={}", self.uid, self.pid);
+        let Some(role) = self.role(socket) else {
+            log::warn!("refused {name}");
+            let detail =
+                "the control socket is for root, the daemon's user, and the socket's group";
+            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+        };
+        Ok(Caller::of_socket(name, role))
+    }
+
     /// Root and the daemon's user may do all, the members of the socket's group operate. `None` for
     /// others: the socket's mode keeps them out already, unless somebody has changed it.
     pub(super) fn role(self, socket: &Path) -> Option<Role> {
@@ -38,7 +53,7 @@ impl Peer {
         let status = || fs::read_to_string(format!("/proc/{}/status", self.pid)).ok();
         let is_member = self.gid == group
             || status().is_some_and(|status| groups(&status).any(|member| member == group));
-        is_member.then_some(Role::Operator)
+        is_member.then_some(Role::Op)
     }
 }
 
@@ -68,7 +83,7 @@ mod tests {
         let stranger = |uid, gid| Peer { pid: 1, uid, gid }.role(file);
         assert_eq!(stranger(0, 4321), Some(Role::Admin));
         let own = fs::symlink_metadata(file).unwrap().gid();
-        assert_eq!(stranger(4321, own), Some(Role::Operator));
+        assert_eq!(stranger(4321, own), Some(Role::Op));
         // Process 1 may be in our group; one that does not exist is in none.
         let nobody = Peer {
             pid: i32::MAX,

@@ -11,6 +11,8 @@ use crate::scheduler::Refusal;
 pub struct Problem {
     pub(super) status: StatusCode,
     pub(super) body: Value,
+    /// The rest of the request is not read, so nothing can follow it.
+    pub(super) is_closing: bool,
 }
 
 impl Problem {
@@ -19,6 +21,15 @@ impl Problem {
         Self {
             status,
             body: object([("detail", text(detail))]),
+            is_closing: false,
+        }
+    }
+
+    /// The answer is the last of its connection.
+    pub(super) fn closing(self) -> Self {
+        Self {
+            is_closing: true,
+            ..self
         }
     }
 
@@ -45,6 +56,7 @@ impl Problem {
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             body: object([("detail", Value::Array(vec![error]))]),
+            is_closing: false,
         }
     }
 
@@ -52,6 +64,7 @@ impl Problem {
         Self {
             status: StatusCode::NOT_FOUND,
             body: object([("error", text("API route not found"))]),
+            is_closing: false,
         }
     }
 }

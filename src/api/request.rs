@@ -25,6 +25,8 @@ pub struct Request {
     pub query: Vec<(String, String)>,
     /// What the client would like to read; empty if it does not say.
     pub accept: String,
+    /// The last event of a stream that the client has seen; empty if there is none.
+    pub last_event: String,
     /// JSON; `Null` if there is none.
     pub body: Value,
 }
@@ -59,6 +61,7 @@ impl Request {
             path: path.ok_or_else(bad_path)?,
             query: query.ok_or_else(bad_query)?,
             accept: accept.to_owned(),
+            last_event: String::new(),
             body: parse_body(body)?,
         })
     }

@@ -5,35 +5,32 @@
 //! answered with 500. The daemon is borrowed for moments, never across an `await`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
+use hyper::header::{CONNECTION, HeaderName};
 use hyper::{Method, StatusCode};
 
-use super::answer::{clear, dags, log, runs, status, task_instances};
+use super::Api;
+use super::answer::{clear, dags, log, login, runs, status, task_instances};
+use super::auth::{Caller, Means, Role};
+use super::body::Content;
+use super::connection::Visitor;
 use super::lookup;
 use super::past::{History, Past, Question};
 use super::problem::Problem;
 use super::request::Request;
-use crate::daemon::service::{Service, Shared};
+use super::stream;
+use crate::daemon::service::Service;
 use crate::dag::Value;
 use crate::scheduler::{Answer, Command};
 
-/// What somebody may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// See everything, and trigger, clear, cancel and pause.
-    Operator,
-    /// And say which DAGs there are.
-    Admin,
-}
-
 /// What is sent back.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     pub(super) status: StatusCode,
     pub(super) content_type: &'static str,
-    /// Where the next piece of a log begins, if it is not said in the body.
-    pub(super) continuation: Option<String>,
-    pub(super) body: String,
+    /// Over those that every answer has.
+    pub(super) headers: Vec<(HeaderName, String)>,
+    pub(super) content: Content,
 }
 
 impl Reply {
@@ -45,8 +42,8 @@ impl Reply {
         Self {
             status: StatusCode::OK,
             content_type,
-            continuation: None,
-            body,
+            headers: Vec::new(),
+            content: Content::Text(body),
         }
     }
 }
@@ -59,10 +56,12 @@ impl From<Value> for Reply {
 
 impl From<Problem> for Reply {
     fn from(problem: Problem) -> Self {
-        Self {
-            status: problem.status,
-            ..Self::from(problem.body)
+        let mut reply = Self::from(problem.body);
+        reply.status = problem.status;
+        if problem.is_closing {
+            reply.headers.push((CONNECTION, "close".to_owned()));
         }
+        reply
     }
 }
 
@@ -73,6 +72,12 @@ pub(super) enum Outcome {
     Ask(Command, Then),
     /// Read the DAG files again, and answer then.
     Reload(Handler),
+    /// Verify a name and a password, and give something for them.
+    LogIn(Means, String, String),
+    /// End the caller's session.
+    LogOut,
+    /// Tell what changes, from now on.
+    Watch,
 }
 
 impl From<Value> for Outcome {
@@ -93,6 +98,9 @@ pub(super) type Handler = fn(&Service, &Call<'_>) -> Result<Outcome, Problem>;
 /// A request, what its path names, and what was read back for it.
 pub(super) struct Call<'r> {
     pub(super) request: &'r Request,
+    /// `None` is nobody in particular, at a route for everybody, or one who only looks at the journal.
+    pub(super) caller: Option<&'r Caller>,
+    pub(super) api: Option<&'r Api>,
     pub(super) history: History,
     pub(super) past: Past,
     pattern: &'static str,
@@ -102,6 +110,8 @@ impl<'r> Call<'r> {
     fn new(request: &'r Request, route: &Route) -> Self {
         Self {
             request,
+            caller: None,
+            api: None,
             history: route.history,
             past: Past::new(),
             pattern: route.pattern,
@@ -118,12 +128,14 @@ impl<'r> Call<'r> {
 
 /// One thing that can be asked.
 pub struct Route {
-    /// `GET`, `POST` or `PATCH`.
+    /// `GET`, `POST`, `PATCH` or `DELETE`.
     pub method: &'static str,
     /// The path; `{name}` stands for one part of it.
     pub pattern: &'static str,
-    /// Who may ask.
-    pub role: Role,
+    /// What it does: Airflow's `operationId`, where it has one.
+    pub name: &'static str,
+    /// Who may ask, at least; `None` is everybody, without a name.
+    pub role: Option<Role>,
     history: History,
     handler: Handler,
 }
@@ -133,25 +145,42 @@ impl Route {
     const fn with(self, history: History) -> Self {
         Self { history, ..self }
     }
+
+    /// For this role and those above it.
+    const fn role(self, role: Role) -> Self {
+        let role = Some(role);
+        Self { role, ..self }
+    }
+
+    /// For everybody. Whatever does not say so is not.
+    const fn public(self) -> Self {
+        Self { role: None, ..self }
+    }
 }
 
-const fn get(pattern: &'static str, handler: Handler) -> Route {
-    route("GET", pattern, handler)
+const fn get(pattern: &'static str, name: &'static str, handler: Handler) -> Route {
+    route("GET", (pattern, name), Role::Viewer, handler)
 }
 
-const fn post(pattern: &'static str, handler: Handler) -> Route {
-    route("POST", pattern, handler)
+const fn post(pattern: &'static str, name: &'static str, handler: Handler) -> Route {
+    route("POST", (pattern, name), Role::Op, handler)
 }
 
-const fn patch(pattern: &'static str, handler: Handler) -> Route {
-    route("PATCH", pattern, handler)
+const fn patch(pattern: &'static str, name: &'static str, handler: Handler) -> Route {
+    route("PATCH", (pattern, name), Role::Op, handler)
 }
 
-const fn route(method: &'static str, pattern: &'static str, handler: Handler) -> Route {
+const fn route(
+    method: &'static str,
+    (pattern, name): (&'static str, &'static str),
+    role: Role,
+    handler: Handler,
+) -> Route {
     Route {
         method,
         pattern,
-        role: Role::Operator,
+        name,
+        role: Some(role),
         history: History::None,
         handler,
     }
@@ -159,49 +188,98 @@ const fn route(method: &'static str, pattern: &'static str, handler: Handler) ->
 
 /// Everything that can be asked. Of two patterns that match, the first counts.
 pub const ROUTES: &[Route] = &[
-    get("/api/v2/version", status::version),
-    get("/api/v2/monitor/health", status::health),
-    get("/api/v2/pools", status::pools),
-    get("/api/v2/importErrors", status::import_errors),
-    get("/api/v2/dagStats", dags::stats),
-    get("/api/v2/dagSources/{dag_id}", dags::source),
-    get("/api/v2/dags", dags::list),
-    get("/api/v2/dags/{dag_id}", dags::get),
-    patch("/api/v2/dags/{dag_id}", dags::pause),
-    get("/api/v2/dags/{dag_id}/details", dags::details),
-    get("/api/v2/dags/{dag_id}/tasks", dags::tasks),
-    get("/api/v2/dags/{dag_id}/tasks/{task_id}", dags::task),
-    post("/api/v2/dags/{dag_id}/clearTaskInstances", clear::tasks).with(History::Run),
-    get("/api/v2/dags/{dag_id}/dagRuns", runs::list).with(History::Runs),
-    post("/api/v2/dags/{dag_id}/dagRuns", runs::trigger),
-    get("/api/v2/dags/{dag_id}/dagRuns/{run_id}", runs::get).with(History::Run),
-    patch("/api/v2/dags/{dag_id}/dagRuns/{run_id}", runs::set_state).with(History::Run),
-    post("/api/v2/dags/{dag_id}/dagRuns/{run_id}/clear", clear::run).with(History::Run),
+    post("/auth/token", "create_token", login::token).public(),
+    post("/auth/token/cli", "create_token_cli", login::cli_token).public(),
+    get("/api/v2/version", "get_version", status::version).public(),
+    get("/api/v2/monitor/health", "get_health", status::health).public(),
+    get("/health", "health", status::health).public(),
+    get("/api/v2/eventLogs", "get_event_logs", status::event_logs),
+    get("/api/v2/pools", "get_pools", status::pools),
+    get(
+        "/api/v2/importErrors",
+        "get_import_errors",
+        status::import_errors,
+    ),
+    get("/api/v2/dagStats", "get_dag_stats", dags::stats),
+    get(
+        "/api/v2/dagSources/{dag_id}",
+        "get_dag_source",
+        dags::source,
+    ),
+    get("/api/v2/dags", "get_dags", dags::list),
+    get("/api/v2/dags/{dag_id}", "get_dag", dags::get),
+    patch("/api/v2/dags/{dag_id}", "patch_dag", dags::pause),
+    get(
+        "/api/v2/dags/{dag_id}/details",
+        "get_dag_details",
+        dags::details,
+    ),
+    get("/api/v2/dags/{dag_id}/tasks", "get_tasks", dags::tasks),
+    get(
+        "/api/v2/dags/{dag_id}/tasks/{task_id}",
+        "get_task",
+        dags::task,
+    ),
+    post(
+        "/api/v2/dags/{dag_id}/clearTaskInstances",
+        "post_clear_task_instances",
+        clear::tasks,
+    )
+    .with(History::Run),
+    get("/api/v2/dags/{dag_id}/dagRuns", "get_dag_runs", runs::list).with(History::Runs),
+    post(
+        "/api/v2/dags/{dag_id}/dagRuns",
+        "trigger_dag_run",
+        runs::trigger,
+    ),
+    get(
+        "/api/v2/dags/{dag_id}/dagRuns/{run_id}",
+        "get_dag_run",
+        runs::get,
+    )
+    .with(History::Run),
+    patch(
+        "/api/v2/dags/{dag_id}/dagRuns/{run_id}",
+        "patch_dag_run",
+        runs::set_state,
+    )
+    .with(History::Run),
+    post(
+        "/api/v2/dags/{dag_id}/dagRuns/{run_id}/clear",
+        "clear_dag_run",
+        clear::run,
+    )
+    .with(History::Run),
     get(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances",
+        "get_task_instances",
         task_instances::list,
     )
     .with(History::Run),
     get(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}",
+        "get_task_instance",
         task_instances::get,
     )
     .with(History::Run),
     get(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/tries",
+        "get_task_instance_tries",
         task_instances::tries,
     )
     .with(History::Attempts),
     get(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try}",
+        "get_log",
         log::log,
     )
     .with(History::Run),
-    get("/mini-dag/v1/status", status::status),
-    Route {
-        role: Role::Admin,
-        ..post("/mini-dag/v1/reload", status::reload)
-    },
+    post("/mini-dag/v1/login", "log_in", login::page).public(),
+    post("/mini-dag/v1/logout", "log_out", login::out).role(Role::Viewer),
+    get("/mini-dag/v1/session", "get_session", login::session),
+    get("/mini-dag/v1/events", "get_events", status::events),
+    get("/mini-dag/v1/status", "get_status", status::status),
+    post("/mini-dag/v1/reload", "reload", status::reload).role(Role::Admin),
 ];
 
 fn parts(pattern: &'static str) -> impl Iterator<Item = &'static str> {
@@ -219,6 +297,13 @@ fn matches(pattern: &'static str, path: &[String]) -> bool {
             .all(|(part, given)| placeholder(part).is_some() || part == given)
 }
 
+/// Whether a request is for everybody, known before its body is read. Deny by default: what is not found here
+/// is for people who have said who they are.
+pub(super) fn is_public(method: &Method, path: &str) -> bool {
+    let request = Request::new(method.clone(), (path, None), "", b"");
+    request.is_ok_and(|request| find(&request).is_ok_and(|route| route.role.is_none()))
+}
+
 fn find(request: &Request) -> Result<&'static Route, Problem> {
     let mut here = ROUTES
         .iter()
@@ -227,25 +312,53 @@ fn find(request: &Request) -> Result<&'static Route, Problem> {
     if here.peek().is_none() {
         return Err(Problem::no_route());
     }
-    here.find(|route| route.method == request.method.as_str())
+    let method = match request.method.as_str() {
+        "HEAD" => "GET",
+        method => method,
+    };
+    here.find(|route| route.method == method)
         .ok_or_else(|| Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"))
 }
 
-/// Answers a request of somebody who may do what `role` may.
-pub async fn answer(service: &Shared, request: &Request, role: Role) -> Reply {
-    match try_answer(service, request, role).await {
+/// The name of what a request asks for; empty if there is no such thing.
+pub(super) fn name(request: &Request) -> &'static str {
+    find(request).map_or("", |route| route.name)
+}
+
+/// Answers a request; `caller` has been identified.
+pub(super) async fn answer(
+    api: &Rc<Api>,
+    request: &Request,
+    caller: Option<&Caller>,
+    visitor: &Visitor,
+) -> Reply {
+    match try_answer(api, request, caller, visitor).await {
         Ok(reply) => reply,
         Err(problem) => problem.into(),
     }
 }
 
-async fn try_answer(service: &Shared, request: &Request, role: Role) -> Result<Reply, Problem> {
+async fn try_answer(
+    api: &Rc<Api>,
+    request: &Request,
+    caller: Option<&Caller>,
+    visitor: &Visitor,
+) -> Result<Reply, Problem> {
     let route = find(request)?;
+    let service = &api.service;
+    let role = caller.map(|caller| caller.role);
     if role < route.role {
-        let detail = "only the daemon's own user and root may do this";
+        let needed = route.role.map_or("", Role::name);
+        let detail = format!(
+            "this is for the role {needed}; at the control socket, only the daemon's own user and root may do it"
+        );
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
-    let mut call = Call::new(request, route);
+    let mut call = Call {
+        caller,
+        api: Some(api),
+        ..Call::new(request, route)
+    };
     let question = guarded(|| Question::of(&service.borrow(), &call))?;
     if let Some(question) = question {
         call.past = question.read().await?;
@@ -267,6 +380,23 @@ async fn try_answer(service: &Shared, request: &Request, role: Role) -> Result<R
             guarded(|| then(&service.borrow(), &call, &answer))
         }
         Outcome::Reload(_) => Err(internal()),
+        Outcome::LogIn(means, name, password) => {
+            let (caller, given) = api
+                .gate
+                .log_in((&name, &password), means, visitor.source())
+                .await?;
+            Ok(login::reply(means, &caller, given, &visitor.cookie()))
+        }
+        Outcome::LogOut => {
+            if let Some(caller) = caller {
+                api.gate.log_out(caller);
+            }
+            Ok(login::gone(&visitor.cookie()))
+        }
+        Outcome::Watch => match caller {
+            Some(caller) => stream::open(api, caller, &request.last_event),
+            None => Err(internal()),
+        },
     }
 }
 
@@ -283,7 +413,7 @@ fn recall(service: &mut Service, past: &Past, dag_id: &str, run_id: &str) {
 /// and JSON.
 pub fn answer_offline(service: &Service, target: &str) -> (u16, String) {
     let reply = try_answer_offline(service, target).unwrap_or_else(Reply::from);
-    (reply.status.as_u16(), reply.body)
+    (reply.status.as_u16(), reply.content.into_text())
 }
 
 fn try_answer_offline(service: &Service, target: &str) -> Result<Reply, Problem> {
@@ -299,7 +429,11 @@ fn try_answer_offline(service: &Service, target: &str) -> Result<Reply, Problem>
     }
     match (route.handler)(service, &call)? {
         Outcome::Done(reply) => Ok(reply),
-        Outcome::Ask(..) | Outcome::Reload(_) => Err(internal()),
+        Outcome::Ask(..)
+        | Outcome::Reload(_)
+        | Outcome::LogIn(..)
+        | Outcome::LogOut
+        | Outcome::Watch => Err(internal()),
     }
 }
 

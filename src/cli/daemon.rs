@@ -14,7 +14,7 @@ use smol::LocalExecutor;
 use super::{Context, Failure, dags_arg, state_arg};
 use crate::api;
 use crate::daemon::catalog::{Again, Catalog};
-use crate::daemon::config::{Config, Origin};
+use crate::daemon::config::{Config, Listen, Origin};
 use crate::daemon::driver::{Driver, Notices};
 use crate::daemon::launch::Launcher;
 use crate::daemon::lock::{Lock, LockError};
@@ -33,7 +33,7 @@ pub(super) fn command() -> Command {
         .after_help(
             "The config file is JSON, for example\n\n  \
              {\"dags\": [\"dags\"], \"parallelism\": 2, \"retention\": {\"runs\": 30, \"age\": \"30d\", \"bytes\": \"200MiB\"}}\n\n\
-             with the keys dags, state, parallelism, timezone, env, retention, sync_interval and kill_grace. Paths \
+             with the keys that README lists. Paths \
              in it are relative to its directory. What the command line says wins over the file, and the file over \
              the environment. SIGHUP and `mini-dag reload` read it again; a file that no longer loads changes \
              nothing.\n\n\
@@ -50,6 +50,13 @@ pub(super) fn command() -> Command {
         )
         .arg(dags_arg())
         .arg(state_arg())
+        .arg(
+            Arg::new("listen")
+                .long("listen")
+                .value_name("ADDR|none")
+                .value_parser(Listen::parse)
+                .help("Where the web page and the HTTP API are [default: $MINI_DAG_LISTEN, else 127.0.0.1:8080]"),
+        )
 }
 
 pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failure> {
@@ -68,18 +75,13 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
             .map(|paths| paths.cloned().collect())
             .unwrap_or_default(),
         state: matches.get_one("state").cloned(),
+        listen: matches.get_one("listen").copied(),
     };
     let config = origin.read(&library).map_err(Failure::Diagnostics)?;
     library.timezone.clone_from(&config.timezone);
     library.pools = Some(config.pools());
     let state = super::state_directory(config.state.as_ref())?;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&state)
-        .map_err(|error| {
-            Diagnostic::new(format!("cannot create `{}`: {error}", state.display()))
-        })?;
+    create_state(&state)?;
     let second = "`mini-dag status` talks to it; use `--state <dir>` for a second one";
     let _lock = lock(&state, second)?;
     let cannot = |error| Diagnostic::new(format!("cannot start processes: {error}"));
@@ -120,6 +122,8 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
         state,
         dags: config.dags.clone(),
     };
+    let listen = config.listen.unwrap_or_default();
+    let host_names = config.host_names.clone();
     let service = Service::new(Parts {
         driver,
         journal: Some(journal),
@@ -135,9 +139,21 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
         systemd,
     });
     let service = Rc::new(RefCell::new(service));
-    let _control = api::listen(&service, &executor);
+    let _doors = api::listen(&service, &executor, listen, &host_names);
     smol::block_on(executor.run(serve(service, notices, lost, watcher)));
     Ok(())
+}
+
+/// Creates a state directory, for its owner only, unless it is there.
+pub(super) fn create_state(state: &Path) -> Result<(), Failure> {
+    let mut builder = fs::DirBuilder::new();
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(state)
+        .map_err(|error| {
+            Diagnostic::new(format!("cannot create `{}`: {error}", state.display())).into()
+        })
 }
 
 fn background(

@@ -23,6 +23,7 @@ mod show;
 mod status;
 mod terminal;
 mod trigger;
+mod user;
 mod validate;
 
 use std::path::{Path, PathBuf};
@@ -101,6 +102,7 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("schema", matches)) => schema::schema(matches),
         Some(("completions", matches)) => manual::completions(matches),
         Some(("man", matches)) => manual::man(matches),
+        Some(("user", matches)) => user::user(matches),
         _ => unreachable!("clap knows no other command"),
     });
     let (diagnostics, code) = match result {
@@ -262,6 +264,7 @@ fn command() -> Command {
         .subcommand(schema::command())
         .subcommand(manual::completions_command())
         .subcommand(manual::man_command())
+        .subcommand(user::command())
 }
 
 fn run_command() -> Command {

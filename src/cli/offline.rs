@@ -86,6 +86,7 @@ impl<'c> Offline<'c> {
             path: None,
             dags: self.dags.clone(),
             state: Some(state.to_owned()),
+            listen: None,
         };
         let mut config = origin
             .read(&context.library)

@@ -4,6 +4,7 @@
 //! relative to the directory that it is in, wherever the daemon was started.
 
 use std::env;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,6 +44,41 @@ pub struct Config {
     pub sync_interval: Duration,
     /// From SIGTERM to SIGKILL.
     pub kill_grace: Duration,
+    /// Where the web page and the HTTP API are.
+    pub listen: Option<Listen>,
+    /// Names of this host, besides those that it knows itself, with or without a port.
+    pub host_names: Vec<String>,
+}
+
+/// Where the web page and the HTTP API are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// Only at the control socket.
+    Nowhere,
+    /// At this address.
+    At(SocketAddr),
+}
+
+impl Listen {
+    /// `none`, an address with a port, `localhost` with a port, or a port on 127.0.0.1.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let local = |port: &str| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().ok()?)));
+        let address = match text {
+            "none" => return Ok(Self::Nowhere),
+            _ => match text.strip_prefix("localhost:").or(Some(text)) {
+                Some(port) if port.bytes().all(|b| b.is_ascii_digit()) => local(port),
+                _ => text.parse().ok(),
+            },
+        };
+        let wrong = || format!("`{}` is not an address with a port", text.escape_debug());
+        address.map(Self::At).ok_or_else(wrong)
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self::At(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))
+    }
 }
 
 /// How much of the past is kept.
@@ -69,6 +105,8 @@ impl Default for Config {
             retention: Retention::default(),
             sync_interval: Duration::from_secs(1),
             kill_grace: Duration::from_secs(10),
+            listen: None,
+            host_names: Vec::new(),
         }
     }
 }
@@ -194,6 +232,11 @@ impl Config {
                 "retention" => config.retention = retention(value),
                 "sync_interval" => set(&mut config.sync_interval, duration(value)),
                 "kill_grace" => set(&mut config.kill_grace, duration(value)),
+                "listen" => config.listen = listen_of(value, &mut report),
+                "host_names" => {
+                    let names = value.elements().filter(|name| name.kind() == Kind::String);
+                    config.host_names = names.map(|name| name.text().into_owned()).collect();
+                }
                 _ => {}
             }
         }
@@ -210,6 +253,8 @@ pub struct Origin {
     pub dags: Vec<PathBuf>,
     /// The state directory that it names, likewise.
     pub state: Option<PathBuf>,
+    /// Where it says that the web page is, likewise.
+    pub listen: Option<Listen>,
 }
 
 impl Origin {
@@ -226,6 +271,13 @@ impl Origin {
         }
         if config.dags.is_empty() {
             config.dags.push(layout::default_dags());
+        }
+        config.listen = self.listen.or(config.listen);
+        if config.listen.is_none()
+            && let Ok(named) = env::var("MINI_DAG_LISTEN")
+        {
+            let wrong = |why| vec![Diagnostic::new(format!("MINI_DAG_LISTEN: {why}"))];
+            config.listen = Some(Listen::parse(&named).map_err(wrong)?);
         }
         let state = self.state.clone().or(config.state);
         config.state = state.or_else(layout::default_state);
@@ -273,6 +325,19 @@ fn text(item: Item<'_>, report: &mut Report<'_>) -> Option<String> {
         });
     }
     Some(text)
+}
+
+fn listen_of(item: Item<'_>, report: &mut Report<'_>) -> Option<Listen> {
+    let given = text(item, report)?;
+    let listen = Listen::parse(&given);
+    if let Err(why) = &listen {
+        report.error(
+            item.span(),
+            "such as 127.0.0.1:8080, [::1]:8080 or none",
+            || Diagnostic::new(why.clone()),
+        );
+    }
+    listen.ok()
 }
 
 fn path_of(item: Item<'_>, directory: &Path, report: &mut Report<'_>) -> Option<PathBuf> {

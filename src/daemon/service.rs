@@ -29,10 +29,13 @@ use crate::scheduler::{
 };
 use crate::timetable::{Timestamp, Zone};
 
+mod feed;
 mod ledger;
 mod tending;
 
 use ledger::Ledger;
+
+pub use feed::{Change, Changed, Feed};
 
 /// The daemon, as everybody on its thread holds it.
 pub type Shared = Rc<RefCell<Service>>;
@@ -115,6 +118,7 @@ impl Service {
             sync_interval: config.sync_interval,
             syncing_since: None,
             keeper: Keeper::new(&parts.places.state, config.retention, clock::now()),
+            feed: Feed::default(),
         };
         Self {
             driver: parts.driver,
@@ -173,6 +177,16 @@ impl Service {
     /// Whether this is a daemon, rather than somebody who looks at what one has left behind.
     pub fn is_live(&self) -> bool {
         self.ledger.journal.is_some()
+    }
+
+    /// What has changed lately.
+    pub fn feed(&self) -> &Feed {
+        &self.ledger.feed
+    }
+
+    /// The same, to be watched.
+    pub fn feed_mut(&mut self) -> &mut Feed {
+        &mut self.ledger.feed
     }
 
     /// Why nothing new starts, if so.
@@ -343,6 +357,9 @@ impl Service {
             journal.set_retention(retention.journal_bytes(), Some(retention.age));
         }
         self.step(Event::Limits(config.limits()));
+        if config.listen != self.config.listen || config.host_names != self.config.host_names {
+            log::warn!("config: `listen` and `host_names` are not changed before a restart");
+        }
         self.config = config;
     }
 
@@ -385,6 +402,7 @@ impl Service {
         for warning in self.warnings().iter().filter(|it| !warned.contains(it)) {
             log::warn!("{warning}");
         }
+        self.ledger.feed.tell(self.loaded_at, Changed::Daemon);
     }
 
     /// Takes over what the journal knows of a DAG that was not there when it was read, before anything is

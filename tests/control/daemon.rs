@@ -28,6 +28,8 @@ pub const SLOW: &str = r#"{"dag_id": "slow", "params": {"gate": ""}, "tasks": [
 
 pub struct Daemon {
     pub root: PathBuf,
+    /// As of `$MINI_DAG_LISTEN`.
+    pub listen: String,
     program: PathBuf,
     child: Option<Child>,
 }
@@ -42,6 +44,7 @@ impl Daemon {
         fs::create_dir_all(root.join("state")).unwrap();
         Self {
             root,
+            listen: "none".to_owned(),
             program: env!("CARGO_BIN_EXE_mini-dag").into(),
             child: None,
         }
@@ -70,6 +73,34 @@ impl Daemon {
         daemon
     }
 
+    /// [`Daemon::with`] a web page and an API by TCP, on a free port.
+    pub fn with_page(test: &str, dags: &[(&str, &str)]) -> Self {
+        let mut daemon = Self::place(test);
+        "127.0.0.1:0".clone_into(&mut daemon.listen);
+        daemon.begin(dags);
+        daemon
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.root.join("stderr")).unwrap()
+    }
+
+    /// `127.0.0.1` and the port of its page.
+    pub fn address(&self) -> String {
+        let log = self.log();
+        let (_, rest) = log
+            .split_once("http://")
+            .unwrap_or_else(|| panic!("no page: {log}"));
+        rest.split('/').next().unwrap().to_owned()
+    }
+
+    /// The password that the first start made.
+    pub fn password(&self) -> String {
+        let password = fs::read_to_string(self.root.join("state/admin_password")).unwrap();
+        password.trim().to_owned()
+    }
+
     fn begin(&mut self, dags: &[(&str, &str)]) {
         for (name, text) in dags {
             fs::write(self.root.join("dags").join(name), text).unwrap();
@@ -87,6 +118,7 @@ impl Daemon {
             .env("HOME", &self.root)
             .env("TZ", "UTC")
             .env("MINI_DAG_STATE", self.root.join("state"))
+            .env("MINI_DAG_LISTEN", &self.listen)
             .env_remove("MINI_DAG_DAGS")
             .env_remove("STATE_DIRECTORY");
         command

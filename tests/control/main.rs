@@ -10,6 +10,7 @@ mod commands;
 mod daemon;
 mod history;
 mod hostile;
+mod page;
 mod pools;
 mod recorded;
 mod socket;

@@ -75,6 +75,7 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mini-dag"));
         command.arg("daemon").arg("--dags").arg(self.path(dags));
         command.arg("--state").arg(self.path("state"));
+        command.env("MINI_DAG_LISTEN", "none");
         command.env_remove("MINI_DAG_STATE").current_dir(&self.root);
         command.envs(env.iter().copied());
         command

@@ -9,6 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use hyper::StatusCode;
+use hyper::header::HeaderName;
 
 use super::task_instances::named;
 use crate::api::problem::Problem;
@@ -77,7 +78,8 @@ pub(crate) fn log(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem
             body.push('\n');
         }
         let mut reply = Reply::text("application/x-ndjson", body);
-        reply.continuation = next;
+        let token = HeaderName::from_static("airflow-continuation-token");
+        reply.headers.extend(next.map(|next| (token, next)));
         return Ok(Outcome::Done(reply));
     }
     let mut body = String::from("{\"content\":[");

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::dags::standing;
-use crate::api::lookup;
 use crate::api::problem::Problem;
 use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{collection, date, number, object, text, took};
+use crate::api::{Audit, lookup};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
 use crate::dag::{DEFAULT_POOL, Diagnostic, Value};
@@ -98,6 +98,55 @@ pub(crate) fn import_errors(service: &Service, call: &Call<'_>) -> Result<Outcom
     let page = errors.iter().enumerate().skip(offset).take(limit);
     let errors = collection("import_errors", page.map(entry), errors.len());
     Ok(Reply::json(errors).into())
+}
+
+/// What people have changed since this daemon started: the latest of it.
+pub(crate) fn event_logs(_: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let (offset, limit) = call.request.page()?;
+    let is_latest_first = call
+        .request
+        .query("order_by")
+        .is_some_and(|by| by.starts_with('-'));
+    let mut audits: Vec<_> = call
+        .api
+        .map(|api| api.audits.borrow().iter().cloned().collect())
+        .unwrap_or_default();
+    let wanted = call.request.query("dag_id");
+    let after = |audit: &Audit, part: &str| {
+        let at = audit.path.iter().position(|known| known == part)?;
+        audit.path.get(at + 1).cloned()
+    };
+    audits.retain(|audit| wanted.is_none() || after(audit, "dags").as_deref() == wanted);
+    if is_latest_first {
+        audits.reverse();
+    }
+    let or_null = |id: Option<String>| id.map_or(Value::Null, text);
+    let entry = |audit: &Audit| {
+        let dag_id = or_null(after(audit, "dags"));
+        let task_id = or_null(after(audit, "taskInstances"));
+        object([
+            ("event_log_id", number(audit.number)),
+            ("when", date(Some(audit.at))),
+            ("dag_id", dag_id.clone()),
+            ("task_id", task_id.clone()),
+            ("run_id", or_null(after(audit, "dagRuns"))),
+            ("map_index", Value::Null),
+            ("try_number", Value::Null),
+            ("event", text(audit.event)),
+            ("logical_date", Value::Null),
+            ("owner", text(&*audit.who)),
+            ("extra", Value::Null),
+            ("dag_display_name", dag_id),
+            ("task_display_name", task_id),
+        ])
+    };
+    let page = audits.iter().skip(offset).take(limit).map(entry);
+    Ok(Reply::json(collection("event_logs", page, audits.len())).into())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a handler")]
+pub(crate) fn events(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
+    Ok(Outcome::Watch)
 }
 
 /// Everything that `mini-dag status` shows; `dag_id` of the query: of one DAG.

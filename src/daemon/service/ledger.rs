@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::feed::Feed;
 use crate::daemon::driver::Recorder;
 use crate::daemon::retention::Keeper;
 use crate::journal::{Journal, Position};
@@ -17,6 +18,7 @@ pub(super) struct Ledger {
     /// Since when a sync has been under way.
     pub(super) syncing_since: Option<Monotonic>,
     pub(super) keeper: Keeper,
+    pub(super) feed: Feed,
 }
 
 impl Ledger {
@@ -34,6 +36,7 @@ impl Recorder for Ledger {
         let Some(journal) = &mut self.journal else {
             return false;
         };
+        self.feed.record(&records, state);
         for record in &records {
             self.appended = journal.append(record);
             self.keeper.record(record);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Service;
+use super::{Changed, Service};
 use crate::daemon::aside::aside;
 use crate::daemon::clock;
 use crate::daemon::driver::Notice;
@@ -84,6 +84,7 @@ impl Service {
                 }
                 None => log::info!("records can be written again"),
             }
+            self.ledger.feed.tell(now.wall, Changed::Daemon);
             self.step(Event::Recording(trouble.is_none()));
             self.systemd.status(&self.in_a_line());
         }

@@ -1,0 +1,230 @@
+//! The two doors: the control socket, and TCP. Behind both is the same router.
+//!
+//! At each door there are at most [`CONNECTIONS_MAX`] connections, and by TCP at most [`OF_ONE_SOURCE_MAX`] of one
+//! source: whoever comes then takes the place of the one of the same kind that has been silent for longest. So
+//! nobody who may connect can keep others out, and none of them costs more than its buffers.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use smol::net::TcpStream;
+use smol::net::unix::UnixStream;
+use smol::{Async, LocalExecutor, Task, Timer};
+
+use super::connection::{self, Stream, Visitor};
+use super::guard::Names;
+use super::peer::Peer;
+use super::{Api, site, socket};
+use crate::daemon::config::Listen;
+use crate::daemon::service::Shared;
+
+/// Connections that are open at once at one door.
+const CONNECTIONS_MAX: usize = 32;
+/// Of these, from one address.
+const OF_ONE_SOURCE_MAX: usize = 8;
+/// Before the next try when no connection can be accepted, for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The open doors; they close when this is dropped.
+pub struct Doors {
+    socket: Option<PathBuf>,
+    _accepting: Vec<Task<()>>,
+}
+
+impl Drop for Doors {
+    fn drop(&mut self) {
+        if let Some(path) = &self.socket {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Serves the control socket and what `listen` says on `executor`. A door that cannot be opened stays shut, and
+/// that is logged; the daemon goes on without.
+pub fn listen(
+    service: &Shared,
+    executor: &Rc<LocalExecutor<'static>>,
+    listen: Listen,
+    host_names: &[String],
+) -> Doors {
+    let api = Rc::new(Api::new(service.clone(), executor.clone()));
+    let mut accepting = Vec::new();
+    let path = api.socket.clone();
+    let bound = socket::bind(&path).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Async::new(listener)
+    });
+    let socket = match bound {
+        Ok(listener) => {
+            let door = Door::new(Listener::Unix(listener), Rc::default());
+            accepting.push(executor.spawn(door.accept(api.clone())));
+            Some(path)
+        }
+        Err(error) => {
+            log::error!(
+                "no control socket at `{}`: {error}; `mini-dag status` and other commands cannot reach this daemon",
+                path.display()
+            );
+            None
+        }
+    };
+    let listeners = open(listen, &api).unwrap_or_else(|error| {
+        log::warn!("no web page and no API by TCP: {error}; the schedule goes on");
+        Vec::new()
+    });
+    if let Some((_, address)) = listeners.first() {
+        let what = if site::HAS_PAGE { "web page" } else { "API" };
+        log::info!("{what}: http://{address}/ ; {}", api.gate.hint());
+    }
+    let names = Rc::new(names(
+        listeners.first().map(|(_, address)| *address),
+        host_names,
+    ));
+    let guests = Rc::default();
+    for (listener, _) in listeners {
+        let listener = Listener::Tcp(listener, names.clone());
+        let door = Door::new(listener, Rc::clone(&guests));
+        accepting.push(executor.spawn(door.accept(api.clone())));
+    }
+    Doors {
+        socket,
+        _accepting: accepting,
+    }
+}
+
+type Bound = (Async<TcpListener>, SocketAddr);
+
+/// Listens where it is said, and, if that is 127.0.0.1, at `[::1]` of the same port too, where there is IPv6.
+fn open(listen: Listen, api: &Api) -> io::Result<Vec<Bound>> {
+    let Listen::At(address) = listen else {
+        return Ok(Vec::new());
+    };
+    if !address.ip().is_loopback() && !api.gate.has_chosen_password() {
+        let why = format!(
+            "`{address}` can be reached from other hosts, and no user has a password of their own; choose one with `mini-dag user passwd admin` and restart"
+        );
+        return Err(io::Error::other(why));
+    }
+    let bind = |address: SocketAddr| {
+        let named = |error: io::Error| {
+            let kind = error.kind();
+            io::Error::new(kind, format!("cannot listen at {address}: {error}"))
+        };
+        let listener = Async::<TcpListener>::bind(address).map_err(named)?;
+        let address = listener.get_ref().local_addr()?;
+        Ok::<_, io::Error>((listener, address))
+    };
+    let first = bind(address)?;
+    let mut bound = Vec::new();
+    if first.1.is_ipv4() && first.1.ip().is_loopback() {
+        let twin = SocketAddr::from((Ipv6Addr::LOCALHOST, first.1.port()));
+        bound.extend(bind(twin).inspect_err(|error| log::debug!("{error}")));
+    }
+    bound.insert(0, first);
+    Ok(bound)
+}
+
+/// The names of this host: `localhost`, and, where others can reach it, its own.
+fn names(address: Option<SocketAddr>, configured: &[String]) -> Names {
+    let mut own = vec!["localhost".to_owned()];
+    if address.is_some_and(|address| !address.ip().is_loopback()) {
+        let host = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        own.push(format!("{host}.local"));
+        own.push(host);
+    }
+    Names::new(own, configured.to_vec())
+}
+
+/// A connection that is open. Dropping it closes it.
+struct Connection {
+    /// How many answers are being made or sent.
+    busy: Rc<Cell<u32>>,
+    source: Option<IpAddr>,
+    task: Task<()>,
+}
+
+enum Listener {
+    Unix(Async<UnixListener>),
+    Tcp(Async<TcpListener>, Rc<Names>),
+}
+
+struct Door {
+    listener: Listener,
+    /// Those who are in, longest first; by TCP the same for all addresses.
+    guests: Rc<RefCell<VecDeque<Connection>>>,
+}
+
+impl Door {
+    fn new(listener: Listener, guests: Rc<RefCell<VecDeque<Connection>>>) -> Self {
+        Self { listener, guests }
+    }
+
+    async fn accept(self, api: Rc<Api>) {
+        loop {
+            let (stream, visitor) = match self.next().await {
+                Ok(next) => next,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(error) => {
+                    log::warn!("no connection can be accepted: {error}");
+                    Timer::after(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let source = visitor.source();
+            if !self.make_room(source) {
+                continue;
+            }
+            let busy = Rc::new(Cell::new(0));
+            let serve = connection::serve(stream, visitor, api.clone(), busy.clone());
+            let task = api.executor.spawn(serve);
+            self.guests
+                .borrow_mut()
+                .push_back(Connection { busy, source, task });
+        }
+    }
+
+    async fn next(&self) -> io::Result<(Box<dyn Stream>, Visitor)> {
+        match &self.listener {
+            Listener::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let peer = Peer::of(&stream)?;
+                Ok((Box::new(UnixStream::from(stream)), Visitor::Local(peer)))
+            }
+            Listener::Tcp(listener, names) => {
+                let (stream, peer) = listener.accept().await?;
+                let local = stream.get_ref().local_addr()?;
+                stream.get_ref().set_nodelay(true)?;
+                let names = names.clone();
+                let visitor = Visitor::Remote { peer, local, names };
+                Ok((Box::new(TcpStream::from(stream)), visitor))
+            }
+        }
+    }
+
+    /// Whether one more from there may come in; if need be, a silent one has gone for it.
+    fn make_room(&self, source: Option<IpAddr>) -> bool {
+        let mut guests = self.guests.borrow_mut();
+        guests.retain(|connection| !connection.task.is_finished());
+        let own = guests
+            .iter()
+            .filter(|connection| connection.source == source);
+        let is_crowd = source.is_some() && own.count() >= OF_ONE_SOURCE_MAX;
+        if !is_crowd && guests.len() < CONNECTIONS_MAX {
+            return true;
+        }
+        let may_go = |connection: &Connection| {
+            connection.busy.get() == 0 && (!is_crowd || connection.source == source)
+        };
+        let silent = guests.iter().position(may_go);
+        silent.is_some_and(|at| guests.remove(at).is_some())
+    }
+}
