@@ -50,20 +50,22 @@ fn without_times(text: &str) -> String {
 }
 
 #[test]
+fn each_session_is_what_the_program_prints() {
+    for name in ["weather.json", "report.json"] {
+        check_session(name);
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "a test starts the program as its users do"
 )]
-fn the_session_is_what_the_program_prints() {
+fn check_session(name: &str) {
     let (_, readme) = readme();
     let folder = std::env::temp_dir().join(format!("mini-dag-readme-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
-    fs::write(
-        folder.join("weather.json"),
-        block(&readme, "`weather.json`:"),
-    )
-    .unwrap();
-    let session = &readme[readme.find("$ mini-dag run weather.json").unwrap()..];
+    fs::write(folder.join(name), block(&readme, &format!("`{name}`:"))).unwrap();
+    let session = &readme[readme.find(&format!("$ mini-dag run {name}")).unwrap()..];
     let (command, expected) = session[..session.find("```").unwrap()]
         .split_once('\n')
         .unwrap();

@@ -124,6 +124,7 @@ impl Progress {
                 try_number,
                 state,
                 attempt,
+                ..
             } => {
                 let mut why = why(attempt);
                 if let Ended::UpForRetry(delay) = state {
@@ -312,7 +313,8 @@ fn why(attempt: &Attempt) -> String {
         Exit::NotStarted(why) => printable(why),
         Exit::Unknown => "could not be killed".to_owned(),
     };
-    [stopped, &exit]
+    let reason = attempt.reason.as_deref().map(printable).unwrap_or_default();
+    [stopped, &exit, &reason]
         .into_iter()
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use smol::channel::{Receiver, Sender, unbounded};
@@ -16,11 +17,12 @@ use super::clock::{self, Rang, WallTimer};
 use super::config::Config;
 use super::launch::Launcher;
 use super::retention::Found;
+use crate::dag::Operator;
 use crate::exec::{self, LastLine, Process, TaskLog};
 use crate::journal::SyncDone;
 use crate::scheduler::{
-    Action, Answer, Attempt, AttemptId, Event, Exit, Monotonic, Now, Record, Refusal, Scheduler,
-    Signal, Spawn, State,
+    Action, Answer, Attempt, AttemptId, Event, Exit, Fact, Monotonic, Now, Record, Refusal,
+    RunFact, Scheduler, Signal, Spawn, State, TaskFact,
 };
 use crate::timetable::{Timestamp, Zone};
 
@@ -171,6 +173,9 @@ impl Driver {
                     Action::Spawn(_) | Action::Signal(..) => rest.push(action),
                 }
             }
+            for record in &records {
+                self.explain(record);
+            }
             let is_written =
                 records.is_empty() || recorder.record(records, now, self.scheduler.state());
             if !is_written {
@@ -193,6 +198,34 @@ impl Driver {
             }
         }
         replies
+    }
+
+    /// What an attempt's exit does not say, its log does: that is where people look.
+    fn explain(&self, record: &Record) {
+        let Fact::Run(
+            number,
+            RunFact::Task(
+                task_id,
+                TaskFact::Ended {
+                    try_number,
+                    attempt,
+                    ..
+                },
+            ),
+        ) = &record.fact
+        else {
+            return;
+        };
+        let run = self.scheduler.state().run(*number);
+        if let (Some(reason), Some(run)) = (&attempt.reason, run) {
+            let log =
+                self.launcher
+                    .log_of(&run.dag.dag_id, &run.facts.run_id, task_id, *try_number);
+            let mut log = TaskLog::new(&log, u64::MAX);
+            log.write(format!("mini-dag: {reason}\n").as_bytes());
+            // As with what the task printed: a disk that fails does not fail the task.
+            let _ = log.finish();
+        }
     }
 
     /// Lets `change` apply records of the past to the state.
@@ -239,6 +272,8 @@ impl Driver {
         self.processes.insert(id, running.process());
         let sender = self.sender();
         let started = clock::now().monotonic;
+        let task = spawn.dag.task(id.task);
+        let is_call = matches!(task.operator, Operator::Call { .. });
         let follow = async move {
             // If the loop has ended, nobody wants to know.
             let glimpse = |line: &LastLine| {
@@ -250,6 +285,11 @@ impl Driver {
             if ending.output_bytes > 0 {
                 glimpse(&ending.last_line);
             }
+            let over = ending.over.map(|over| over.to_string());
+            let (xcom, reason) = match exec::xcom(&ending.last_line, is_call) {
+                Ok(xcom) => (xcom.map(Arc::new), None),
+                Err(reason) => (None, Some(reason)),
+            };
             let attempt = Attempt {
                 exit: match ending.exit {
                     exec::Exit::Code(code) => Exit::Code(code),
@@ -262,6 +302,8 @@ impl Driver {
                 memory_peak_bytes: ending.memory_peak_bytes,
                 output_bytes: ending.output_bytes,
                 output_dropped_bytes: ending.output_dropped_bytes,
+                xcom,
+                reason: over.or(reason),
             };
             let _ = sender.try_send(Notice::Exited(id, Box::new(attempt)));
         };

@@ -111,6 +111,7 @@ impl Launcher {
             data_interval: run.data_interval,
             prev_data_interval_end_success: None,
             params: &params,
+            xcoms: &spawn.xcoms,
             zone: dag.timezone.as_ref().unwrap_or(&self.local),
         };
         let (argv, stdin) = self.command(task, &facts);
@@ -152,7 +153,11 @@ impl Launcher {
             task, try_number, ..
         } = spawn.attempt;
         let (dag_id, run_id) = (&spawn.dag.dag_id, &spawn.run.run_id);
-        let task_id = &spawn.dag.task(task).task_id;
+        self.log_of(dag_id, run_id, &spawn.dag.task(task).task_id, try_number)
+    }
+
+    /// The same, by its names.
+    pub fn log_of(&self, dag_id: &str, run_id: &str, task_id: &str, try_number: u32) -> PathBuf {
         layout::attempt_log(&self.root, dag_id, run_id, task_id, try_number)
     }
 
@@ -192,6 +197,7 @@ impl Launcher {
             Operator::Call { function, args } => Work::Call(Call {
                 function: function.clone(),
                 context: context(task, facts, args.render(facts)),
+                is_branch: task.branch,
             }),
         };
         let title = format!("{}.{}", facts.dag_id, facts.task_id);
@@ -241,6 +247,12 @@ fn context(task: &Task, facts: &RunFacts<'_>, args: Value) -> Context {
             | Value::String(_)
             | Value::Array(_) => BTreeMap::new(),
         },
+        xcoms: facts
+            .xcoms
+            .iter()
+            .map(|(task_id, xcom)| (task_id.to_string(), Value::clone(xcom)))
+            .collect(),
+        prev_data_interval_end_success: facts.prev_data_interval_end_success,
         timeout: task.timeout,
     }
 }

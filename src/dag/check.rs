@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::diagnostic::{Diagnostic, Span, quote};
 use super::draft::{Action, Dependency, Draft, DraftHttp, DraftTask, DraftValue, Text};
 use super::report::{At, Report};
-use super::template::TemplateError;
+use super::template::Found;
+use super::xcoms::{XcomUse, hand_over};
 use super::{
     DEFAULT_POOL, DEPENDENCIES_MAX, Dag, Functions, Http, HttpBody, ID_BYTES_MAX, Operator, Pools,
     TASKS_MAX, Task, TaskIndex, Template, TemplateValue, Value, graph, suggest, weight,
@@ -60,16 +61,20 @@ pub(super) fn check(
         known,
         pools,
         report,
-        errors: Vec::new(),
+        by: None,
+        xcoms: Vec::new(),
     };
     dag.env = checker.env(env);
     dag.secrets = checker.secrets(secrets);
     dag.cwd = cwd.map(|cwd| checker.template(&cwd));
     let task_ids: Vec<Text> = tasks.iter().map(|task| task.task_id.clone()).collect();
     dag.tasks = tasks.into_iter().map(|task| checker.task(task)).collect();
+    let xcoms = checker.xcoms;
     (dag.params, dag.functions) = (params, functions);
     dag.by_id = by_id(&task_ids, report);
-    connect(&mut dag, dependencies, report);
+    if connect(&mut dag, dependencies, report) {
+        hand_over(&mut dag, &xcoms, report);
+    }
     dag
 }
 
@@ -111,8 +116,9 @@ fn by_id(task_ids: &[Text], report: &mut Report<'_>) -> Vec<TaskIndex> {
     order
 }
 
-/// Fills in each task's upstreams and downstreams; self-dependencies and cycles are errors.
-fn connect(dag: &mut Dag, mut dependencies: Vec<Dependency>, report: &mut Report<'_>) {
+/// Fills in each task's upstreams and downstreams; self-dependencies and cycles are errors. Whether there
+/// is no cycle.
+fn connect(dag: &mut Dag, mut dependencies: Vec<Dependency>, report: &mut Report<'_>) -> bool {
     // Of equal ones the first in the file is kept.
     dependencies.sort_by_key(|d| (d.downstream, d.upstream, d.at));
     dependencies.dedup_by_key(|d| (d.downstream, d.upstream));
@@ -160,6 +166,7 @@ fn connect(dag: &mut Dag, mut dependencies: Vec<Dependency>, report: &mut Report
                 .help("remove one of these dependencies".to_owned())
         });
     }
+    sorted.cycles.is_empty()
 }
 
 /// A time limit leaves some time, and no more than any duration.
@@ -231,13 +238,18 @@ struct Checker<'c, 't> {
     known: &'c Functions,
     pools: Option<&'c Pools>,
     report: &'c mut Report<'t>,
-    /// Scratch space.
-    errors: Vec<TemplateError>,
+    /// The task whose templates are read.
+    by: Option<TaskIndex>,
+    xcoms: Vec<XcomUse>,
 }
 
 impl Checker<'_, '_> {
     fn task(&mut self, draft: DraftTask) -> Task {
         let mut task = draft.task;
+        self.by = Some(
+            self.by
+                .map_or(TaskIndex::new(0), |by| TaskIndex::new(by.get() + 1)),
+        );
         id(&draft.task_id, "task", self.report);
         time_limit("timeout", task.timeout, &draft.task_id, self.report);
         let fault = self
@@ -275,7 +287,32 @@ impl Checker<'_, '_> {
             }
             Action::Empty => Operator::Empty,
         };
+        self.choice(&task, draft.task_id.span);
         task
+    }
+
+    /// A task that says what goes on after it says it in one way, and runs something that can say it.
+    fn choice(&mut self, task: &Task, span: Option<Span>) {
+        let task_id = quote(&task.task_id);
+        let key = match (task.branch, task.short_circuit) {
+            (false, false) => return,
+            (true, true) => {
+                return self.report.error(span, "", || {
+                    let message = format!("task `{task_id}` has `branch` and `short_circuit`");
+                    Diagnostic::new(message).help(
+                        "a branch that names no task skips all those directly after it".to_owned(),
+                    )
+                });
+            }
+            (true, false) => "branch",
+            (false, true) => "short_circuit",
+        };
+        if matches!(task.operator, Operator::Empty) {
+            self.report.error(span, "runs nothing", || {
+                Diagnostic::new(format!("`{key}` of task `{task_id}`, which is empty"))
+                    .help("give it `bash`, `argv` or `call`".to_owned())
+            });
+        }
     }
 
     fn http(&mut self, draft: DraftHttp) -> Http {
@@ -408,8 +445,13 @@ impl Checker<'_, '_> {
     }
 
     fn parse_any(&mut self, text: &Text, script: bool) -> Template {
-        let template = Template::parse(&text.text, self.params, script, &mut self.errors);
-        for error in self.errors.drain(..) {
+        let mut found = Found::default();
+        let template = Template::parse(&text.text, self.params, script, &mut found);
+        for (part, task_id) in found.xcoms {
+            let (by, at) = (self.by, text.part(part));
+            self.xcoms.push(XcomUse { by, task_id, at });
+        }
+        for error in found.errors {
             self.report.error(text.part(error.part), error.label, || {
                 Diagnostic::new(error.message).help(error.help)
             });

@@ -173,6 +173,11 @@ pub(super) fn plain_task() -> Task {
         cpu_time_max: None,
         nice: 0,
         secrets: Vec::new(),
+        xcom: true,
+        is_xcom_wanted: false,
+        xcoms: Vec::new(),
+        branch: false,
+        short_circuit: false,
         doc: String::new(),
     }
 }

@@ -38,6 +38,10 @@ pub struct Context {
     pub params: BTreeMap<String, Value>,
     /// The task's `args`, rendered.
     pub args: BTreeMap<String, Value>,
+    /// What the tasks before it have left: those directly upstream, and those that its `args` name.
+    pub xcoms: BTreeMap<String, Value>,
+    /// The end of the data interval of the last successful run before this one.
+    pub prev_data_interval_end_success: Option<Timestamp>,
     /// The task's `timeout`, counted from the start of the attempt.
     pub timeout: Option<Duration>,
 }
@@ -45,12 +49,14 @@ pub struct Context {
 /// How a function that did not fail ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// Success; the last line printed is the XCom.
+    /// Success. The last line printed is the XCom, if it is a text.
     Done,
     /// Success, and this is the XCom.
     Value(Value),
-    /// Nothing to do: skip, and what depends on it by rule.
+    /// Nothing to do: skip, and what depends on it by rule; with `short_circuit`, everything after it.
     Skip,
+    /// Success of a task with `branch`: of the tasks directly after it, these go on.
+    Branch(Vec<String>),
 }
 
 /// Compiled-in functions by name: what a DAG file's `call` may name.

@@ -31,6 +31,7 @@ pub mod trigger_rule;
 mod value;
 mod weight;
 mod width;
+mod xcoms;
 
 pub use build::{DagBuilder, TaskHandle, Tasks};
 pub use date::{Moment, StartDate};
@@ -228,6 +229,10 @@ pub enum Overlap {
 
 /// One task of a checked DAG.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key that a task has or has not"
+)]
 pub struct Task {
     /// Unique in its DAG; the same alphabet as a `dag_id`.
     pub task_id: Arc<str>,
@@ -275,6 +280,16 @@ pub struct Task {
     pub nice: i32,
     /// Variables of its environment, and the secrets that they hold; over those of all tasks.
     pub secrets: Vec<(String, String)>,
+    /// Whether what it leaves for other tasks is kept.
+    pub xcom: bool,
+    /// Whether a template of another task names its XCom: one that cannot be kept fails the attempt.
+    pub is_xcom_wanted: bool,
+    /// The tasks whose XComs it is handed: its upstreams, and those that its templates name; ascending.
+    pub xcoms: Vec<TaskIndex>,
+    /// Whether its XCom names the tasks after it that go on.
+    pub branch: bool,
+    /// Whether nothing after it goes on when it has nothing to do.
+    pub short_circuit: bool,
     /// Markdown for the task's page.
     pub doc: String,
 }

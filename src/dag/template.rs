@@ -42,6 +42,7 @@ pub(super) enum Variable {
     TaskId,
     TryNumber,
     Param(Box<str>),
+    Xcom(Box<str>),
 }
 
 /// The variables that need no name after a dot.
@@ -68,6 +69,14 @@ const ERRORS_MAX: usize = 64;
 /// How a literal `{{` is written.
 const LITERAL: &str = "{{ '{{' }}";
 
+/// What reading texts has found.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) errors: Vec<TemplateError>,
+    /// The tasks whose XComs are named, and where in the text.
+    pub(super) xcoms: Vec<(Range<usize>, Box<str>)>,
+}
+
 /// Why a text is no template: a part of it, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TemplateError {
@@ -87,22 +96,22 @@ impl Template {
     }
 
     /// Reads a text. `params` are those that the DAG declares; `script` says that a shell will read it.
-    /// All errors go to `errors`, and what stands there counts as absent.
+    /// What it finds goes to `found`; where there is an error, nothing stands.
     pub(super) fn parse(
         text: &str,
         params: &BTreeMap<String, Value>,
         script: bool,
-        errors: &mut Vec<TemplateError>,
+        found: &mut Found,
     ) -> Self {
         let mut parts = Vec::new();
         let mut plain = String::new();
         let mut at = 0;
-        while errors.len() < ERRORS_MAX
+        while found.errors.len() < ERRORS_MAX
             && let Some(open) = text[at..].find("{{").map(|found| at + found)
         {
             plain.push_str(&text[at..open]);
             let Some(inside) = inside_braces(text, open) else {
-                errors.push(TemplateError {
+                found.errors.push(TemplateError {
                     part: open..open + 2,
                     message: "`{{` without `}}`".to_owned(),
                     label: "is not closed".to_owned(),
@@ -119,6 +128,9 @@ impl Template {
             }
             match variable(name, params, script) {
                 Ok(variable) => {
+                    if let Variable::Xcom(task_id) = &variable {
+                        found.xcoms.push((open..at, task_id.clone()));
+                    }
                     if !plain.is_empty() {
                         parts.push(Part::Text(std::mem::take(&mut plain).into()));
                     }
@@ -126,7 +138,7 @@ impl Template {
                 }
                 Err(mut error) => {
                     error.part = open..at;
-                    errors.push(error);
+                    found.errors.push(error);
                 }
             }
         }
@@ -155,6 +167,17 @@ impl Template {
         out
     }
 
+    /// The value of a run: what a param or an XCom is, if the text is that and nothing else, with its type;
+    /// else the text.
+    pub fn value(&self, facts: &RunFacts<'_>) -> Value {
+        match &*self.parts {
+            [Part::Variable(variable @ (Variable::Param(_) | Variable::Xcom(_)))] => {
+                facts.json(variable).cloned().unwrap_or(Value::Null)
+            }
+            _ => Value::String(self.render(facts)),
+        }
+    }
+
     /// The text, if there is no variable in it.
     pub fn as_literal(&self) -> Option<&str> {
         match &*self.parts {
@@ -179,6 +202,7 @@ impl fmt::Display for Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => f.write_str(&text.replace("{{", LITERAL))?,
+                Part::Variable(Variable::Xcom(name)) => write!(f, "{{{{ xcom.{name} }}}}")?,
                 Part::Variable(Variable::Param(name)) => write!(f, "{{{{ params.{name} }}}}")?,
                 Part::Variable(variable) => {
                     let named = NAMES.iter().find(|(_, other)| other == variable);
@@ -257,7 +281,7 @@ fn variable(
         }
         return Ok(Variable::Param(param.into()));
     }
-    if name.starts_with("xcom.") {
+    if let Some(task_id) = name.strip_prefix("xcom.") {
         if script {
             return Err(error(
                 format!("`{quoted}` in a `bash` string"),
@@ -265,8 +289,7 @@ fn variable(
                 by_hand(),
             ));
         }
-        let message = format!("template variable `{quoted}` is not supported yet");
-        return Err(error(message, "", None));
+        return Ok(Variable::Xcom(task_id.into()));
     }
     let names = NAMES.iter().map(|(name, _)| *name);
     let word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
@@ -279,7 +302,7 @@ fn variable(
         help
     } else {
         let names = NAMES.map(|(name, _)| name).join(", ");
-        format!("the variables are {names}, params.<name>")
+        format!("the variables are {names}, params.<name>, xcom.<task_id>")
     };
     Err(error(
         format!("unknown template variable `{quoted}`"),
@@ -311,13 +334,13 @@ pub enum TemplateValue {
 impl TemplateValue {
     /// The value of a run.
     pub fn render(&self, facts: &RunFacts<'_>) -> Value {
-        self.to_value(&|template| template.render(facts))
+        self.to_value(&|template| template.value(facts))
     }
 
-    fn to_value(&self, text: &impl Fn(&Template) -> String) -> Value {
+    fn to_value(&self, text: &impl Fn(&Template) -> Value) -> Value {
         match self {
             Self::Plain(value) => value.clone(),
-            Self::Text(template) => Value::String(text(template)),
+            Self::Text(template) => text(template),
             Self::Array(elements) => Value::Array(
                 elements
                     .iter()
@@ -337,12 +360,15 @@ impl TemplateValue {
 /// JSON, with its templates as they would be written in a DAG file.
 impl fmt::Display for TemplateValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.to_value(&Template::to_string))
+        let text = |template: &Template| Value::String(template.to_string());
+        write!(f, "{}", self.to_value(&text))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::timetable::{Timestamp, Zone};
 
@@ -352,6 +378,7 @@ mod tests {
             ("n".to_owned(), Value::from(5)),
             ("list".to_owned(), Value::from(vec!["a", "b"])),
         ]);
+        let xcoms = BTreeMap::from([("a-b.c".into(), Arc::new(Value::from("`x`")))]);
         let zone = Zone::from_posix("KST-9").expect("a zone");
         let at = |text: &str| Timestamp::parse(text).expect("a date");
         let facts = RunFacts {
@@ -363,14 +390,15 @@ mod tests {
             data_interval: Some((at("2026-11-20T21:00:00Z"), at("2026-11-21T21:00:00Z"))),
             prev_data_interval_end_success: None,
             params: &params,
+            xcoms: &xcoms,
             zone: &zone,
         };
-        let mut errors = Vec::new();
-        let template = Template::parse(text, &params, script, &mut errors);
-        if errors.is_empty() {
+        let mut found = Found::default();
+        let template = Template::parse(text, &params, script, &mut found);
+        if found.errors.is_empty() {
             Ok(template.render(&facts))
         } else {
-            Err(errors)
+            Err(found.errors)
         }
     }
 
@@ -392,6 +420,8 @@ mod tests {
             ("params.dir", "/tmp/$(x)"),
             ("params.n", "5"),
             ("params.list", "[\"a\",\"b\"]"),
+            ("xcom.a-b.c", "`x`"),
+            ("xcom.skipped", ""),
         ] {
             let text = format!("<{{{{ {variable} }}}}>");
             let got = render(&text, false, "manual__1");
@@ -455,9 +485,10 @@ mod tests {
         for text in [
             "{{ ds }} x {{ params.a b }}",
             "plain }}",
+            "{{ xcom.a.b }}",
             "{{ '{{' }} x {{ run_id }}",
         ] {
-            let template = Template::parse(text, &params, false, &mut Vec::new());
+            let template = Template::parse(text, &params, false, &mut Found::default());
             assert_eq!(template.to_string(), text);
         }
         assert_eq!(Template::literal("{{ ds }}").as_literal(), Some("{{ ds }}"));

@@ -24,6 +24,7 @@ mod strays;
 mod sys;
 mod tree;
 pub mod worker;
+mod xcom;
 
 pub use base_env::base_env;
 pub use cgroup::Cgroups;
@@ -34,3 +35,4 @@ pub use prepare::prepare;
 pub use running::{Ending, Exit, Over, Process, Running, Signal};
 pub use spawn::{CPU_GRACE_S, Launch, LaunchError, Limits, Stdin, spawn};
 pub use strays::kill_strays;
+pub use xcom::xcom;

@@ -11,7 +11,7 @@ use super::log::TaskLog;
 use super::mask::Masker;
 
 /// The longest last line that is kept, in bytes: Airflow's limit for an XCom is of this order.
-const LINE_BYTES_MAX: usize = 64 * 1024;
+pub(super) const LINE_BYTES_MAX: usize = 64 * 1024;
 /// Read in one turn of the loop at most, so that one flooding task starves nobody.
 const TURN_BYTES_MAX: usize = 256 * 1024;
 /// As much as a pipe holds: one read empties it.
@@ -28,6 +28,15 @@ pub struct LastLine {
 }
 
 impl LastLine {
+    #[cfg(test)]
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let bytes = bytes.to_owned();
+        Self {
+            bytes,
+            ..Self::default()
+        }
+    }
+
     fn follow(&mut self, chunk: &[u8]) {
         if chunk.is_empty() {
             return;

@@ -15,9 +15,11 @@ use nanoserde::DeJson;
 use super::crc::crc32c_hex;
 use super::encode::Header;
 use super::{Crc, names};
-use crate::dag::json::Document;
+use crate::dag::Value;
+use crate::dag::json::{Document, Item};
 use crate::scheduler::{
-    Attempt, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, TaskFact, TaskImage,
+    Attempt, Choice, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, TaskFact,
+    TaskImage,
 };
 use crate::timetable::Timestamp;
 
@@ -96,15 +98,17 @@ pub(super) fn decode(line: Checked) -> Result<Entry, Flaw> {
         let last = fields.last.filter(|last| *last < NUMBER_MAX);
         return last.map(Entry::Repaired).ok_or(content("wrong fields"));
     }
-    let params = document
-        .root()
-        .members()
-        .find(|(key, _)| key.text() == "params");
-    if let Some((_, params)) = params {
+    if let Some(params) = member(document.root(), "params") {
         let members = params.members();
         fields.params = members
             .map(|(key, value)| (key.text().into_owned(), value.to_value()))
             .collect();
+    }
+    fields.xcom = xcom_of(document.root());
+    if let (Some(tasks), Some(items)) = (&mut fields.tasks, member(document.root(), "tasks")) {
+        for (task, item) in tasks.iter_mut().zip(items.elements()) {
+            task.xcom = xcom_of(item);
+        }
     }
     let record = fields.record();
     record
@@ -112,7 +116,26 @@ pub(super) fn decode(line: Checked) -> Result<Entry, Flaw> {
         .ok_or_else(|| content("not a record that this version knows"))
 }
 
-/// Every field of every line but `seq`, `crc` and `params`. Unknown ones are ignored.
+fn member<'d>(item: Item<'d>, name: &str) -> Option<Item<'d>> {
+    let mut members = item.members();
+    members.find_map(|(key, value)| (key.text() == name).then_some(value))
+}
+
+fn xcom_of(item: Item<'_>) -> Option<Arc<Value>> {
+    member(item, "xcom").map(|xcom| Arc::new(xcom.to_value()))
+}
+
+/// What a task left to those after it.
+fn choice(follow: Option<Vec<String>>, short_circuit: Option<bool>) -> Option<Choice> {
+    match (follow, short_circuit) {
+        (_, Some(true)) => Some(Choice::Nothing),
+        (Some(tasks), _) => Some(Choice::Follow(tasks.into_iter().map(Arc::from).collect())),
+        (None, _) => None,
+    }
+}
+
+/// Every field of every line but `seq` and `crc`. Values that may be anything are read apart. Unknown
+/// fields are ignored.
 #[derive(DeJson)]
 struct Fields {
     at: String,
@@ -133,6 +156,11 @@ struct Fields {
     kib: Option<u64>,
     out: Option<u64>,
     dropped: Option<u64>,
+    reason: Option<String>,
+    #[nserde(skip)]
+    xcom: Option<Arc<Value>>,
+    follow: Option<Vec<String>>,
+    short_circuit: Option<bool>,
     state: Option<String>,
     run_id: Option<String>,
     #[nserde(rename = "type")]
@@ -140,7 +168,7 @@ struct Fields {
     logical_date: Option<String>,
     interval: Option<Vec<String>>,
     #[nserde(skip)]
-    params: BTreeMap<String, crate::dag::Value>,
+    params: BTreeMap<String, Value>,
     queued_at: Option<String>,
     started_at: Option<String>,
     ended_at: Option<String>,
@@ -170,6 +198,10 @@ struct TaskFields {
     max_tries: Option<u32>,
     started_at: Option<String>,
     ended_at: Option<String>,
+    #[nserde(skip)]
+    xcom: Option<Arc<Value>>,
+    follow: Option<Vec<String>>,
+    short_circuit: Option<bool>,
 }
 
 impl Fields {
@@ -267,11 +299,14 @@ impl Fields {
             memory_peak_bytes: self.kib.unwrap_or(0).saturating_mul(1024),
             output_bytes: self.out.unwrap_or(0),
             output_dropped_bytes: self.dropped.unwrap_or(0),
+            xcom: self.xcom,
+            reason: self.reason,
         };
         Some(TaskFact::Ended {
             try_number,
             state,
             attempt,
+            choice: choice(self.follow, self.short_circuit),
         })
     }
 
@@ -321,6 +356,8 @@ impl TaskFields {
             max_tries: believed(self.max_tries)?,
             started_at: moment(self.started_at.as_deref())?,
             ended_at: moment(self.ended_at.as_deref())?,
+            xcom: self.xcom,
+            choice: choice(self.follow, self.short_circuit),
         })
     }
 }

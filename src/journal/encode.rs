@@ -9,7 +9,8 @@ use super::crc::crc32c_hex;
 use super::{Crc, VERSION};
 use crate::dag::Value;
 use crate::scheduler::{
-    Attempt, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, TaskFact, TaskImage,
+    Attempt, Choice, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, TaskFact,
+    TaskImage,
 };
 use crate::timetable::Timestamp;
 
@@ -95,13 +96,8 @@ fn run_fact(out: &mut String, dag_id: &str, run: RunNumber, fact: &RunFact) {
         }),
         RunFact::Cleared(tasks) => {
             begin("run_cleared");
-            out.push_str(",\"cleared\":[");
-            for (index, task) in tasks.iter().enumerate() {
-                out.push_str(if index > 0 { ",\"" } else { "\"" });
-                escaped(out, task);
-                out.push('"');
-            }
-            out.push(']');
+            out.push_str(",\"cleared\":");
+            ids(out, tasks);
         }
         RunFact::Task(task_id, fact) => {
             begin(match fact {
@@ -122,12 +118,14 @@ fn task_fact(out: &mut String, fact: &TaskFact) {
             try_number,
             state,
             attempt,
+            choice,
         } => {
             try_of(out, *try_number);
             if let Ended::UpForRetry(delay) = state {
                 number(out, "retry_ms", millis(*delay));
             }
             self::attempt(out, attempt);
+            left(out, attempt.xcom.as_deref(), choice.as_ref());
         }
         TaskFact::Settled(settled) => text(out, "state", super::names::settled(*settled)),
     }
@@ -153,6 +151,34 @@ fn attempt(out: &mut String, attempt: &Attempt) {
     number(out, "kib", attempt.memory_peak_bytes.div_ceil(1024));
     number(out, "out", attempt.output_bytes);
     number(out, "dropped", attempt.output_dropped_bytes);
+    if let Some(reason) = &attempt.reason {
+        text(out, "reason", reason);
+    }
+}
+
+/// What a task leaves to those after it.
+fn left(out: &mut String, xcom: Option<&Value>, choice: Option<&Choice>) {
+    if let Some(xcom) = xcom {
+        let _ = write!(out, ",\"xcom\":{xcom}");
+    }
+    match choice {
+        Some(Choice::Follow(tasks)) => {
+            out.push_str(",\"follow\":");
+            ids(out, tasks);
+        }
+        Some(Choice::Nothing) => flag(out, "short_circuit", true),
+        None => {}
+    }
+}
+
+fn ids(out: &mut String, tasks: &[std::sync::Arc<str>]) {
+    out.push('[');
+    for (index, task) in tasks.iter().enumerate() {
+        out.push_str(if index > 0 { ",\"" } else { "\"" });
+        escaped(out, task);
+        out.push('"');
+    }
+    out.push(']');
 }
 
 fn run_facts(out: &mut String, facts: &RunFacts) {
@@ -197,6 +223,7 @@ fn task_image(out: &mut String, task: &TaskImage) {
     number(out, "max_tries", u64::from(task.max_tries));
     moment(out, "started_at", task.started_at);
     moment(out, "ended_at", task.ended_at);
+    left(out, task.xcom.as_deref(), task.choice.as_ref());
     out.push('}');
 }
 

@@ -176,6 +176,7 @@ impl PastRun {
                 try_number,
                 state,
                 attempt,
+                ..
             } => {
                 let end = Some(AttemptEnd {
                     at,

@@ -22,6 +22,10 @@
 //! {"seq":5,"at":"…","ev":"success","run":"sensor_log/17","task":"read","ms":812,"cpu":120,"kib":3456,"crc":"…"}
 //! ```
 //!
+//! An attempt that succeeded may have `xcom`, the JSON value that it left for other tasks; `follow`, the tasks
+//! directly after it that a `branch` chose; or `short_circuit`: nothing after it goes on. `reason` says what an
+//! exit code does not. A task instance in a snapshot has the first three, too.
+//!
 //! | `ev` | of | means |
 //! | --- | --- | --- |
 //! | `segment` | | a segment's first line: format `version`, `number`, `boot` id, `prev` = the `crc` of line `seq` - 1, `snapshot` = how many lines of snapshot follow, `runs_created` before them, `held` = damage was found before and waits for a repair |

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::choice::{Verdict, left_out, verdict};
 use super::event::{Action, AttemptId, Monotonic, Signal};
 use super::record::{Attempt, Ended, Exit, RunFact, RunNumber, StopCause, StopReason, TaskFact};
 use super::settle::claim;
@@ -60,23 +61,34 @@ impl Scheduler {
         let task = run.dag.task(id.task);
         let claim = claim(task);
         let instance = run.task(id.task);
+        let mut attempt = Attempt {
+            stopped: live.stopped,
+            ..attempt
+        };
+        let verdict = match live.stopped {
+            Some(_) => {
+                attempt.xcom = None;
+                Verdict::Failed
+            }
+            None => verdict(run, id.task, &mut attempt),
+        };
+        let mut choice = None;
         let state = match live.stopped {
             Some(StopCause::Shutdown | StopCause::Cleared) => Ended::Interrupted,
             Some(StopCause::RunStopped) => Ended::Failed,
-            None if attempt.exit == Exit::Code(0) => Ended::Success,
-            None if task
-                .skip_on_exit_code
-                .is_some_and(|code| attempt.exit == Exit::Code(code)) =>
-            {
-                Ended::Skipped
-            }
-            None | Some(StopCause::TimedOut) => {
-                if instance.try_number <= instance.max_tries && run.stopped.is_none() {
-                    Ended::UpForRetry(retry_delay(task, instance.try_number))
-                } else {
-                    Ended::Failed
+            None | Some(StopCause::TimedOut) => match verdict {
+                Verdict::Success(chosen) => {
+                    choice = chosen;
+                    Ended::Success
                 }
-            }
+                Verdict::Skipped => Ended::Skipped,
+                Verdict::Failed
+                    if instance.try_number <= instance.max_tries && run.stopped.is_none() =>
+                {
+                    Ended::UpForRetry(retry_delay(task, instance.try_number))
+                }
+                Verdict::Failed => Ended::Failed,
+            },
         };
         if let Ended::UpForRetry(delay) = state {
             self.timers.set(
@@ -84,14 +96,17 @@ impl Scheduler {
                 turn.now.monotonic.after(delay),
             );
         }
+        if let Some(choice) = &choice {
+            let left_out = left_out(&run.dag, id.task, choice);
+            self.touched
+                .extend(left_out.into_iter().map(|task| (id.run, task)));
+        }
         let dag_id = run.dag.dag_id.clone();
         let fact = TaskFact::Ended {
             try_number: id.try_number,
             state,
-            attempt: Attempt {
-                stopped: live.stopped,
-                ..attempt
-            },
+            attempt,
+            choice,
         };
         self.record_task(turn, id.run, id.task, fact);
         self.touch_around(id.run, id.task);

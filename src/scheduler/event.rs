@@ -157,6 +157,8 @@ pub struct Spawn {
     pub dag: Arc<Dag>,
     /// The run.
     pub run: Arc<RunFacts>,
+    /// What the tasks before it have left for it: those of [`Task::xcoms`](crate::dag::Task::xcoms).
+    pub xcoms: BTreeMap<Arc<str>, Arc<Value>>,
 }
 
 /// How to end a process tree.

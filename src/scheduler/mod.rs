@@ -23,6 +23,7 @@ use crate::dag::{Dag, Pools, TaskIndex};
 use crate::timetable::Timestamp;
 
 mod attempt;
+mod choice;
 mod command;
 mod event;
 mod queue;
@@ -36,6 +37,7 @@ mod states;
 mod timers;
 mod waits;
 
+pub use choice::{Choice, XCOM_BYTES_MAX, XCOM_RUN_BYTES_MAX};
 pub use event::{
     Action, Answer, AttemptId, Command, Event, Monotonic, Now, Refusal, Selection, Signal, Spawn,
     Trigger,

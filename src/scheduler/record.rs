@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::choice::Choice;
 use super::states::{RunState, TaskState};
 use crate::dag::Value;
 use crate::timetable::Timestamp;
@@ -92,6 +93,8 @@ pub enum TaskFact {
         state: Ended,
         /// How the attempt ended.
         attempt: Attempt,
+        /// Which of what comes after it goes on, if the task says that.
+        choice: Option<Choice>,
     },
     /// It ended without an attempt.
     Settled(Settled),
@@ -150,6 +153,10 @@ pub struct TaskImage {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// What it left for other tasks.
+    pub xcom: Option<Arc<Value>>,
+    /// Which of what comes after it goes on.
+    pub choice: Option<Choice>,
 }
 
 /// Who asked for a run.
@@ -226,6 +233,11 @@ pub struct Attempt {
     pub output_bytes: u64,
     /// Bytes of output that were not kept.
     pub output_dropped_bytes: u64,
+    /// What it left for other tasks: only of one that succeeded.
+    pub xcom: Option<Arc<Value>>,
+    /// What its exit does not say, for people: which task it named that does not follow it, why nothing
+    /// is left of it for others.
+    pub reason: Option<String>,
 }
 
 impl Attempt {
@@ -239,6 +251,8 @@ impl Attempt {
             memory_peak_bytes: 0,
             output_bytes: 0,
             output_dropped_bytes: 0,
+            xcom: None,
+            reason: None,
         }
     }
 }

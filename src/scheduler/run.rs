@@ -13,11 +13,12 @@
 
 use std::sync::Arc;
 
+use super::choice::{Choice, left_out, xcom_bytes};
 use super::record::{Ended, RunFact, RunFacts, RunImage, StopReason, TaskFact, TaskImage};
 use super::rule::{Decision, UpstreamCounts, decide};
 use super::state::ApplyError;
 use super::states::{RunState, TaskState};
-use crate::dag::{Dag, TaskIndex};
+use crate::dag::{Dag, TaskIndex, Value};
 use crate::timetable::Timestamp;
 
 /// One task of one run.
@@ -33,8 +34,14 @@ pub struct TaskInstance {
     pub started_at: Option<Timestamp>,
     /// When it came to the state it is in, unless it has not begun.
     pub ended_at: Option<Timestamp>,
+    /// What it left for other tasks, until it is cleared or runs again.
+    pub xcom: Option<Arc<Value>>,
+    /// Which of what comes after it goes on; stands as long as its XCom.
+    pub choice: Option<Choice>,
     /// How its upstreams ended.
     pub(super) upstream: UpstreamCounts,
+    /// How many choices leave it out.
+    pub(super) left_out_by: u32,
 }
 
 /// One run of a DAG.
@@ -57,6 +64,8 @@ pub struct Run {
     pub(super) tasks: Vec<TaskInstance>,
     pub(super) unfinished: u32,
     pub(super) failed_leaves: u32,
+    /// What its XComs take.
+    pub(super) xcom_bytes: usize,
 }
 
 impl Run {
@@ -79,6 +88,7 @@ impl Run {
             stopped: None,
             unfinished: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
             failed_leaves: 0,
+            xcom_bytes: 0,
             tasks,
             dag,
         }
@@ -108,7 +118,15 @@ impl Run {
         self.unfinished == 0
     }
 
+    /// Whether a choice before a task instance leaves it out.
+    pub(super) fn is_left_out(&self, index: TaskIndex) -> bool {
+        self.tasks[index.get()].left_out_by > 0
+    }
+
     pub(super) fn decide(&self, index: TaskIndex) -> Decision {
+        if self.is_left_out(index) {
+            return Decision::Skip;
+        }
         let task = self.dag.task(index);
         let upstreams = u32::try_from(task.upstream.len()).unwrap_or(u32::MAX);
         decide(
@@ -143,6 +161,28 @@ impl Run {
         }
     }
 
+    /// What a task instance leaves to others is this from now on, in place of what it left before.
+    fn leave(&mut self, index: TaskIndex, xcom: Option<Arc<Value>>, choice: Option<Choice>) {
+        let task = &mut self.tasks[index.get()];
+        let old_xcom = std::mem::replace(&mut task.xcom, xcom);
+        let old = std::mem::replace(&mut task.choice, choice.clone());
+        let bytes = |xcom: &Option<Arc<Value>>| xcom.as_deref().map_or(0, xcom_bytes);
+        let new_bytes = bytes(&task.xcom);
+        self.xcom_bytes = self.xcom_bytes - bytes(&old_xcom) + new_bytes;
+        for task in old
+            .into_iter()
+            .flat_map(|old| left_out(&self.dag, index, &old))
+        {
+            self.tasks[task.get()].left_out_by -= 1;
+        }
+        for task in choice
+            .into_iter()
+            .flat_map(|new| left_out(&self.dag, index, &new))
+        {
+            self.tasks[task.get()].left_out_by += 1;
+        }
+    }
+
     /// The run that `image` shows. A task that the DAG no longer has is left out; one that it did not
     /// have then has not begun, and does not begin in a run that was told to stop.
     pub fn restore(dag: Arc<Dag>, image: &RunImage) -> Self {
@@ -157,6 +197,7 @@ impl Run {
             instance.started_at = task.started_at;
             instance.ended_at = task.ended_at;
             run.set(index, task.state);
+            run.leave(index, task.xcom.clone(), task.choice.clone());
         }
         run.state = image.state;
         run.started_at = image.started_at;
@@ -181,6 +222,8 @@ impl Run {
             max_tries: instance.max_tries,
             started_at: instance.started_at,
             ended_at: instance.ended_at,
+            xcom: instance.xcom.clone(),
+            choice: instance.choice.clone(),
         };
         RunImage {
             facts: self.facts.clone(),
@@ -265,16 +308,21 @@ impl Run {
                 task.try_number = *try_number;
                 task.started_at = Some(at);
                 task.ended_at = None;
+                self.leave(index, None, None);
                 (TaskState::Running, 1)
             }
             TaskFact::Ended {
-                try_number, state, ..
+                try_number,
+                state,
+                attempt,
+                choice,
             } => {
                 if task.state != TaskState::Running || *try_number != task.try_number {
                     return Err(self.refuse_task(index, "ends an attempt"));
                 }
                 task.ended_at = Some(at);
                 task.max_tries += u32::from(*state == Ended::Interrupted);
+                self.leave(index, attempt.xcom.clone(), choice.clone());
                 (TaskState::from(*state), -1)
             }
             TaskFact::Settled(settled) => {
@@ -335,6 +383,7 @@ impl Run {
             task.started_at = None;
             task.ended_at = None;
             self.set(index, TaskState::None);
+            self.leave(index, None, None);
         }
     }
 }

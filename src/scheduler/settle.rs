@@ -68,7 +68,9 @@ impl Scheduler {
         };
         let may_start = match run.task(index).state {
             TaskState::None => true,
-            TaskState::UpForRetry => !self.timers.is_set(Timer::Retry(number, index)),
+            TaskState::UpForRetry => {
+                run.is_left_out(index) || !self.timers.is_set(Timer::Retry(number, index))
+            }
             TaskState::Running
             | TaskState::Success
             | TaskState::Failed
@@ -154,6 +156,11 @@ impl Scheduler {
         };
         let (dag, facts) = (run.dag.clone(), run.facts.clone());
         let task = dag.task(index);
+        let left = |upstream: &TaskIndex| {
+            let xcom = run.task(*upstream).xcom.clone()?;
+            Some((dag.task(*upstream).task_id.clone(), xcom))
+        };
+        let xcoms = task.xcoms.iter().filter_map(left).collect();
         let try_number = run.task(index).try_number + 1;
         self.record_task(turn, number, index, TaskFact::Started { try_number });
         if let Some(timeout) = task.timeout {
@@ -180,6 +187,7 @@ impl Scheduler {
             attempt,
             dag: dag.clone(),
             run: facts,
+            xcoms,
         }));
         self.open_or_shut(&dag_id);
         true

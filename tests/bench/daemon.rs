@@ -199,18 +199,15 @@ fn run_of(dag_id: &Arc<str>, number: u64) -> Vec<Record> {
     for task in ["a", "b", "c"] {
         let told = |fact| record(RunFact::Task(task.into(), fact));
         let attempt = Attempt {
-            exit: Exit::Code(0),
-            stopped: None,
-            duration: Duration::from_millis(1234),
             cpu: Duration::from_millis(120),
             memory_peak_bytes: 3456 << 10,
-            output_bytes: 0,
-            output_dropped_bytes: 0,
+            ..Attempt::unseen(Exit::Code(0), Duration::from_millis(1234))
         };
         records.push(told(TaskFact::Started { try_number: 1 }));
         records.push(told(TaskFact::Ended {
             try_number: 1,
             state: Ended::Success,
+            choice: None,
             attempt,
         }));
     }

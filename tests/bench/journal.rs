@@ -66,14 +66,11 @@ fn records(number: u64) -> Vec<Record> {
         records.push(task(TaskFact::Ended {
             try_number: 1,
             state: Ended::Success,
+            choice: None,
             attempt: Attempt {
-                exit: Exit::Code(0),
-                stopped: None,
-                duration: Duration::from_millis(61_234),
                 cpu: Duration::from_millis(120),
                 memory_peak_bytes: 3456 << 10,
-                output_bytes: 0,
-                output_dropped_bytes: 0,
+                ..Attempt::unseen(Exit::Code(0), Duration::from_millis(61_234))
             },
         }));
     }

@@ -71,6 +71,9 @@ fn function(name: &str) -> Option<CallFn> {
         "text" => Arc::new(|_| Ok(Outcome::Value("hello".into()))),
         "lines" => Arc::new(|_| Ok(Outcome::Value("a\nb".into()))),
         "number" => Arc::new(|_| Ok(Outcome::Value(Value::from([("n", 7)])))),
+        "branch" | "branch_of_none" => {
+            Arc::new(|_: &Context| Ok(Outcome::Branch(vec!["a".into(), "b".into()])))
+        }
         "skip" => Arc::new(|_| Ok(Outcome::Skip)),
         "chain" => Arc::new(|_| {
             let cause = Wrapped(
@@ -103,6 +106,8 @@ fn context() -> Context {
             Value::Number("184467440737095516160".to_owned()),
         )]),
         args: BTreeMap::from([("받기".to_owned(), Value::from("\0\"\\\n\u{1f680}"))]),
+        xcoms: BTreeMap::from([("fetch".to_owned(), Value::from(vec![1, 2]))]),
+        prev_data_interval_end_success: Some(Timestamp::from_secs(-7)),
         timeout: Some(std::time::Duration::from_millis(1500)),
     }
 }
@@ -111,6 +116,7 @@ fn call(function: &str) -> Ended {
     worker(&Work::Call(Call {
         function: function.to_owned(),
         context: context(),
+        is_branch: function == "branch",
     }))
     .run()
 }
@@ -128,9 +134,15 @@ fn check(function: &str, code: i32, expected: &str) {
 #[test]
 fn a_function_ends_in_every_way_it_can() {
     check("done", 0, "printed\n");
-    check("text", 0, "hello\n");
-    check("lines", 0, "\"a\\nb\"\n");
-    check("number", 0, "{\"n\":7}\n");
+    check("text", 0, "returned \"hello\"\n");
+    check("lines", 0, "returned \"a\\nb\"\n");
+    check("number", 0, "returned {\"n\":7}\n");
+    check("branch", 0, "returned [\"a\",\"b\"]\n");
+    check(
+        "branch_of_none",
+        1,
+        "error: the function chose a branch, but its task has no `branch`\n",
+    );
     check("skip", worker::SKIP_EXIT_CODE, "");
     check(
         "chain",
@@ -177,6 +189,7 @@ fn work_that_is_none_is_refused() {
         let mut attempt = worker(&Work::Call(Call {
             function: String::new(),
             context: context(),
+            is_branch: false,
         }));
         attempt.launch.stdin = Stdin::Bytes(text.into());
         let ended = attempt.run();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use mini_dag::dag::Value;
 use mini_dag::journal::cat;
 use mini_dag::scheduler::{
-    Attempt, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, RunState, RunType,
-    Settled, State, StopCause, StopReason, TaskFact, TaskImage, TaskState,
+    Attempt, Choice, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, RunState,
+    RunType, Settled, State, StopCause, StopReason, TaskFact, TaskImage, TaskState,
 };
 use mini_dag::timetable::Timestamp;
 
@@ -56,6 +56,8 @@ fn attempt() -> Attempt {
         memory_peak_bytes: 3456 * 1024,
         output_bytes: 0,
         output_dropped_bytes: 0,
+        xcom: None,
+        reason: None,
     }
 }
 
@@ -64,6 +66,19 @@ fn ended(try_number: u32, state: Ended, attempt: Attempt) -> Record {
         try_number,
         state,
         attempt,
+        choice: None,
+    })
+}
+
+fn chose(xcom: Value, choice: Choice) -> Record {
+    task(TaskFact::Ended {
+        try_number: 1,
+        state: Ended::Success,
+        attempt: Attempt {
+            xcom: Some(Arc::new(xcom)),
+            ..attempt()
+        },
+        choice: Some(choice),
     })
 }
 
@@ -83,6 +98,8 @@ fn golden() -> Vec<(Record, &'static str)> {
             max_tries: 2,
             started_at: Some(at()),
             ended_at: None,
+            xcom: Some(Arc::new(Value::from([("n", 1.5)]))),
+            choice: Some(Choice::Follow(vec!["b".into()])),
         }],
     };
     let other = |exit, stopped| Attempt {
@@ -116,7 +133,7 @@ fn golden() -> Vec<(Record, &'static str)> {
         ),
         (
             run(RunFact::Restored(Box::new(image))),
-            r#""ev":"run_restored","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"params":{"a \"b\"":[1,2]},"state":"failed","queued_at":"2026-11-22T08:01:28.160Z","started_at":"2026-11-22T08:01:28.160Z","ended_at":"1970-01-01T00:00:01.000Z","why":"cancelled","tasks":[{"task":"read","state":"up_for_retry","try":1,"max_tries":2,"started_at":"2026-11-22T08:01:28.160Z"}]"#,
+            r#""ev":"run_restored","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"params":{"a \"b\"":[1,2]},"state":"failed","queued_at":"2026-11-22T08:01:28.160Z","started_at":"2026-11-22T08:01:28.160Z","ended_at":"1970-01-01T00:00:01.000Z","why":"cancelled","tasks":[{"task":"read","state":"up_for_retry","try":1,"max_tries":2,"started_at":"2026-11-22T08:01:28.160Z","xcom":{"n":1.5},"follow":["b"]}]"#,
         ),
         (
             run(RunFact::Started),
@@ -191,6 +208,28 @@ fn golden() -> Vec<(Record, &'static str)> {
             r#""ev":"skipped","run":"sensor_log/17","task":"read","exit":99,"stopped":"cleared","ms":61234,"cpu":120,"kib":3456,"out":12,"dropped":3"#,
         ),
         (
+            chose(
+                "b, \u{7f}".into(),
+                Choice::Follow(vec!["a b".into(), "c".into()]),
+            ),
+            r#""ev":"success","run":"sensor_log/17","task":"read","ms":61234,"cpu":120,"kib":3456,"xcom":"b, \u007f","follow":["a b","c"]"#,
+        ),
+        (
+            chose(vec![1, 2].into(), Choice::Nothing),
+            r#""ev":"success","run":"sensor_log/17","task":"read","ms":61234,"cpu":120,"kib":3456,"xcom":[1,2],"short_circuit":true"#,
+        ),
+        (
+            ended(
+                1,
+                Ended::Failed,
+                Attempt {
+                    reason: Some("a branch chose `x`".into()),
+                    ..attempt()
+                },
+            ),
+            r#""ev":"failed","run":"sensor_log/17","task":"read","ms":61234,"cpu":120,"kib":3456,"reason":"a branch chose `x`""#,
+        ),
+        (
             task(TaskFact::Settled(Settled::UpstreamFailed)),
             r#""ev":"settled","run":"sensor_log/17","task":"read","state":"upstream_failed""#,
         ),
@@ -259,6 +298,7 @@ fn an_ordinary_task_takes_300_bytes_at_most() {
         try_number: 1,
         state: Ended::Success,
         attempt: attempt(),
+        choice: None,
     };
     let lines = lines_of(&[of(TaskFact::Started { try_number: 1 }), of(ended)]);
     let seq_digits = 2 * (6 - 1);

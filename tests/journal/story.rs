@@ -194,6 +194,12 @@ pub fn attempt(exit: Exit, rng: &mut Rng) -> Attempt {
         memory_peak_bytes: (rng.next() % 10_000) * 1024,
         output_bytes: rng.next() % 3,
         output_dropped_bytes: 0,
+        xcom: rng
+            .one_in(3)
+            .then(|| Arc::new(Value::from("two \"words\"\u{7f}"))),
+        reason: rng
+            .one_in(4)
+            .then(|| "its last line is too long".to_owned()),
     }
 }
 

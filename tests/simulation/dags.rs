@@ -1,5 +1,6 @@
 //! Random DAGs, and new versions of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,17 +55,40 @@ fn draw_tasks(rng: &mut Rng, dag: &DagBuilder) {
     let count = 1 + rng.below(9);
     let density = 1 + rng.below(4);
     let mut tasks = Vec::new();
+    // For each, those that it comes after.
+    let mut before: Vec<BTreeSet<usize>> = Vec::new();
+    let mut empty = BTreeSet::new();
     for n in 0..count {
         let id = format!("t{n}");
+        let upstream: Vec<_> = (0..n).filter(|_| rng.one_in(density)).collect();
+        let direct = upstream.iter().copied();
+        let all: BTreeSet<_> = direct
+            .chain(upstream.iter().flat_map(|u| before[*u].clone()))
+            .collect();
+        let has_xcom = |other: &&usize| !empty.contains(*other);
+        let named: Vec<_> = all
+            .iter()
+            .filter(has_xcom)
+            .filter(|_| rng.one_in(4))
+            .collect();
+        let words: Vec<_> = named
+            .iter()
+            .map(|other| format!("{{{{ xcom.t{other} }}}}"))
+            .collect();
+        before.push(all);
         let mut task = if rng.one_in(6) {
+            empty.insert(n);
             dag.empty(&id)
         } else {
-            dag.argv(&id, ["true"])
-        };
-        for upstream in &tasks {
-            if rng.one_in(density) {
-                task = task.after(*upstream);
+            let task = dag.argv(&id, ["echo", &words.concat()]);
+            match rng.below(8) {
+                0 | 1 => task.branch(),
+                2 => task.short_circuit(),
+                _ => task,
             }
+        };
+        for upstream in upstream {
+            task = task.after(tasks[upstream]);
         }
         if rng.one_in(2) {
             task = task.trigger_rule(*rng.pick(&trigger_rule::ALL));

@@ -1,5 +1,6 @@
 //! Processes: they end, fail, hang, ignore signals, cannot be started, or are told twice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mini_dag::scheduler::{Attempt, AttemptId, Event, Exit, Signal, Spawn};
@@ -9,6 +10,8 @@ use crate::world::World;
 pub struct Process {
     pub ends_at: Option<u64>,
     exit: Exit,
+    /// Its last line.
+    prints: String,
     is_deaf: bool,
     is_undead: bool,
 }
@@ -19,7 +22,7 @@ impl World {
         let id = spawn.attempt;
         if self.weather.unstartable && self.rng.one_in(12) {
             let exit = Exit::NotStarted("no such program".into());
-            return Some(Event::Exited(id, attempt(exit)));
+            return Some(Event::Exited(id, attempt(exit, "")));
         }
         // Some have ended, and nobody has been told yet.
         let now_ms = self.now_ms;
@@ -37,14 +40,41 @@ impl World {
         };
         let hangs = self.weather.hangs && self.rng.one_in(10);
         let takes_ms = 1 + self.rng.up_to(30_000);
+        let prints = self.draw_line(spawn);
+        self.model.prints(id, &prints);
         let process = Process {
             ends_at: (!hangs).then_some(self.now_ms + takes_ms),
             exit,
+            prints,
             is_deaf: self.weather.deaf && self.rng.one_in(3),
             is_undead: self.weather.undead && self.rng.one_in(10),
         };
         self.processes.insert(id, process);
         None
+    }
+
+    /// Something or nothing; of a branch, some of the tasks after it, and now and then one that is not.
+    fn draw_line(&mut self, spawn: &Spawn) -> String {
+        if !self.weather.choices {
+            return String::new();
+        }
+        let task = spawn.dag.task(spawn.attempt.task);
+        if !task.branch {
+            let word = format!("w{}", self.rng.below(100));
+            return if self.rng.one_in(2) {
+                word
+            } else {
+                String::new()
+            };
+        }
+        let mut named = Vec::new();
+        for index in spawn.dag.indices() {
+            let is_after = task.downstream.contains(&index);
+            if self.rng.one_in(if is_after { 2 } else { 60 }) {
+                named.push(&*spawn.dag.task(index).task_id);
+            }
+        }
+        named.join(",")
     }
 
     pub fn signal(&mut self, id: AttemptId, signal: Signal) {
@@ -76,7 +106,7 @@ impl World {
         let id = *due.expect("one is due").0;
         let process = self.processes.remove(&id).unwrap();
         self.model.gone(id);
-        let attempt = attempt(process.exit);
+        let attempt = attempt(process.exit, &process.prints);
         self.step(Event::Exited(id, attempt.clone()));
         if self.weather.told_twice && self.rng.one_in(5) && !self.is_down() {
             self.step(Event::Exited(id, attempt));
@@ -84,6 +114,9 @@ impl World {
     }
 }
 
-fn attempt(exit: Exit) -> Attempt {
-    Attempt::unseen(exit, Duration::ZERO)
+fn attempt(exit: Exit, prints: &str) -> Attempt {
+    Attempt {
+        xcom: (!prints.is_empty()).then(|| Arc::new(prints.into())),
+        ..Attempt::unseen(exit, Duration::ZERO)
+    }
 }

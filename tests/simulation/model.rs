@@ -22,6 +22,8 @@ pub struct Model {
     /// Those that are not over.
     live: BTreeSet<RunNumber>,
     processes: BTreeSet<AttemptId>,
+    /// The last line of each.
+    printed: BTreeMap<AttemptId, String>,
     is_recording: bool,
     /// Somebody has asked for a run to be cancelled, in this turn.
     is_commanded: bool,
@@ -37,6 +39,7 @@ impl Model {
             runs: BTreeMap::new(),
             live: BTreeSet::new(),
             processes: BTreeSet::new(),
+            printed: BTreeMap::new(),
             is_recording: true,
             is_commanded: false,
             attempts: 0,
@@ -108,6 +111,7 @@ impl Model {
     /// The daemon has ended without a word, and another goes on from `state`.
     pub fn restart(&mut self, scheduler: &Scheduler) {
         self.processes.clear();
+        self.printed.clear();
         self.dues.clear();
         self.is_recording = true;
         self.runs.clear();
@@ -130,6 +134,8 @@ impl Model {
                 tries_left: (task.max_tries + 1)
                     .saturating_sub(task.try_number)
                     .max(promised(task.state)),
+                xcom: task.xcom.as_deref().map(mini_dag::Value::to_text),
+                choice: task.choice.clone(),
             });
             let model = Run {
                 dag: run.dag.clone(),
@@ -163,6 +169,8 @@ impl Model {
                 state: State::None,
                 try_number: 0,
                 tries_left: task.retries + 1,
+                xcom: None,
+                choice: None,
             });
             let tasks = tasks.collect();
             let run_id = facts.run_id.to_string();
@@ -188,7 +196,16 @@ impl Model {
         self.check_start(*number, fact, &dag_id);
         let run = self.runs.get_mut(number).expect("the run was created");
         assert_eq!(*run.dag.dag_id, *dag_id);
-        self.attempts += run.record(fact);
+        let printed = &self.printed;
+        self.attempts += run.record(fact, &|task, try_number| {
+            let run = *number;
+            let id = AttemptId {
+                run,
+                task,
+                try_number,
+            };
+            printed.get(&id).map_or("", String::as_str)
+        });
         if matches!(run.state, "queued" | "running") {
             self.live.insert(*number);
         } else {
@@ -296,7 +313,17 @@ impl Model {
             Arc::ptr_eq(&spawn.dag, &self.runs[&id.run].dag),
             "I15: {id:?}"
         );
+        let xcoms = spawn.xcoms.iter();
+        let xcoms: Vec<_> = xcoms
+            .map(|(id, xcom)| (id.to_string(), xcom.to_text()))
+            .collect();
+        assert_eq!(xcoms, self.runs[&id.run].xcoms_of(id.task), "{id:?}");
         self.processes.insert(id);
+    }
+
+    /// What a process will have printed last.
+    pub fn prints(&mut self, id: AttemptId, line: &str) {
+        self.printed.insert(id, line.to_owned());
     }
 
     pub fn gone(&mut self, id: AttemptId) {

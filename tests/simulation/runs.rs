@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mini_dag::dag::{Dag, Operator, TaskIndex, WeightRule};
-use mini_dag::scheduler::{Ended, RunFact, Settled, TaskFact};
+use mini_dag::scheduler::{Attempt, Choice, Ended, Exit, RunFact, Settled, TaskFact};
 use mini_dag::timetable::Timestamp;
 
 use crate::rules::{State, verdict};
@@ -13,7 +13,13 @@ pub struct Task {
     pub try_number: u32,
     /// I7: attempts that may still begin.
     pub tries_left: u32,
+    /// What it has left.
+    pub xcom: Option<String>,
+    pub choice: Option<Choice>,
 }
+
+/// What an attempt has printed last.
+type Printed<'p> = dyn Fn(TaskIndex, u32) -> &'p str + 'p;
 
 /// What a task's priority comes to: each task that counts, once.
 pub fn weight(dag: &Dag, index: TaskIndex) -> i64 {
@@ -66,11 +72,12 @@ impl Run {
             && !self.is_stopped
             && self.tasks[index.get()].state == State::None
             && !matches!(definition.operator, Operator::Empty)
+            && !self.is_left_out(index)
             && verdict(definition.trigger_rule, &states) == "RUN"
     }
 
     /// I3, I7 and I8. Returns how many attempts began.
-    pub fn record(&mut self, fact: &RunFact) -> u64 {
+    pub fn record(&mut self, fact: &RunFact, printed: &Printed<'_>) -> u64 {
         match fact {
             RunFact::Created(_) | RunFact::Restored(_) => {}
             RunFact::Started => {
@@ -97,6 +104,7 @@ impl Run {
                     if task.state != State::Running {
                         task.tries_left += 1;
                         task.state = State::None;
+                        (task.xcom, task.choice) = (None, None);
                     }
                 }
                 if self.state != "running" {
@@ -105,7 +113,7 @@ impl Run {
             }
             RunFact::Task(task_id, fact) => {
                 let index = self.dag.find(task_id).expect("I15: a task of its version");
-                return self.task(index, fact);
+                return self.task(index, fact, printed);
             }
         }
         0
@@ -127,11 +135,108 @@ impl Run {
         self.is_stopped = false;
     }
 
-    fn task(&mut self, index: TaskIndex, fact: &TaskFact) -> u64 {
+    /// Whether a choice that stands leaves a task out.
+    fn is_left_out(&self, index: TaskIndex) -> bool {
+        let is_after = |first: TaskIndex| self.comes_after(index, first);
+        self.dag.indices().any(|other| {
+            let is_direct = self.dag.task(index).upstream.contains(&other);
+            match &self.tasks[other.get()].choice {
+                None => false,
+                Some(Choice::Nothing) => other != index && is_after(other),
+                Some(Choice::Follow(followed)) => {
+                    let mut followed = followed.iter().filter_map(|id| self.dag.find(id));
+                    is_direct && !followed.any(is_after)
+                }
+            }
+        })
+    }
+
+    /// Whether a task is another, or comes after it.
+    fn comes_after(&self, index: TaskIndex, first: TaskIndex) -> bool {
+        let mut upstream = self.dag.task(index).upstream.iter();
+        index == first || upstream.any(|upstream| self.comes_after(*upstream, first))
+    }
+
+    /// What an attempt at a task is handed.
+    pub fn xcoms_of(&self, index: TaskIndex) -> Vec<(String, String)> {
+        let task = self.dag.task(index);
+        assert!(
+            task.upstream
+                .iter()
+                .all(|upstream| task.xcoms.contains(upstream))
+        );
+        let left = |other: &TaskIndex| {
+            let xcom = self.tasks[other.get()].xcom.clone()?;
+            Some((self.dag.task(*other).task_id.to_string(), xcom))
+        };
+        task.xcoms.iter().filter_map(left).collect()
+    }
+
+    /// What became of an attempt follows from how it exited and what it has printed.
+    fn check_left(
+        &self,
+        index: TaskIndex,
+        (state, attempt): (Ended, &Attempt),
+        choice: Option<&Choice>,
+        printed: &str,
+    ) {
+        let task = self.dag.task(index);
+        let named: Vec<_> = printed.split(',').filter(|id| !id.is_empty()).collect();
+        let follows = |id: &str| {
+            self.dag
+                .find(id)
+                .is_some_and(|id| task.downstream.contains(&id))
+        };
+        let is_good = !task.branch || named.iter().all(|id| follows(id));
+        let is_success = state == Ended::Success;
+        let xcom = attempt
+            .xcom
+            .as_deref()
+            .map(mini_dag::Value::to_text)
+            .unwrap_or_default();
+        match attempt.exit {
+            Exit::Code(0) if attempt.stopped.is_none() => {
+                assert_eq!(is_success, is_good, "`{printed}` of `{}`", task.task_id);
+                assert_eq!(attempt.reason.is_none(), is_good);
+                assert_eq!(xcom, if is_good { printed } else { "" });
+            }
+            Exit::Code(99) if attempt.stopped.is_none() => {
+                let expected = (task.short_circuit, !task.short_circuit, "");
+                assert_eq!((is_success, state == Ended::Skipped, &*xcom), expected);
+            }
+            Exit::Code(_) | Exit::Signal(_) | Exit::NotStarted(_) | Exit::Unknown => {
+                assert_eq!((is_success, &*xcom), (false, ""));
+            }
+        }
+        let expected = match (is_success, attempt.exit == Exit::Code(0)) {
+            (true, true) if task.branch => {
+                Some(Choice::Follow(named.into_iter().map(Arc::from).collect()))
+            }
+            (true, false) => Some(Choice::Nothing),
+            (_, _) => None,
+        };
+        assert_eq!(choice, expected.as_ref(), "`{}`", task.task_id);
+    }
+
+    fn task(&mut self, index: TaskIndex, fact: &TaskFact, printed: &Printed<'_>) -> u64 {
         let definition = self.dag.task(index);
         let upstream = definition.upstream.iter();
         let states: Vec<_> = upstream.map(|task| self.tasks[task.get()].state).collect();
-        let told = verdict(definition.trigger_rule, &states);
+        let told = if self.is_left_out(index) {
+            "skipped"
+        } else {
+            verdict(definition.trigger_rule, &states)
+        };
+        if let TaskFact::Ended {
+            try_number,
+            state,
+            attempt,
+            choice,
+        } = fact
+        {
+            let printed = printed(index, *try_number);
+            self.check_left(index, (*state, attempt), choice.as_ref(), printed);
+        }
         let task_id = &definition.task_id;
         let task = &mut self.tasks[index.get()];
         let has_not_begun = matches!(task.state, State::None | State::Retry);
@@ -146,11 +251,17 @@ impl Run {
                 assert!(task.tries_left > 0, "I7: too many tries of `{task_id}`");
                 task.tries_left -= 1;
                 task.state = State::Running;
+                (task.xcom, task.choice) = (None, None);
                 return 1;
             }
             TaskFact::Ended {
-                try_number, state, ..
+                try_number,
+                state,
+                attempt,
+                choice,
             } => {
+                task.xcom = attempt.xcom.as_deref().map(mini_dag::Value::to_text);
+                task.choice.clone_from(choice);
                 let expected = (State::Running, *try_number);
                 assert_eq!((task.state, task.try_number), expected, "I8");
                 task.state = match state {

@@ -6,6 +6,8 @@ use crate::rng::Rng;
 pub struct Weather {
     pub failures: bool,
     pub skips: bool,
+    /// Tasks print something, and some choose what goes on after them.
+    pub choices: bool,
     pub hangs: bool,
     pub deaf: bool,
     pub undead: bool,
@@ -34,6 +36,7 @@ impl Weather {
         Self {
             failures: draw(),
             skips: draw(),
+            choices: draw(),
             hangs: draw(),
             deaf: draw(),
             undead: draw(),

@@ -1,6 +1,7 @@
 //! Stories: what the scheduler does, told with a virtual clock, one line an action.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod choices;
 mod pools;
 mod recalled;
 mod schedules;

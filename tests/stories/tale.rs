@@ -8,8 +8,8 @@ use std::time::Duration;
 use mini_dag::dag::{DEFAULT_POOL, Functions, Known, Pools, load};
 use mini_dag::scheduler::{
     Action, Answer, Attempt, AttemptId, Command, Event, Exit, Fact, Limits, Monotonic, Now, Record,
-    Refusal, RunFact, RunNumber, RunState, RunType, Scheduler, Selection, Signal, State, TaskFact,
-    TaskState, Trigger,
+    Refusal, RunFact, RunNumber, RunState, RunType, Scheduler, Selection, Signal, Spawn, State,
+    TaskFact, TaskState, Trigger,
 };
 use mini_dag::timetable::{Timestamp, Zone};
 
@@ -22,6 +22,8 @@ struct Script {
     takes_s: u64,
     fails: u32,
     exit_code: i32,
+    /// Its last line.
+    prints: &'static str,
     hangs: bool,
     is_deaf: bool,
     is_undead: bool,
@@ -35,6 +37,8 @@ pub struct Tale {
     now_s: u64,
     /// When each process ends, and how.
     processes: BTreeMap<(u64, AttemptId), i32>,
+    /// What the latest attempt at each task was handed.
+    handed: BTreeMap<String, String>,
     runs: BTreeMap<RunNumber, String>,
     refused: Option<Refusal>,
     records: Vec<Record>,
@@ -50,6 +54,7 @@ impl Tale {
             scheduler: None,
             now_s: 0,
             processes: BTreeMap::new(),
+            handed: BTreeMap::new(),
             runs: BTreeMap::new(),
             refused: None,
             records: Vec::new(),
@@ -95,6 +100,10 @@ impl Tale {
 
     pub fn exits(self, task: &str, exit_code: i32) -> Self {
         self.script(task, |script| script.exit_code = exit_code)
+    }
+
+    pub fn prints(self, task: &str, line: &'static str) -> Self {
+        self.script(task, |script| script.prints = line)
     }
 
     pub fn hangs(self, task: &str) -> Self {
@@ -174,6 +183,12 @@ impl Tale {
         self
     }
 
+    /// The latest attempt at a task got these XComs.
+    pub fn handed(self, task: &str, xcoms: &str) -> Self {
+        assert_eq!(self.handed[task], xcoms, "{task}");
+        self
+    }
+
     /// What was told so far does not matter.
     pub fn forget_told(mut self) -> Self {
         self.told.clear();
@@ -248,7 +263,8 @@ impl Tale {
             self.now_s = self.now_s.max(next);
             if process.is_some_and(|at| at <= next) {
                 let ((_, id), code) = self.processes.pop_first().unwrap();
-                self.step(Event::Exited(id, attempt(code)));
+                let (_, script) = self.script_of(id);
+                self.step(Event::Exited(id, attempt(code, script.prints)));
             } else {
                 self.step(Event::Tick);
             }
@@ -325,7 +341,7 @@ impl Tale {
                     self.records.push(record);
                 }
                 Action::Reply(_, answer) => self.refused = answer.map(|_: Answer| ()).err(),
-                Action::Spawn(spawn) => self.spawn(spawn.attempt),
+                Action::Spawn(spawn) => self.spawn(&spawn),
                 Action::Signal(id, signal) => self.signal(id, signal),
             }
         }
@@ -361,10 +377,17 @@ impl Tale {
                     RunFact::Task(
                         task_id,
                         TaskFact::Ended {
-                            try_number, state, ..
+                            try_number,
+                            state,
+                            attempt,
+                            ..
                         },
                     ) => {
-                        format!("{task_id} {try_number} {}", TaskState::from(*state).name())
+                        let state = TaskState::from(*state).name();
+                        match &attempt.reason {
+                            Some(why) => format!("{task_id} {try_number} {state}: {why}"),
+                            None => format!("{task_id} {try_number} {state}"),
+                        }
                     }
                     RunFact::Task(task_id, TaskFact::Settled(state)) => {
                         format!("{task_id} {}", TaskState::from(*state).name())
@@ -381,8 +404,14 @@ impl Tale {
         (task_id, script)
     }
 
-    fn spawn(&mut self, id: AttemptId) {
-        let (_, script) = self.script_of(id);
+    fn spawn(&mut self, spawn: &Spawn) {
+        let id = spawn.attempt;
+        let (task_id, script) = self.script_of(id);
+        let xcoms = spawn.xcoms.iter();
+        let xcoms: Vec<_> = xcoms
+            .map(|(task_id, xcom)| format!("{task_id}={xcom}"))
+            .collect();
+        self.handed.insert(task_id, xcoms.join(" "));
         let code = if id.try_number <= script.fails {
             1
         } else {
@@ -417,6 +446,7 @@ const ORDINARY: Script = Script {
     takes_s: 10,
     fails: 0,
     exit_code: 0,
+    prints: "",
     hangs: false,
     is_deaf: false,
     is_undead: false,
@@ -463,6 +493,10 @@ fn clear(run_id: &str, task: &str, downstream: bool, only_failed: bool) -> Comma
     }
 }
 
-fn attempt(code: i32) -> Attempt {
-    Attempt::unseen(Exit::Code(code), Duration::ZERO)
+/// A task leaves what it printed last, however it ends: what is kept of it is the scheduler's business.
+fn attempt(code: i32, printed: &str) -> Attempt {
+    Attempt {
+        xcom: (!printed.is_empty()).then(|| Arc::new(printed.into())),
+        ..Attempt::unseen(Exit::Code(code), Duration::ZERO)
+    }
 }

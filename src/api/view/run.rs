@@ -146,6 +146,10 @@ pub(crate) fn attempt(run: &Run, index: TaskIndex, attempt: &PastAttempt) -> Val
             ("signal", signal),
             ("not_started", not_started(took)),
             ("stopped", stopped(took)),
+            (
+                "reason",
+                told(&|took| took.reason.as_ref().map_or(Value::Null, text)),
+            ),
             ("cpu_s", told(&|took| seconds(took.cpu))),
             (
                 "memory_peak_bytes",

@@ -164,6 +164,21 @@ impl<'d> TaskHandle<'d> {
         self.set(|draft| draft.task.skip_on_exit_code = code)
     }
 
+    /// What it leaves for other tasks is not kept.
+    pub fn without_xcom(self) -> Self {
+        self.set(|draft| draft.task.xcom = false)
+    }
+
+    /// Its last line, or what its function answers, names the tasks after it that go on.
+    pub fn branch(self) -> Self {
+        self.set(|draft| draft.task.branch = true)
+    }
+
+    /// When it has nothing to do, nothing after it is run.
+    pub fn short_circuit(self) -> Self {
+        self.set(|draft| draft.task.short_circuit = true)
+    }
+
     /// The most bytes of output that are kept of one attempt.
     pub fn output_bytes_max(self, bytes: u64) -> Self {
         self.set(|draft| draft.task.output_bytes_max = bytes)

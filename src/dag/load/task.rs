@@ -70,6 +70,9 @@ impl Settings {
                 "weight_rule" => {
                     self.task.weight_rule = WeightRule::parse(&value.text()).unwrap_or_default();
                 }
+                "xcom" => self.task.xcom = boolean_of(value).unwrap_or(true),
+                "branch" => self.task.branch = boolean_of(value).unwrap_or_default(),
+                "short_circuit" => self.task.short_circuit = boolean_of(value).unwrap_or_default(),
                 "skip_on_exit_code" => self.task.skip_on_exit_code = number_of(value),
                 "limits" => self.limits(value),
                 _ => {}

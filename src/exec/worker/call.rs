@@ -3,13 +3,15 @@
 use std::io::Write;
 use std::panic::{self, AssertUnwindSafe};
 
+use super::super::xcom::RETURNED;
 use super::SKIP_EXIT_CODE;
-use crate::dag::{CallFn, Context, Outcome};
+use crate::dag::{CallFn, Context, Outcome, Value};
 
 /// The exit code. What the function prints itself goes where it goes; `out` gets its value, `log` its error.
 pub(super) fn run(
     function: &CallFn,
     context: &Context,
+    is_branch: bool,
     out: &mut impl Write,
     log: &mut impl Write,
 ) -> Result<u8, String> {
@@ -34,19 +36,12 @@ pub(super) fn run(
     drop(panic::take_hook());
     match outcome {
         Ok(Ok(Outcome::Done)) => Ok(0),
-        Ok(Ok(Outcome::Value(value))) => {
-            // A string stands as it is, unless its last line would then be taken for the whole.
-            let text = value.to_text();
-            let text = if text.contains('\n') {
-                value.to_string()
-            } else {
-                text
-            };
-            writeln!(out, "{text}")
-                .and_then(|()| out.flush())
-                .map_err(|error| format!("cannot write the function's value: {error}"))?;
-            Ok(0)
+        Ok(Ok(Outcome::Value(value))) => returned(&value, out),
+        Ok(Ok(Outcome::Branch(_))) if !is_branch => {
+            let reason = "the function chose a branch, but its task has no `branch`";
+            Err(reason.to_owned())
         }
+        Ok(Ok(Outcome::Branch(task_ids))) => returned(&task_ids.into(), out),
         Ok(Ok(Outcome::Skip)) => Ok(SKIP_EXIT_CODE.unsigned_abs().try_into().unwrap_or(1)),
         Ok(Err(error)) => {
             let _ = writeln!(log, "error: {error}");
@@ -60,4 +55,12 @@ pub(super) fn run(
         // The hook has told it.
         Err(_) => Ok(1),
     }
+}
+
+/// Tells the value on the last line, whatever the function has printed before.
+fn returned(value: &Value, out: &mut impl Write) -> Result<u8, String> {
+    writeln!(out, "{RETURNED}{value}")
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("cannot write the function's value: {error}"))?;
+    Ok(0)
 }

@@ -71,6 +71,8 @@ pub struct Call {
     pub function: String,
     /// What it is told.
     pub context: Context,
+    /// Whether it may choose a branch.
+    pub is_branch: bool,
 }
 
 /// The program and the arguments of a worker. `title` shows in `ps` and means nothing.
@@ -94,7 +96,13 @@ pub fn main(lookup: impl FnOnce(&Call) -> Option<CallFn>) -> u8 {
                     call.function
                 )
             })?;
-            call::run(&function, &call.context, &mut io::stdout(), &mut log)
+            call::run(
+                &function,
+                &call.context,
+                call.is_branch,
+                &mut io::stdout(),
+                &mut log,
+            )
         }
     });
     done.unwrap_or_else(|reason| {
@@ -228,7 +236,15 @@ impl Call {
             ),
             ("params", Value::Object(context.params.clone())),
             ("args", Value::Object(context.args.clone())),
+            ("xcoms", Value::Object(context.xcoms.clone())),
+            (
+                "prev_data_interval_end_success_ms",
+                context
+                    .prev_data_interval_end_success
+                    .map_or(Value::Null, moment),
+            ),
             ("timeout_ms", context.timeout.map_or(Value::Null, millis)),
+            ("is_branch", self.is_branch.into()),
         ])
     }
 
@@ -249,11 +265,16 @@ impl Call {
                 data_interval: interval,
                 params: object(value, "params")?,
                 args: object(value, "args")?,
+                xcoms: object(value, "xcoms")?,
+                prev_data_interval_end_success: value
+                    .get("prev_data_interval_end_success_ms")
+                    .and_then(moment),
                 timeout: value
                     .get("timeout_ms")
                     .and_then(number)
                     .map(Duration::from_millis),
             },
+            is_branch: value.get("is_branch").and_then(Value::as_bool) == Some(true),
         })
     }
 }
