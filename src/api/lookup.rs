@@ -13,6 +13,8 @@ use crate::scheduler::{DagState, Refusal, Run, RunNumber};
 
 /// In a path: of all DAGs.
 pub const EVERY_DAG: &str = "~";
+/// In a path: of all runs.
+pub const EVERY_RUN: &str = "~";
 
 /// A run, and its number.
 pub type Known<'s> = (RunNumber, &'s Run);

@@ -19,6 +19,8 @@ mod connection;
 mod door;
 mod guard;
 mod lookup;
+mod metrics;
+mod openapi;
 mod past;
 mod peer;
 mod problem;

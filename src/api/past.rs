@@ -11,7 +11,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use smol::lock::Mutex;
 
-use super::lookup::{self, EVERY_DAG};
+use super::lookup::{self, EVERY_DAG, EVERY_RUN};
 use super::problem::Problem;
 use super::router::{Call, guarded};
 use crate::daemon::aside::aside;
@@ -65,7 +65,8 @@ impl Question {
         let (run_id, limit) = match call.history {
             History::None => return Ok(None),
             History::Run | History::Attempts => {
-                let Some(run_id) = run_id(call)? else {
+                // Task instances of many runs are those of the runs in memory.
+                let Some(run_id) = run_id(call)?.filter(|run_id| *run_id != EVERY_RUN) else {
                     return Ok(None);
                 };
                 let is_held = service.state().find_run(dag_id, run_id).is_some();
@@ -147,7 +148,9 @@ fn runs_missing(service: &Service, call: &Call<'_>) -> Result<Option<usize>, Pro
     let (offset, limit) = request.page()?;
     let live = [RunState::Queued, RunState::Running].map(RunState::name);
     let mut states = request.query_all("state").peekable();
-    let is_filtered = states.peek().is_some() || request.query("run_type").is_some();
+    let is_filter = |name: &str| !["limit", "offset", "order_by"].contains(&name);
+    let mut query = request.query.iter();
+    let is_filtered = query.any(|(name, value)| is_filter(name) && !value.is_empty());
     if states.peek().is_some() && states.all(|state| live.contains(&state)) {
         return Ok(None);
     }

@@ -7,6 +7,7 @@ use hyper::{Method, StatusCode};
 
 use super::problem::Problem;
 use crate::dag::Value;
+use crate::timetable::Timestamp;
 
 /// Entries of a page unless the request says otherwise, and at most.
 const PAGE: usize = 50;
@@ -118,6 +119,61 @@ impl Request {
         Ok((number("offset")?.unwrap_or(0), limit))
     }
 
+    /// Of a list whose query comes in the body: the same, with a query.
+    pub fn listed(mut self) -> Result<Self, Problem> {
+        const LISTS: [(&str, &str); 3] = [
+            ("dag_ids", "dag_ids"),
+            ("states", "state"),
+            ("order_by", "order_by"),
+        ];
+        const DATES: [&str; 4] = ["run_after", "logical_date", "start_date", "end_date"];
+        let bounds = DATES
+            .iter()
+            .flat_map(|date| BOUNDS.map(|(bound, _)| format!("{date}_{bound}")));
+        let bounds: Vec<_> = bounds.collect();
+        let mut known = vec!["page_limit", "page_offset"];
+        known.extend(LISTS.map(|(name, _)| name));
+        known.extend(bounds.iter().map(String::as_str));
+        self.only_fields(&known)?;
+        let mut query = Vec::new();
+        for (name, as_query) in [("page_limit", "limit"), ("page_offset", "offset")] {
+            let number = self.field(name).map(Value::to_text);
+            query.extend(number.map(|number| (as_query.to_owned(), number)));
+        }
+        for (name, as_query) in LISTS {
+            let given = self.field(name);
+            let one = given.filter(|value| value.as_str().is_some());
+            let many = given.and_then(Value::as_array).unwrap_or(&[]);
+            for value in one.into_iter().chain(many).filter_map(Value::as_str) {
+                query.push((as_query.to_owned(), value.to_owned()));
+            }
+        }
+        for name in &bounds {
+            let date = self.field_text(name)?;
+            query.extend(date.map(|date| (name.clone(), date.to_owned())));
+        }
+        self.query = query;
+        Ok(self)
+    }
+
+    /// Whether a moment is within the bounds that the query gives for it; one that is not there is within none.
+    pub fn bounds(&self, name: &str) -> Result<Bounds, Problem> {
+        let mut bounds = Bounds::default();
+        for (bound, holds) in BOUNDS {
+            let key = format!("{name}_{bound}");
+            let Some(text) = self.query(&key) else {
+                continue;
+            };
+            let date = Timestamp::parse(text).map_err(|error| {
+                let msg = format!("Input should be a valid datetime: it is {error}");
+                let input = Value::String(text.to_owned());
+                Problem::invalid("datetime_from_date_parsing", &["query", &key], &msg, input)
+            })?;
+            bounds.0.push((date, holds));
+        }
+        Ok(bounds)
+    }
+
     /// What the body has under a key; `null` is the same as not given.
     pub fn field(&self, name: &str) -> Option<&Value> {
         self.body.get(name).filter(|value| **value != Value::Null)
@@ -170,6 +226,28 @@ impl Request {
                 ))
             }
         }
+    }
+}
+
+type Holds = fn(&Timestamp, &Timestamp) -> bool;
+
+/// How the bounds of a moment are called, and when they hold.
+const BOUNDS: [(&str, Holds); 4] = [
+    ("gte", Timestamp::ge),
+    ("gt", Timestamp::gt),
+    ("lte", Timestamp::le),
+    ("lt", Timestamp::lt),
+];
+
+/// Bounds of a moment.
+#[derive(Debug, Default)]
+pub struct Bounds(Vec<(Timestamp, Holds)>);
+
+impl Bounds {
+    /// Whether a moment is within them.
+    pub fn hold(&self, moment: Option<Timestamp>) -> bool {
+        let mut bounds = self.0.iter();
+        bounds.all(|(bound, holds)| moment.is_some_and(|moment| holds(&moment, bound)))
     }
 }
 

@@ -11,7 +11,7 @@ use hyper::header::{CONNECTION, HeaderName};
 use hyper::{Method, StatusCode};
 
 use super::Api;
-use super::answer::{clear, dags, log, login, runs, status, task_instances};
+use super::answer::{clear, dags, log, login, rest, runs, status, task_instances};
 use super::auth::{Caller, Means, Role};
 use super::body::Content;
 use super::connection::Visitor;
@@ -70,6 +70,8 @@ pub(super) enum Outcome {
     Done(Reply),
     /// Ask the scheduler, and answer when it has.
     Ask(Command, Then),
+    /// Ask the scheduler for all of these, and answer when it has done them.
+    AskAll(Vec<Command>, Handler),
     /// Read the DAG files again, and answer then.
     Reload(Handler),
     /// Verify a name and a password, and give something for them.
@@ -78,6 +80,21 @@ pub(super) enum Outcome {
     LogOut,
     /// Tell what changes, from now on.
     Watch,
+}
+
+impl Outcome {
+    /// The answer, if there is nothing to be done for it.
+    fn done(self) -> Option<Reply> {
+        match self {
+            Self::Done(reply) => Some(reply),
+            Self::Ask(..)
+            | Self::AskAll(..)
+            | Self::Reload(_)
+            | Self::LogIn(..)
+            | Self::LogOut
+            | Self::Watch => None,
+        }
+    }
 }
 
 impl From<Value> for Outcome {
@@ -134,6 +151,8 @@ pub struct Route {
     pub pattern: &'static str,
     /// What it does: Airflow's `operationId`, where it has one.
     pub name: &'static str,
+    /// What its query may say.
+    pub query: &'static [&'static str],
     /// Who may ask, at least; `None` is everybody, without a name.
     pub role: Option<Role>,
     history: History,
@@ -150,6 +169,16 @@ impl Route {
     const fn role(self, role: Role) -> Self {
         let role = Some(role);
         Self { role, ..self }
+    }
+
+    /// What its query may say, for the document of what is served.
+    const fn query(self, query: &'static [&'static str]) -> Self {
+        Self { query, ..self }
+    }
+
+    /// The names in its pattern.
+    pub(super) fn placeholders(&self) -> impl Iterator<Item = &'static str> {
+        parts(self.pattern).filter_map(placeholder)
     }
 
     /// For everybody. Whatever does not say so is not.
@@ -180,11 +209,47 @@ const fn route(
         method,
         pattern,
         name,
+        query: &[],
         role: Some(role),
         history: History::None,
         handler,
     }
 }
+
+/// Which page of a collection.
+const PAGED: &[&str] = &["limit", "offset"];
+const DAGS: &[&str] = &[
+    "limit",
+    "offset",
+    "order_by",
+    "dag_id_pattern",
+    "dag_display_name_pattern",
+    "tags",
+    "tags_match_mode",
+    "owners",
+    "paused",
+    "last_dag_run_state",
+];
+const RUNS: &[&str] = &[
+    "limit",
+    "offset",
+    "order_by",
+    "state",
+    "run_type",
+    "dag_ids",
+    "run_id_pattern",
+    "run_after_gte",
+    "run_after_lte",
+    "logical_date_gte",
+    "logical_date_lte",
+    "start_date_gte",
+    "start_date_lte",
+    "end_date_gte",
+    "end_date_lte",
+];
+const TASK_INSTANCES: &[&str] = &["limit", "offset", "order_by", "state", "task_id"];
+/// A list whose query comes in the body.
+const BATCH: &str = "get_list_dag_runs_batch";
 
 /// Everything that can be asked. Of two patterns that match, the first counts.
 pub const ROUTES: &[Route] = &[
@@ -193,20 +258,31 @@ pub const ROUTES: &[Route] = &[
     get("/api/v2/version", "get_version", status::version).public(),
     get("/api/v2/monitor/health", "get_health", status::health).public(),
     get("/health", "health", status::health).public(),
-    get("/api/v2/eventLogs", "get_event_logs", status::event_logs),
+    get("/openapi.json", "get_openapi", rest::openapi).public(),
+    get("/metrics", "get_metrics", rest::metrics),
+    get("/api/v2/eventLogs", "get_event_logs", status::event_logs)
+        .query(&["limit", "offset", "order_by", "dag_id"]),
     get("/api/v2/pools", "get_pools", status::pools),
     get(
         "/api/v2/importErrors",
         "get_import_errors",
         status::import_errors,
-    ),
-    get("/api/v2/dagStats", "get_dag_stats", dags::stats),
+    )
+    .query(PAGED),
+    get("/api/v2/dagStats", "get_dag_stats", dags::stats).query(&["dag_ids"]),
+    get("/api/v2/dagTags", "get_dag_tags", rest::tags).query(PAGED),
+    get("/api/v2/jobs", "get_jobs", rest::jobs),
+    get("/api/v2/variables", "get_variables", rest::variables),
+    get("/api/v2/providers", "get_providers", rest::providers),
+    get("/api/v2/plugins", "get_plugins", rest::plugins),
+    get("/api/v2/config", "get_config", rest::config),
     get(
         "/api/v2/dagSources/{dag_id}",
         "get_dag_source",
         dags::source,
     ),
-    get("/api/v2/dags", "get_dags", dags::list),
+    get("/api/v2/dags", "get_dags", dags::list).query(DAGS),
+    patch("/api/v2/dags", "patch_dags", dags::pause_all).query(DAGS),
     get("/api/v2/dags/{dag_id}", "get_dag", dags::get),
     patch("/api/v2/dags/{dag_id}", "patch_dag", dags::pause),
     get(
@@ -226,7 +302,12 @@ pub const ROUTES: &[Route] = &[
         clear::tasks,
     )
     .with(History::Run),
-    get("/api/v2/dags/{dag_id}/dagRuns", "get_dag_runs", runs::list).with(History::Runs),
+    get("/api/v2/dags/{dag_id}/dagRuns", "get_dag_runs", runs::list)
+        .with(History::Runs)
+        .query(RUNS),
+    post("/api/v2/dags/{dag_id}/dagRuns/list", BATCH, runs::list)
+        .with(History::Runs)
+        .role(Role::Viewer),
     post(
         "/api/v2/dags/{dag_id}/dagRuns",
         "trigger_dag_run",
@@ -255,7 +336,8 @@ pub const ROUTES: &[Route] = &[
         "get_task_instances",
         task_instances::list,
     )
-    .with(History::Run),
+    .with(History::Run)
+    .query(TASK_INSTANCES),
     get(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}",
         "get_task_instance",
@@ -269,11 +351,23 @@ pub const ROUTES: &[Route] = &[
     )
     .with(History::Attempts),
     get(
+        "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/tries/{try}",
+        "get_task_instance_try_details",
+        task_instances::one_try,
+    )
+    .with(History::Attempts),
+    get(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try}",
         "get_log",
         log::log,
     )
-    .with(History::Run),
+    .with(History::Run)
+    .query(&["full_content", "token"]),
+    get(
+        "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/externalLogUrl/{try}",
+        "get_external_log_url",
+        rest::external_log,
+    ),
     post("/mini-dag/v1/login", "log_in", login::page).public(),
     post("/mini-dag/v1/logout", "log_out", login::out).role(Role::Viewer),
     get("/mini-dag/v1/session", "get_session", login::session),
@@ -354,6 +448,13 @@ async fn try_answer(
         );
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
+    let listed;
+    let request = if route.name == BATCH {
+        listed = request.clone().listed()?;
+        &listed
+    } else {
+        request
+    };
     let mut call = Call {
         caller,
         api: Some(api),
@@ -374,10 +475,15 @@ async fn try_answer(
             if let Command::Clear { dag_id, run_id, .. } = &command {
                 recall(&mut service.borrow_mut(), &call.past, dag_id, run_id);
             }
-            let answer = service.borrow_mut().ask(command);
-            let gone = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "mini-dag is going down");
-            let answer = answer.recv().await.map_err(gone)??;
+            let answer = ask(api, command).await?;
             guarded(|| then(&service.borrow(), &call, &answer))
+        }
+        Outcome::AskAll(commands, then) => {
+            for command in commands {
+                ask(api, command).await?;
+            }
+            let outcome = guarded(|| then(&service.borrow(), &call))?;
+            outcome.done().ok_or_else(internal)
         }
         Outcome::Reload(_) => Err(internal()),
         Outcome::LogIn(means, name, password) => {
@@ -398,6 +504,12 @@ async fn try_answer(
             None => Err(internal()),
         },
     }
+}
+
+async fn ask(api: &Api, command: Command) -> Result<Answer, Problem> {
+    let answer = api.service.borrow_mut().ask(command);
+    let gone = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "mini-dag is going down");
+    Ok(answer.recv().await.map_err(gone)??)
 }
 
 /// Brings a run back that is to be cleared, if it is only history any more.
@@ -427,14 +539,8 @@ fn try_answer_offline(service: &Service, target: &str) -> Result<Reply, Problem>
     if let Some(question) = Question::of(service, &call)? {
         call.past = question.read_now()?;
     }
-    match (route.handler)(service, &call)? {
-        Outcome::Done(reply) => Ok(reply),
-        Outcome::Ask(..)
-        | Outcome::Reload(_)
-        | Outcome::LogIn(..)
-        | Outcome::LogOut
-        | Outcome::Watch => Err(internal()),
-    }
+    let outcome = (route.handler)(service, &call)?;
+    outcome.done().ok_or_else(internal)
 }
 
 /// A panic is a bug, and the answer to one request; the daemon goes on.

@@ -31,11 +31,13 @@ use crate::timetable::{Timestamp, Zone};
 
 mod feed;
 mod ledger;
+mod meters;
 mod tending;
 
 use ledger::Ledger;
 
 pub use feed::{Change, Changed, Feed};
+pub use meters::{BUCKETS_MS, Histogram, Meters};
 
 /// The daemon, as everybody on its thread holds it.
 pub type Shared = Rc<RefCell<Service>>;
@@ -119,6 +121,7 @@ impl Service {
             syncing_since: None,
             keeper: Keeper::new(&parts.places.state, config.retention, clock::now()),
             feed: Feed::default(),
+            meters: Meters::default(),
         };
         Self {
             driver: parts.driver,
@@ -187,6 +190,11 @@ impl Service {
     /// The same, to be watched.
     pub fn feed_mut(&mut self) -> &mut Feed {
         &mut self.ledger.feed
+    }
+
+    /// What was counted since the start.
+    pub fn meters(&self) -> &Meters {
+        &self.ledger.meters
     }
 
     /// Why nothing new starts, if so.

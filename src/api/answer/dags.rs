@@ -43,24 +43,76 @@ fn summary(service: &Service, known: &DagState) -> Value {
 pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let request = call.request;
     let (offset, limit) = request.page()?;
-    let paused = request.query_bool("paused")?;
-    let pattern = request.query("dag_id_pattern").unwrap_or("");
-    let tags: Vec<_> = request.query_all("tags").collect();
-    let is_wanted = |known: &&DagState| {
-        let mut own_tags = known.dag.tags.iter();
-        paused.is_none_or(|paused| known.is_paused == paused)
-            && contains_like(&known.dag.dag_id, pattern)
-            && (tags.is_empty() || own_tags.any(|tag| tags.contains(&&**tag)))
-    };
-    let mut dags: Vec<_> = service.state().dags().filter(is_wanted).collect();
-    match request.query("order_by") {
-        Some("-dag_id" | "-dag_display_name") => dags.reverse(),
-        None | Some("dag_id" | "dag_display_name") => {}
-        Some(other) => return Err(cannot_order(other)),
-    }
+    let mut dags = wanted(service, call)?;
+    order(
+        service,
+        &mut dags,
+        request.query("order_by").unwrap_or("dag_id"),
+    )?;
     let page = dags.iter().skip(offset).take(limit);
     let entries = page.map(|known| summary(service, known));
     Ok(Reply::json(collection("dags", entries, dags.len())).into())
+}
+
+/// The DAGs that the query asks for, ordered by id.
+fn wanted<'s>(service: &'s Service, call: &Call<'_>) -> Result<Vec<&'s DagState>, Problem> {
+    let request = call.request;
+    let paused = request.query_bool("paused")?;
+    let patterns = ["dag_id_pattern", "dag_display_name_pattern"];
+    let patterns = patterns.map(|name| request.query(name).unwrap_or(""));
+    let tags: Vec<_> = request.query_all("tags").collect();
+    let all_tags = request.query("tags_match_mode") == Some("all");
+    let owners: Vec<_> = request.query_all("owners").collect();
+    let state = request.query("last_dag_run_state");
+    let is_wanted = |known: &&DagState| {
+        let has = |tag: &&str| known.dag.tags.iter().any(|own| own == tag);
+        let has_tags = if all_tags {
+            tags.iter().all(has)
+        } else {
+            tags.iter().any(has)
+        };
+        paused.is_none_or(|paused| known.is_paused == paused)
+            && patterns
+                .iter()
+                .all(|pattern| contains_like(&known.dag.dag_id, pattern))
+            && (tags.is_empty() || has_tags)
+            && (owners.is_empty() || owners.contains(&view::owner(&known.dag)))
+            && state.is_none_or(|state| last_state(service, known) == Some(state))
+    };
+    Ok(service.state().dags().filter(is_wanted).collect())
+}
+
+/// The state of the latest run in memory: the latest that is over stays there.
+fn last_state(service: &Service, known: &DagState) -> Option<&'static str> {
+    let latest = known.runs.values().max()?;
+    Some(service.state().run(*latest)?.state.name())
+}
+
+fn order(service: &Service, dags: &mut [&DagState], by: &str) -> Result<(), Problem> {
+    let (key, is_descending) = match by.strip_prefix('-') {
+        Some(key) => (key, true),
+        None => (by, false),
+    };
+    let latest = |known: &DagState| {
+        let latest = known.runs.values().max()?;
+        service.state().run(*latest)
+    };
+    match key {
+        "dag_id" | "dag_display_name" => {}
+        "is_paused" => dags.sort_by_key(|known| known.is_paused),
+        "next_dagrun" | "next_dagrun_run_after" => {
+            dags.sort_by_key(|known| service.next_run(&known.dag.dag_id));
+        }
+        "last_run_state" => dags.sort_by_key(|known| latest(known).map(|run| run.state)),
+        "last_run_start_date" | "last_run_run_after" => {
+            dags.sort_by_key(|known| latest(known).and_then(|run| run.started_at));
+        }
+        _ => return Err(cannot_order(by)),
+    }
+    if is_descending {
+        dags.reverse();
+    }
+    Ok(())
 }
 
 pub(super) fn cannot_order(by: &str) -> Problem {
@@ -90,16 +142,44 @@ pub(crate) fn task(service: &Service, call: &Call<'_>) -> Result<Outcome, Proble
     Ok(view::task(dag, dag.task(index)).into())
 }
 
+/// Pauses or unpauses every DAG that the query asks for.
+pub(crate) fn pause_all(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let is_paused = is_paused(call)?;
+    let command = |known: &DagState| Command::Pause {
+        dag_id: known.dag.dag_id.to_string(),
+        is_paused,
+    };
+    let dags = wanted(service, call)?;
+    let commands = dags.into_iter().map(command).collect();
+    Ok(Outcome::AskAll(commands, list_all))
+}
+
+/// The same DAGs, whatever of them is paused now.
+fn list_all(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let dags = service.state().dags();
+    let pattern = call.request.query("dag_id_pattern").unwrap_or("");
+    let dags: Vec<_> = dags
+        .filter(|known| contains_like(&known.dag.dag_id, pattern))
+        .collect();
+    let (offset, limit) = call.request.page()?;
+    let page = dags.iter().skip(offset).take(limit);
+    let entries = page.map(|known| summary(service, known));
+    Ok(Reply::json(collection("dags", entries, dags.len())).into())
+}
+
 pub(crate) fn pause(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let known = lookup::dag(service, call.id("dag_id"))?;
-    call.request.only_fields(&["is_paused"])?;
-    let Some(is_paused) = call.request.field_bool("is_paused")? else {
-        let body = call.request.body.clone();
-        let loc = ["body", "is_paused"];
-        return Err(Problem::invalid("missing", &loc, "Field required", body));
-    };
+    let is_paused = is_paused(call)?;
     let dag_id = known.dag.dag_id.to_string();
     Ok(Outcome::Ask(Command::Pause { dag_id, is_paused }, paused))
+}
+
+fn is_paused(call: &Call<'_>) -> Result<bool, Problem> {
+    call.request.only_fields(&["is_paused"])?;
+    call.request.field_bool("is_paused")?.ok_or_else(|| {
+        let body = call.request.body.clone();
+        Problem::invalid("missing", &["body", "is_paused"], "Field required", body)
+    })
 }
 
 fn paused(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Problem> {
@@ -160,7 +240,7 @@ pub(crate) fn source(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
 }
 
 /// Whether SQL's `text ILIKE '%pattern%'` holds: `%` is anything, `_` any one character. O(text · pattern).
-fn contains_like(text: &str, pattern: &str) -> bool {
+pub(super) fn contains_like(text: &str, pattern: &str) -> bool {
     let lower = |text: &str| {
         text.chars()
             .map(|c| c.to_ascii_lowercase())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hyper::StatusCode;
 
-use super::dags::cannot_order;
+use super::dags::{cannot_order, contains_like};
 use crate::api::lookup::{self, Known};
 use crate::api::problem::Problem;
 use crate::api::request::Request;
@@ -27,9 +27,23 @@ pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Proble
     let states: Vec<_> = request.query_all("state").collect();
     let types: Vec<_> = request.query_all("run_type").collect();
     let mut runs = lookup::runs(service, &call.past, call.id("dag_id"))?;
+    let dag_ids: Vec<_> = request.query_all("dag_ids").collect();
+    let pattern = request.query("run_id_pattern").unwrap_or("");
+    let [run_after, logical_date, start_date, end_date] = [
+        request.bounds("run_after")?,
+        request.bounds("logical_date")?,
+        request.bounds("start_date")?,
+        request.bounds("end_date")?,
+    ];
     runs.retain(|(_, run)| {
         (states.is_empty() || states.contains(&run.state.name()))
             && (types.is_empty() || types.contains(&run.facts.run_type.name()))
+            && (dag_ids.is_empty() || dag_ids.contains(&&*run.dag.dag_id))
+            && contains_like(&run.facts.run_id, pattern)
+            && run_after.hold(Some(view::run_after(run)))
+            && logical_date.hold(Some(run.facts.logical_date))
+            && start_date.hold(run.started_at)
+            && end_date.hold(run.ended_at)
     });
     order(&mut runs, request.query("order_by").unwrap_or("id"))?;
     let total = runs.len();
@@ -46,6 +60,7 @@ fn order(runs: &mut [Known<'_>], by: &str) -> Result<(), Problem> {
     };
     match key {
         "id" | "dag_run_id" | "run_id" => runs.sort_by_key(|(number, _)| *number),
+        "dag_id" => runs.sort_by(|(_, one), (_, other)| one.dag.dag_id.cmp(&other.dag.dag_id)),
         "run_after" => runs.sort_by_key(|(number, run)| (view::run_after(run), *number)),
         "logical_date" => runs.sort_by_key(|(number, run)| (run.facts.logical_date, *number)),
         "start_date" => runs.sort_by_key(|(number, run)| (run.started_at, *number)),
@@ -70,14 +85,16 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
         .dag
         .dag_id
         .to_string();
-    let cannot = [
+    let cannot = ["note", "partition_key"];
+    let known = [
+        "logical_date",
+        "dag_run_id",
+        "conf",
         "data_interval_start",
         "data_interval_end",
         "run_after",
-        "note",
-        "partition_key",
     ];
-    let known = [&["logical_date", "dag_run_id", "conf"][..], &cannot[..]].concat();
+    let known = [&known[..], &cannot[..]].concat();
     request.only_fields(&known)?;
     if request.body.get("logical_date").is_none() {
         let body = request.body.clone();
@@ -96,7 +113,27 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
             return Err(Problem::invalid("dict_type", &["body", "conf"], msg, input));
         }
     };
-    let logical_date = logical_date(request)?;
+    let logical_date = date_of(request, "logical_date")?.map(Timestamp::truncated_to_secs);
+    let interval = (
+        date_of(request, "data_interval_start")?,
+        date_of(request, "data_interval_end")?,
+    );
+    let data_interval = match interval {
+        (None, None) => None,
+        (Some(start), Some(end)) if start <= end => Some((start, end)),
+        _ => {
+            let msg = "Either both data_interval_start and data_interval_end must be provided, in this order, or neither";
+            return Err(Problem::invalid(
+                "value_error",
+                &["body"],
+                msg,
+                request.body.clone(),
+            ));
+        }
+    };
+    if date_of(request, "run_after")?.is_some_and(|at| at > clock::now().wall) {
+        return Err(Problem::not_implemented("a `run_after` in the future"));
+    }
     let runs = lookup::held(service, &dag_id)?;
     if let Some(date) = logical_date
         && runs.iter().any(|(_, run)| run.facts.logical_date == date)
@@ -110,7 +147,7 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
         None => Some(fresh_run_id(&runs)),
     };
     let trigger = Trigger {
-        data_interval: None,
+        data_interval,
         dag_id,
         run_id,
         run_type: RunType::Manual,
@@ -120,17 +157,21 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
     Ok(Outcome::Ask(Command::Trigger(trigger), triggered))
 }
 
-/// Without its fraction of a second, as runs have it.
-fn logical_date(request: &Request) -> Result<Option<Timestamp>, Problem> {
-    let Some(given) = request.field_text("logical_date")? else {
+/// A date of the body.
+fn date_of(request: &Request, name: &str) -> Result<Option<Timestamp>, Problem> {
+    let Some(given) = request.field_text(name)? else {
         return Ok(None);
     };
     let date = Timestamp::parse(given).map_err(|error| {
         let msg = format!("Input should be a valid datetime: it is {error}");
-        let loc = ["body", "logical_date"];
-        Problem::invalid("datetime_from_date_parsing", &loc, &msg, text(given))
+        Problem::invalid(
+            "datetime_from_date_parsing",
+            &["body", name],
+            &msg,
+            text(given),
+        )
     })?;
-    Ok(Some(date.truncated_to_secs()))
+    Ok(Some(date))
 }
 
 /// The name of a run that is triggered now, to the millisecond: runs of the same second may be over and

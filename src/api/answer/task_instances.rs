@@ -1,6 +1,6 @@
 //! Task instances of a run: list, one, its attempts.
 
-use crate::api::lookup::{self, Known};
+use crate::api::lookup::{self, EVERY_RUN, Known};
 use crate::api::problem::Problem;
 use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{self, collection, cursor_collection};
@@ -22,16 +22,39 @@ pub(super) fn named<'s>(
     Ok((known, index))
 }
 
+/// Of one run, or of every run in memory.
 pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
-    let (offset, limit) = call.request.page()?;
-    let states: Vec<_> = call.request.query_all("state").collect();
-    let known = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
-    let run = known.1;
-    let is_wanted =
-        |index: &TaskIndex| states.is_empty() || states.contains(&run.task(*index).state.name());
-    let wanted: Vec<_> = run.dag.indices().filter(is_wanted).collect();
+    let request = call.request;
+    let (offset, limit) = request.page()?;
+    let states: Vec<_> = request.query_all("state").collect();
+    let task_ids: Vec<_> = request.query_all("task_id").collect();
+    let runs = if call.id("run_id") == EVERY_RUN {
+        lookup::held(service, call.id("dag_id"))?
+    } else {
+        vec![lookup::run(
+            service,
+            &call.past,
+            call.id("dag_id"),
+            call.id("run_id"),
+        )?]
+    };
+    let mut wanted = Vec::new();
+    for known in &runs {
+        let run = known.1;
+        wanted.extend(
+            run.dag
+                .indices()
+                .map(|index| (known, index))
+                .filter(|(_, index)| {
+                    let is_state = |state: &&str| *state == run.task(*index).state.name();
+                    let task_id = &*run.dag.task(*index).task_id;
+                    (states.is_empty() || states.iter().any(is_state))
+                        && (task_ids.is_empty() || task_ids.contains(&task_id))
+                }),
+        );
+    }
     let page = wanted.iter().skip(offset).take(limit);
-    let entries = page.map(|index| entry(service, &known, *index));
+    let entries = page.map(|(known, index)| entry(service, known, *index));
     let total = wanted.len();
     Ok(Reply::json(cursor_collection("task_instances", entries, total)).into())
 }
@@ -44,6 +67,23 @@ pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem
 /// Every attempt, in the order they began, with what it took. The journal has them; of an attempt that
 /// could not be recorded, memory has the latest.
 pub(crate) fn tries(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let entries = attempts(service, call)?;
+    let total = entries.len();
+    let entries = entries.into_iter().map(|(_, entry)| entry);
+    Ok(Reply::json(collection("task_instances", entries, total)).into())
+}
+
+/// One of them.
+pub(crate) fn one_try(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let wanted = call.id("try").parse().ok();
+    let mut entries = attempts(service, call)?.into_iter();
+    let entry = entries.find(|(number, _)| Some(*number) == wanted);
+    let (_, entry) = entry.ok_or_else(|| Problem::not_found("there is no such attempt"))?;
+    Ok(entry.into())
+}
+
+/// Attempts with their numbers.
+fn attempts(service: &Service, call: &Call<'_>) -> Result<Vec<(u32, Value)>, Problem> {
     let (known, index) = named(service, call)?;
     let (number, run) = known;
     let task_id = &run.dag.task(index).task_id;
@@ -55,12 +95,12 @@ pub(crate) fn tries(service: &Service, call: &Call<'_>) -> Result<Outcome, Probl
     let mut entries = Vec::new();
     let mut latest = 0;
     for attempt in attempts {
-        entries.push(view::attempt(run, index, attempt));
+        entries.push((attempt.try_number, view::attempt(run, index, attempt)));
         latest = latest.max(attempt.try_number);
     }
-    if run.task(index).try_number > latest {
-        entries.push(entry(service, &known, index));
+    let try_number = run.task(index).try_number;
+    if try_number > latest {
+        entries.push((try_number, entry(service, &known, index)));
     }
-    let total = entries.len();
-    Ok(Reply::json(collection("task_instances", entries, total)).into())
+    Ok(entries)
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::dag::Value;
 use crate::timetable::Timestamp;
 
+pub(crate) use dag::owner;
 pub use dag::{Standing, dag_details, dag_summary, task};
 pub(crate) use run::{attempt, run_after};
 pub use run::{dag_run, task_instance};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::feed::Feed;
+use super::meters::Meters;
 use crate::daemon::driver::Recorder;
 use crate::daemon::retention::Keeper;
 use crate::journal::{Journal, Position};
@@ -19,6 +20,7 @@ pub(super) struct Ledger {
     pub(super) syncing_since: Option<Monotonic>,
     pub(super) keeper: Keeper,
     pub(super) feed: Feed,
+    pub(super) meters: Meters,
 }
 
 impl Ledger {
@@ -37,6 +39,7 @@ impl Recorder for Ledger {
             return false;
         };
         self.feed.record(&records, state);
+        self.meters.record(&records, state);
         for record in &records {
             self.appended = journal.append(record);
             self.keeper.record(record);

@@ -34,6 +34,7 @@ impl Service {
         };
         self.ledger.sync_at = None;
         self.ledger.syncing_since = Some(clock::now().monotonic);
+        self.ledger.meters.syncs += 1;
         let sender = self.driver.sender();
         let sync = async move {
             let done = aside(move || task.run()).await;
