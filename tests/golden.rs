@@ -121,8 +121,9 @@ fn describe(dag: &Dag) -> String {
             .collect();
         _ = writeln!(
             out,
-            "  env={env:?} cwd={:?} pool={}/{} priority={} {} weight={} skip={:?} output={} doc={:?}",
+            "  env={env:?} cwd={:?} poke={:?} pool={}/{} priority={} {} weight={} skip={:?} output={} doc={:?}",
             task.cwd.as_ref().map(ToString::to_string),
+            task.poke,
             task.pool,
             task.pool_slots,
             task.priority,

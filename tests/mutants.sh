@@ -50,6 +50,14 @@ a pool that is gone has slots|scheduler/settle.rs|self.limits.pools.slots(pool).
 a shut DAG shows its head|scheduler/queue.rs|if before != after && !lanes.is_shut {|if before != after {
 a weight leaves out what comes after|scheduler/settle.rs|Reverse(run.dag.task(index).weight)|Reverse(i64::from(run.dag.task(index).priority))
 a task counts twice in a weight|dag/weight.rs|further.fold(0, \|bits, more\| bits \| more);|further.fold(0, \|bits, more\| bits + more);
+a poke is on record again and again|scheduler/poke.rs|live.is_recorded.then_some(Ended::Rescheduled)|Some(Ended::Rescheduled)
+a poke comes too early|scheduler/poke.rs|self.timers.set(next, after_pause(now.monotonic, poke));|let _ = next;
+a poke never gives up|scheduler/poke.rs|self.timers.set(give_up, now.after(poke.timeout));|let _ = (poke, give_up);
+a restart forgets when a poke gives up|scheduler/poke.rs|let left = poke.timeout.saturating_sub(gone);|let left = poke.timeout;
+a snapshot forgets when it was poked first|scheduler/run.rs|instance.poking_since = task.poking_since;|
+a retry of a poke begins its timeout anew|scheduler/run.rs|task.poking_since.get_or_insert(at);|task.poking_since = Some(at);
+a stopped poke is not on record|scheduler/attempt.rs|self.put_on_record(turn, number, index);|
+two pokes at a time|scheduler/settle.rs|&& !self.attempts.contains_key(&(number, index))|
 old runs stay in memory|scheduler/state.rs|dag.finished.len() > RUNS_KEPT_MAX|dag.finished.len() > RUNS_KEPT_MAX + 1
 EOF
 )

@@ -252,6 +252,19 @@ impl Checker<'_, '_> {
         );
         id(&draft.task_id, "task", self.report);
         time_limit("timeout", task.timeout, &draft.task_id, self.report);
+        let poke = task.poke;
+        time_limit(
+            "poke.every",
+            poke.map(|poke| poke.every),
+            &draft.task_id,
+            self.report,
+        );
+        time_limit(
+            "poke.timeout",
+            poke.map(|poke| poke.timeout),
+            &draft.task_id,
+            self.report,
+        );
         let fault = self
             .pools
             .and_then(|pools| pools.fault(&draft.task_id.text, &task.pool, task.pool_slots));

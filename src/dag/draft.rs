@@ -160,6 +160,7 @@ pub(super) fn plain_task() -> Task {
         retry_exponential_backoff: false,
         max_retry_delay: RETRY_DELAY_MAX,
         timeout: None,
+        poke: None,
         env: Vec::new(),
         cwd: None,
         pool: Arc::from(DEFAULT_POOL),

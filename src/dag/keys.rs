@@ -256,7 +256,7 @@ pub static TASK_KEYS: &[Key] = &[
     key("skip_on_exit_code", Shape::Either(&[Shape::Integer(1, 255), Shape::Null]), "99", "the exit code that means skipped").inherited(),
     key("branch", Shape::Boolean, "false", "its last line names the tasks after it that go on, the others are skipped"),
     key("short_circuit", Shape::Boolean, "false", "when it exits to skip, it is a success, and everything after it is skipped"),
-    key("poke", Shape::Object(POKE_KEYS), "", "run again until it succeeds, without a slot between").inherited().later(),
+    key("poke", Shape::Object(POKE_KEYS), "", "run again until it succeeds, without a slot between").inherited(),
     key("limits", Shape::Object(LIMITS_KEYS), "{}", "what an attempt may use").inherited(),
     key("xcom", Shape::Boolean, "true", "whether its last line is kept for other tasks").inherited(),
     key("on_success", Shape::Object(HOOK_KEYS), "", "what is done when it has succeeded").inherited().later(),
@@ -291,8 +291,8 @@ static TRIGGER_KEYS: &[Key] = &[
 
 #[rustfmt::skip] // a line a key
 static POKE_KEYS: &[Key] = &[
-    key("every", Shape::Timeout, "\"1m\"", "the pause between two attempts"),
-    key("timeout", Shape::Timeout, "\"7d\"", "when to give up"),
+    key("every", Shape::Timeout, "\"1m\"", "the pause between two pokes"),
+    key("timeout", Shape::Timeout, "\"7d\"", "from the first poke until it gives up, over all tries"),
     key("soft_fail", Shape::Boolean, "false", "whether giving up is a skip"),
 ];
 

@@ -254,6 +254,8 @@ pub struct Task {
     pub max_retry_delay: Duration,
     /// An attempt that runs for longer is stopped and has failed.
     pub timeout: Option<Duration>,
+    /// An attempt that does not succeed is repeated until one does.
+    pub poke: Option<Poke>,
     /// Added to the DAG's `env`, and wins over it.
     pub env: Vec<(String, Template)>,
     /// The working directory; the DAG's, else the home directory, if there is none.
@@ -292,6 +294,28 @@ pub struct Task {
     pub short_circuit: bool,
     /// Markdown for the task's page.
     pub doc: String,
+}
+
+/// How a task is run again until it exits with 0: what Airflow calls a sensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Poke {
+    /// From the end of one poke to the next. Not zero.
+    pub every: Duration,
+    /// From the first poke, over all tries, to the end: a failure that is not tried again. Not zero.
+    pub timeout: Duration,
+    /// That end is a skip instead.
+    pub soft_fail: bool,
+}
+
+/// Airflow's.
+impl Default for Poke {
+    fn default() -> Self {
+        Self {
+            every: Duration::from_secs(60),
+            timeout: Duration::from_secs(7 * 24 * 60 * 60),
+            soft_fail: false,
+        }
+    }
 }
 
 /// What a task does.

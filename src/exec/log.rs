@@ -36,6 +36,12 @@ impl TaskLog {
 
     /// Appends the bytes as they are, or counts what does not fit.
     pub fn write(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.file.is_none() && self.error.is_none() {
+            self.error = self.open().err();
+        }
         let room = usize::try_from(self.bytes_max - self.kept).unwrap_or(usize::MAX);
         let (fits, excess) = bytes.split_at(bytes.len().min(room));
         self.dropped += excess.len() as u64;
@@ -70,10 +76,25 @@ impl TaskLog {
         (self.dropped, self.error)
     }
 
+    /// What an earlier process of the same attempt printed stays, as long as it is not much: then it makes
+    /// room, so that the log of something that is poked for a week is bounded, and tells of the latest pokes.
+    fn open(&mut self) -> io::Result<()> {
+        let file = create(&self.path)?;
+        self.kept = file.metadata()?.len();
+        self.file = Some(file);
+        if self.kept > 0 && self.kept >= self.bytes_max / 2 {
+            if let Some(file) = &self.file {
+                file.set_len(0)?;
+            }
+            self.kept = 0;
+            self.append(b"mini-dag: what was here before was dropped\n")?;
+        }
+        Ok(())
+    }
+
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => self.file.insert(create(&self.path)?),
+        let Some(file) = &mut self.file else {
+            return Ok(());
         };
         file.write_all(bytes)?;
         self.ends_line = bytes.ends_with(b"\n");
@@ -100,5 +121,31 @@ fn create(path: &Path) -> io::Result<File> {
             options.open(path)
         }
         opened => opened,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As often as it is poked, and whatever it prints.
+    #[test]
+    fn the_log_of_many_processes_is_bounded_and_tells_of_the_latest() {
+        let name = format!("mini-dag-log-{}", std::process::id());
+        let path = std::env::temp_dir().join(name).join("attempt=1.log");
+        for poke in 0..100 {
+            let mut log = TaskLog::new(&path, 100);
+            log.write(format!("poke {poke:03} says not yet\n").as_bytes());
+            assert_eq!(log.finish().0, 0);
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.len() < 200, "{text}");
+            assert!(
+                text.ends_with(&format!("poke {poke:03} says not yet\n")),
+                "{text}"
+            );
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("mini-dag: what was here before was dropped\n"));
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
 }

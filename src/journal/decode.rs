@@ -202,6 +202,7 @@ struct TaskFields {
     xcom: Option<Arc<Value>>,
     follow: Option<Vec<String>>,
     short_circuit: Option<bool>,
+    poking_since: Option<String>,
 }
 
 impl Fields {
@@ -358,6 +359,7 @@ impl TaskFields {
             ended_at: moment(self.ended_at.as_deref())?,
             xcom: self.xcom,
             choice: choice(self.follow, self.short_circuit),
+            poking_since: moment(self.poking_since.as_deref())?,
         })
     }
 }

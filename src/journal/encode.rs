@@ -223,6 +223,7 @@ fn task_image(out: &mut String, task: &TaskImage) {
     number(out, "max_tries", u64::from(task.max_tries));
     moment(out, "started_at", task.started_at);
     moment(out, "ended_at", task.ended_at);
+    moment(out, "poking_since", task.poking_since);
     left(out, task.xcom.as_deref(), task.choice.as_ref());
     out.push('}');
 }

@@ -166,12 +166,22 @@ impl PastRun {
 
     fn apply_task(&mut self, at: Timestamp, task_id: &Arc<str>, fact: &TaskFact) {
         match fact {
-            TaskFact::Started { try_number } => self.attempts.push(PastAttempt {
-                task_id: task_id.clone(),
-                try_number: *try_number,
-                started_at: Some(at),
-                end: None,
-            }),
+            TaskFact::Started { try_number } => {
+                let is_it = |known: &&mut PastAttempt| {
+                    known.task_id == *task_id && known.try_number == *try_number
+                };
+                // Poked again, and put on record to be stopped.
+                if let Some(known) = self.attempts.iter_mut().rev().find(is_it) {
+                    known.end = None;
+                    return;
+                }
+                self.attempts.push(PastAttempt {
+                    task_id: task_id.clone(),
+                    try_number: *try_number,
+                    started_at: Some(at),
+                    end: None,
+                });
+            }
             TaskFact::Ended {
                 try_number,
                 state,

@@ -34,7 +34,7 @@
 //! | `run_created` `run_started` `run_stopped` `run_success` `run_failed` `run_cleared` | `run` | the life of a run |
 //! | `run_restored` | `run` | all of a run, in a snapshot or because an old run is cleared |
 //! | `start` | `run` `task` | an attempt began |
-//! | `success` `failed` `skipped` `up_for_retry` `interrupted` | `run` `task` | an attempt ended |
+//! | `success` `failed` `skipped` `up_for_retry` `up_for_reschedule` `interrupted` | `run` `task` | an attempt ended; `up_for_reschedule`: the first poke of a try said "not yet", later ones leave no line |
 //! | `settled` | `run` `task` | a task instance ended without an attempt, in `state` |
 //! | `repaired` | | the lines up to number `last` were lost, and somebody ran `repair` |
 //!

@@ -10,6 +10,7 @@ pub(super) fn ended(state: Ended) -> &'static str {
         Ended::Failed => "failed",
         Ended::Skipped => "skipped",
         Ended::UpForRetry(_) => "up_for_retry",
+        Ended::Rescheduled => "up_for_reschedule",
         Ended::Interrupted => "interrupted",
     }
 }
@@ -20,6 +21,7 @@ pub(super) fn ended_of(name: &str, retry: Duration) -> Option<Ended> {
         Ended::Failed,
         Ended::Skipped,
         Ended::UpForRetry(retry),
+        Ended::Rescheduled,
         Ended::Interrupted,
     ];
     all.into_iter().find(|state| ended(*state) == name)
@@ -28,13 +30,19 @@ pub(super) fn ended_of(name: &str, retry: Duration) -> Option<Ended> {
 pub(super) fn settled(state: Settled) -> &'static str {
     match state {
         Settled::Success => "success",
+        Settled::Failed => "failed",
         Settled::Skipped => "skipped",
         Settled::UpstreamFailed => "upstream_failed",
     }
 }
 
 pub(super) fn settled_of(name: &str) -> Option<Settled> {
-    let all = [Settled::Success, Settled::Skipped, Settled::UpstreamFailed];
+    let all = [
+        Settled::Success,
+        Settled::Failed,
+        Settled::Skipped,
+        Settled::UpstreamFailed,
+    ];
     all.into_iter().find(|state| settled(*state) == name)
 }
 
@@ -91,6 +99,7 @@ pub(super) fn task_state_of(name: &str) -> Option<TaskState> {
         TaskState::Success,
         TaskState::Failed,
         TaskState::UpForRetry,
+        TaskState::UpForReschedule,
         TaskState::UpstreamFailed,
         TaskState::Skipped,
     ];

@@ -10,7 +10,6 @@ use std::time::Duration;
 use super::choice::{Verdict, left_out, verdict};
 use super::event::{Action, AttemptId, Monotonic, Signal};
 use super::record::{Attempt, Ended, Exit, RunFact, RunNumber, StopCause, StopReason, TaskFact};
-use super::settle::claim;
 use super::timers::Timer;
 use super::{KILL_PATIENCE, Scheduler, Turn};
 use crate::dag::{Task, TaskIndex};
@@ -22,6 +21,8 @@ pub(super) struct LiveAttempt {
     pub(super) stage: Stage,
     pub(super) stopped: Option<StopCause>,
     pub(super) started: Monotonic,
+    /// The records say that it runs. Pokes after the first of a try leave none; see `poke`.
+    pub(super) is_recorded: bool,
 }
 
 /// How far the ending of an attempt has come.
@@ -59,7 +60,6 @@ impl Scheduler {
             return;
         };
         let task = run.dag.task(id.task);
-        let claim = claim(task);
         let instance = run.task(id.task);
         let mut attempt = Attempt {
             stopped: live.stopped,
@@ -90,6 +90,11 @@ impl Scheduler {
                 Verdict::Failed => Ended::Failed,
             },
         };
+        let dag = run.dag.clone();
+        self.give_back(&dag, id.task);
+        let Some(state) = self.poked(turn.now, id, &live, &attempt, state) else {
+            return;
+        };
         if let Ended::UpForRetry(delay) = state {
             self.timers.set(
                 Timer::Retry(id.run, id.task),
@@ -97,11 +102,10 @@ impl Scheduler {
             );
         }
         if let Some(choice) = &choice {
-            let left_out = left_out(&run.dag, id.task, choice);
+            let left_out = left_out(&dag, id.task, choice);
             self.touched
                 .extend(left_out.into_iter().map(|task| (id.run, task)));
         }
-        let dag_id = run.dag.dag_id.clone();
         let fact = TaskFact::Ended {
             try_number: id.try_number,
             state,
@@ -109,9 +113,10 @@ impl Scheduler {
             choice,
         };
         self.record_task(turn, id.run, id.task, fact);
+        if super::TaskState::from(state).is_finished() {
+            self.timers.cancel(Timer::GiveUp(id.run, id.task));
+        }
         self.touch_around(id.run, id.task);
-        self.give_back(&claim);
-        self.open_or_shut(&dag_id);
     }
 
     pub(super) fn lost(&mut self, turn: &mut Turn, id: AttemptId) {
@@ -126,7 +131,10 @@ impl Scheduler {
 
     pub(super) fn due(&mut self, turn: &mut Turn, timer: Timer) {
         match timer {
-            Timer::Retry(run, task) => self.touched.push_back((run, task)),
+            Timer::Retry(run, task) | Timer::Reschedule(run, task) => {
+                self.touched.push_back((run, task));
+            }
+            Timer::GiveUp(run, task) => self.give_up(turn, run, task),
             Timer::Run(run) => self.stop_run(turn, run, StopReason::TimedOut),
             Timer::Attempt(run, task) => {
                 let Some(live) = self.attempts.get_mut(&(run, task)) else {
@@ -192,6 +200,8 @@ impl Scheduler {
         }
         for index in run.dag.indices() {
             self.withdraw(number, index);
+            self.timers.cancel(Timer::GiveUp(number, index));
+            self.put_on_record(turn, number, index);
             self.stop_attempt(turn, number, index, StopCause::RunStopped);
         }
         self.record_run(turn, number, RunFact::Stopped(reason));

@@ -10,6 +10,7 @@ use super::run::Run;
 use super::schedule::data_interval;
 use super::state::DagState;
 use super::states::TaskState;
+use super::timers::Timer;
 use super::{RUN_ID_BYTES_MAX, RUNS_QUEUED_MAX, Scheduler, Turn};
 use crate::dag::TaskIndex;
 
@@ -118,6 +119,8 @@ impl Scheduler {
         }
         for index in &selected {
             self.withdraw(number, *index);
+            self.timers.cancel(Timer::GiveUp(number, *index));
+            self.put_on_record(turn, number, *index);
             self.stop_attempt(turn, number, *index, StopCause::Cleared);
         }
         self.record_run(turn, number, RunFact::Cleared(tasks.clone()));

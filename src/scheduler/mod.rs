@@ -26,6 +26,7 @@ mod attempt;
 mod choice;
 mod command;
 mod event;
+mod poke;
 mod queue;
 mod record;
 mod rule;
@@ -56,7 +57,6 @@ pub use waits::{PoolUse, WaitsFor};
 use attempt::{LiveAttempt, Stage, retry_delay};
 use queue::Queue;
 use schedule::Fires;
-use settle::claim;
 use timers::{Timer, Timers};
 
 /// Runs of one DAG that may wait in `queued`; a trigger beyond is refused, so that memory is bounded.
@@ -83,6 +83,8 @@ pub struct Scheduler {
     queue: Queue,
     /// Slots that live attempts take, of each pool.
     used: BTreeMap<Arc<str>, u32>,
+    /// Live attempts of each DAG that has any.
+    running: BTreeMap<Arc<str>, u32>,
     timers: Timers,
     fires: Fires,
     attempts: BTreeMap<(RunNumber, TaskIndex), LiveAttempt>,
@@ -101,6 +103,7 @@ impl Scheduler {
             state: State::default(),
             queue: Queue::default(),
             used: BTreeMap::new(),
+            running: BTreeMap::new(),
             timers: Timers::default(),
             fires: Fires::default(),
             attempts: BTreeMap::new(),
@@ -170,8 +173,9 @@ impl Scheduler {
             self.timers
                 .set(Timer::Run(number), left(timeout, run.started_at));
         }
-        let mut claims = Vec::new();
-        for index in run.dag.indices() {
+        let dag = run.dag.clone();
+        let mut running = Vec::new();
+        for index in dag.indices() {
             let (task, instance) = (run.dag.task(index), run.task(index));
             match instance.state {
                 TaskState::None => self.touched.push_back((number, index)),
@@ -186,18 +190,24 @@ impl Scheduler {
                         stage: Stage::Running,
                         stopped: run.stopped.map(|_| StopCause::RunStopped),
                         started: now.monotonic,
+                        is_recorded: true,
                     };
                     self.attempts.insert((number, index), live);
-                    claims.push(claim(task));
+                    running.push(index);
                 }
-                TaskState::Success
+                // Below.
+                TaskState::UpForReschedule
+                | TaskState::Success
                 | TaskState::Failed
                 | TaskState::UpstreamFailed
                 | TaskState::Skipped => {}
             }
         }
-        for claim in claims {
-            self.take(&claim);
+        for index in running {
+            self.take(&dag, index);
+        }
+        for index in dag.indices() {
+            self.poke_on(now, number, index);
         }
         self.ending.push_back(number);
     }
@@ -224,6 +234,11 @@ impl Scheduler {
             task: *task,
             try_number: live.try_number,
         })
+    }
+
+    /// Live attempts of a DAG.
+    pub fn running_tasks(&self, dag_id: &str) -> u32 {
+        self.running.get(dag_id).copied().unwrap_or(0)
     }
 
     /// When to call [`Scheduler::step`] with [`Event::Tick`] by the wall clock if nothing else happens before.

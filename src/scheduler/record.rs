@@ -82,7 +82,7 @@ pub enum RunFact {
 pub enum TaskFact {
     /// An attempt began: the task instance is `running`.
     Started {
-        /// From 1.
+        /// From 1. The same again: one that was `up_for_reschedule`, and is poked and about to be stopped.
         try_number: u32,
     },
     /// An attempt ended.
@@ -153,6 +153,8 @@ pub struct TaskImage {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// When it was poked for the first time.
+    pub poking_since: Option<Timestamp>,
     /// What it left for other tasks.
     pub xcom: Option<Arc<Value>>,
     /// Which of what comes after it goes on.
@@ -201,6 +203,8 @@ pub enum Ended {
     Skipped,
     /// `up_for_retry`: not before this long from now.
     UpForRetry(Duration),
+    /// `up_for_reschedule`: the first poke of this try said "not yet". Further ones leave no record.
+    Rescheduled,
     /// `none`: the attempt was interrupted, by a clear or by the end of the daemon, and does not count.
     Interrupted,
 }
@@ -210,6 +214,8 @@ pub enum Ended {
 pub enum Settled {
     /// `success`: there was nothing to do.
     Success,
+    /// `failed`: it was poked for too long.
+    Failed,
     /// `skipped`
     Skipped,
     /// `upstream_failed`

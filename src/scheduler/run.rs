@@ -3,7 +3,8 @@
 //! ```text
 //! run    queued ──▶ running ──▶ success | failed          cleared: back to queued
 //! task   none ──▶ running ──▶ success | failed | skipped  cleared: back to none
-//!         ▲ │        └──▶ up_for_retry ──▶ running        interrupted: back to none
+//!         ▲ │        ├──▶ up_for_retry ──▶ running        interrupted: back to none
+//!         │ │        └──▶ up_for_reschedule ──▶ running   a poke that says "not yet"; see `poke`
 //!         │ └──▶ success | skipped | upstream_failed      without an attempt
 //! ```
 //!
@@ -34,6 +35,8 @@ pub struct TaskInstance {
     pub started_at: Option<Timestamp>,
     /// When it came to the state it is in, unless it has not begun.
     pub ended_at: Option<Timestamp>,
+    /// When it was poked for the first time, if it is still being poked.
+    pub poking_since: Option<Timestamp>,
     /// What it left for other tasks, until it is cleared or runs again.
     pub xcom: Option<Arc<Value>>,
     /// Which of what comes after it goes on; stands as long as its XCom.
@@ -104,15 +107,6 @@ impl Run {
         &self.tasks
     }
 
-    /// How many task instances are running. O(tasks).
-    pub(super) fn running(&self) -> u32 {
-        let running = self
-            .tasks
-            .iter()
-            .filter(|task| task.state == TaskState::Running);
-        u32::try_from(running.count()).unwrap_or(u32::MAX)
-    }
-
     /// Whether every task instance has ended.
     pub(super) fn is_over(&self) -> bool {
         self.unfinished == 0
@@ -138,7 +132,11 @@ impl Run {
 
     /// Moves a task instance to `state` and tells its downstreams.
     fn set(&mut self, index: TaskIndex, state: TaskState) {
-        let old = std::mem::replace(&mut self.tasks[index.get()].state, state);
+        let instance = &mut self.tasks[index.get()];
+        let old = std::mem::replace(&mut instance.state, state);
+        if state.is_finished() {
+            instance.poking_since = None;
+        }
         if old == state {
             return;
         }
@@ -196,6 +194,7 @@ impl Run {
             instance.max_tries = task.max_tries;
             instance.started_at = task.started_at;
             instance.ended_at = task.ended_at;
+            instance.poking_since = task.poking_since;
             run.set(index, task.state);
             run.leave(index, task.xcom.clone(), task.choice.clone());
         }
@@ -222,6 +221,7 @@ impl Run {
             max_tries: instance.max_tries,
             started_at: instance.started_at,
             ended_at: instance.ended_at,
+            poking_since: instance.poking_since,
             xcom: instance.xcom.clone(),
             choice: instance.choice.clone(),
         };
@@ -236,9 +236,8 @@ impl Run {
         }
     }
 
-    /// Changes the run as `fact` says, or changes nothing. Returns by how much the number of running
-    /// task instances changed.
-    pub(super) fn apply(&mut self, at: Timestamp, fact: &RunFact) -> Result<i32, ApplyError> {
+    /// Changes the run as `fact` says, or changes nothing.
+    pub(super) fn apply(&mut self, at: Timestamp, fact: &RunFact) -> Result<(), ApplyError> {
         match fact {
             RunFact::Task(task_id, fact) => {
                 let index = self.find(task_id)?;
@@ -288,7 +287,7 @@ impl Run {
                 return Err(self.refuse("is created, but exists"));
             }
         }
-        Ok(0)
+        Ok(())
     }
 
     fn apply_task(
@@ -296,20 +295,29 @@ impl Run {
         at: Timestamp,
         index: TaskIndex,
         fact: &TaskFact,
-    ) -> Result<i32, ApplyError> {
+    ) -> Result<(), ApplyError> {
         let run_is_running = self.state == RunState::Running;
+        let is_poked = self.dag.task(index).poke.is_some();
         let task = &mut self.tasks[index.get()];
-        let may_start = matches!(task.state, TaskState::None | TaskState::UpForRetry);
-        let (state, running) = match fact {
+        let is_rescheduled = task.state == TaskState::UpForReschedule;
+        let may_start =
+            matches!(task.state, TaskState::None | TaskState::UpForRetry) || is_rescheduled;
+        let state = match fact {
             TaskFact::Started { try_number } => {
-                if !run_is_running || !may_start || *try_number != task.try_number + 1 {
+                let expected = task.try_number + u32::from(!is_rescheduled);
+                if !run_is_running || !may_start || *try_number != expected {
                     return Err(self.refuse_task(index, "starts an attempt"));
                 }
                 task.try_number = *try_number;
-                task.started_at = Some(at);
                 task.ended_at = None;
+                if !is_rescheduled {
+                    task.started_at = Some(at);
+                }
+                if is_poked {
+                    task.poking_since.get_or_insert(at);
+                }
                 self.leave(index, None, None);
-                (TaskState::Running, 1)
+                TaskState::Running
             }
             TaskFact::Ended {
                 try_number,
@@ -317,25 +325,28 @@ impl Run {
                 attempt,
                 choice,
             } => {
-                if task.state != TaskState::Running || *try_number != task.try_number {
+                let is_live = task.state == TaskState::Running || is_rescheduled;
+                if !is_live || *try_number != task.try_number {
                     return Err(self.refuse_task(index, "ends an attempt"));
                 }
                 task.ended_at = Some(at);
                 task.max_tries += u32::from(*state == Ended::Interrupted);
                 self.leave(index, attempt.xcom.clone(), choice.clone());
-                (TaskState::from(*state), -1)
+                TaskState::from(*state)
             }
             TaskFact::Settled(settled) => {
                 if !may_start {
                     return Err(self.refuse_task(index, "is settled"));
                 }
-                task.started_at = Some(at);
+                if !is_rescheduled {
+                    task.started_at = Some(at);
+                }
                 task.ended_at = Some(at);
-                (TaskState::from(*settled), 0)
+                TaskState::from(*settled)
             }
         };
         self.set(index, state);
-        Ok(running)
+        Ok(())
     }
 
     fn stop(&mut self, at: Timestamp, reason: StopReason) {
@@ -376,6 +387,7 @@ impl Run {
     fn clear(&mut self, index: TaskIndex) {
         let retries = self.dag.task(index).retries;
         let task = &mut self.tasks[index.get()];
+        task.poking_since = None;
         if task.state == TaskState::Running {
             task.max_tries = task.try_number - 1 + retries;
         } else {
@@ -394,6 +406,9 @@ fn count_of(counts: &mut UpstreamCounts, state: TaskState) -> Option<&mut u32> {
         TaskState::Failed => Some(&mut counts.failed),
         TaskState::UpstreamFailed => Some(&mut counts.upstream_failed),
         TaskState::Skipped => Some(&mut counts.skipped),
-        TaskState::None | TaskState::Running | TaskState::UpForRetry => None,
+        TaskState::None
+        | TaskState::Running
+        | TaskState::UpForRetry
+        | TaskState::UpForReschedule => None,
     }
 }

@@ -4,6 +4,7 @@
 //! room get runs, and free slots get attempts. Nothing recurses along the graph.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::attempt::{LiveAttempt, Stage};
@@ -15,10 +16,10 @@ use super::run::Run;
 use super::states::{RunState, TaskState};
 use super::timers::Timer;
 use super::{Limits, Scheduler, Turn};
-use crate::dag::{Operator, Task, TaskIndex};
+use crate::dag::{Dag, Operator, Task, TaskIndex};
 
 impl Scheduler {
-    /// Takes a task instance out of the queue and forgets its delay.
+    /// Takes a task instance out of the queue and forgets its delays.
     pub(super) fn withdraw(&mut self, number: RunNumber, index: TaskIndex) {
         let Some(run) = self.state.run(number) else {
             return;
@@ -27,6 +28,7 @@ impl Scheduler {
         self.queue
             .remove(&run.dag.dag_id, &claim, &waiting(run, number, index));
         self.timers.cancel(Timer::Retry(number, index));
+        self.timers.cancel(Timer::Reschedule(number, index));
     }
 
     pub(super) fn settle(&mut self, turn: &mut Turn) {
@@ -71,6 +73,11 @@ impl Scheduler {
             TaskState::UpForRetry => {
                 run.is_left_out(index) || !self.timers.is_set(Timer::Retry(number, index))
             }
+            TaskState::UpForReschedule => {
+                let pause = Timer::Reschedule(number, index);
+                let is_over = run.is_left_out(index) || !self.timers.is_set(pause);
+                is_over && !self.attempts.contains_key(&(number, index))
+            }
             TaskState::Running
             | TaskState::Success
             | TaskState::Failed
@@ -97,6 +104,7 @@ impl Scheduler {
             Decision::UpstreamFailed => Settled::UpstreamFailed,
         };
         self.withdraw(number, index);
+        self.timers.cancel(Timer::GiveUp(number, index));
         self.record_task(turn, number, index, TaskFact::Settled(settled));
         self.touch_around(number, index);
     }
@@ -161,8 +169,12 @@ impl Scheduler {
             Some((dag.task(*upstream).task_id.clone(), xcom))
         };
         let xcoms = task.xcoms.iter().filter_map(left).collect();
-        let try_number = run.task(index).try_number + 1;
-        self.record_task(turn, number, index, TaskFact::Started { try_number });
+        let is_recorded = run.task(index).state != TaskState::UpForReschedule;
+        let try_number = run.task(index).try_number + u32::from(is_recorded);
+        if is_recorded {
+            self.record_task(turn, number, index, TaskFact::Started { try_number });
+        }
+        self.begin_to_poke(turn.now.monotonic, number, index);
         if let Some(timeout) = task.timeout {
             self.timers.set(
                 Timer::Attempt(number, index),
@@ -175,9 +187,10 @@ impl Scheduler {
             stage: Stage::Running,
             stopped: None,
             started,
+            is_recorded,
         };
         self.attempts.insert((number, index), live);
-        self.take(&claim);
+        self.take(&dag, index);
         let attempt = AttemptId {
             run: number,
             task: index,
@@ -185,29 +198,29 @@ impl Scheduler {
         };
         turn.actions.push(Action::Spawn(Spawn {
             attempt,
-            dag: dag.clone(),
+            dag,
             run: facts,
             xcoms,
         }));
-        self.open_or_shut(&dag_id);
         true
     }
 
-    /// Takes slots of a pool.
-    pub(super) fn take(&mut self, claim: &Claim) {
+    /// An attempt takes slots of a pool, and one of those that its DAG may have.
+    pub(super) fn take(&mut self, dag: &Dag, index: TaskIndex) {
+        let claim = claim(dag.task(index));
         *self.used.entry(claim.pool.clone()).or_default() += claim.slots;
+        *self.running.entry(dag.dag_id.clone()).or_default() += 1;
         self.offer(&claim.pool);
+        self.open_or_shut(&dag.dag_id);
     }
 
-    /// Gives slots of a pool back.
-    pub(super) fn give_back(&mut self, claim: &Claim) {
-        if let Some(used) = self.used.get_mut(&claim.pool) {
-            *used -= claim.slots;
-            if *used == 0 {
-                self.used.remove(&claim.pool);
-            }
-        }
+    /// An attempt gives back what it took.
+    pub(super) fn give_back(&mut self, dag: &Dag, index: TaskIndex) {
+        let claim = claim(dag.task(index));
+        give(&mut self.used, &claim.pool, claim.slots);
+        give(&mut self.running, &dag.dag_id, 1);
         self.offer(&claim.pool);
+        self.open_or_shut(&dag.dag_id);
     }
 
     fn offer(&mut self, pool: &Arc<str>) {
@@ -247,7 +260,7 @@ impl Scheduler {
         let is_full = known
             .dag
             .max_active_tasks
-            .is_some_and(|max| known.running_tasks >= max);
+            .is_some_and(|max| self.running_tasks(dag_id) >= max);
         self.queue.shut(dag_id, known.is_paused || is_full);
     }
 }
@@ -259,6 +272,16 @@ pub(super) fn waiting(run: &Run, number: RunNumber, index: TaskIndex) -> Waiting
         logical_date: run.facts.logical_date,
         run: number,
         task: index,
+    }
+}
+
+/// Gives so much back of what is counted under a name.
+fn give(taken: &mut BTreeMap<Arc<str>, u32>, name: &Arc<str>, count: u32) {
+    if let Some(used) = taken.get_mut(name) {
+        *used -= count;
+        if *used == 0 {
+            taken.remove(name);
+        }
     }
 }
 

@@ -41,8 +41,6 @@ pub struct DagState {
     pub queued: BTreeSet<RunNumber>,
     /// How many are `running`.
     pub active_runs: u32,
-    /// How many task instances are `running`.
-    pub running_tasks: u32,
     /// The finished runs, in the order they finished.
     finished: VecDeque<RunNumber>,
     finished_tasks: usize,
@@ -117,7 +115,6 @@ impl State {
             runs: BTreeMap::new(),
             queued: BTreeSet::new(),
             active_runs: 0,
-            running_tasks: 0,
             finished: VecDeque::new(),
             finished_tasks: 0,
         };
@@ -214,8 +211,7 @@ impl State {
                 else {
                     return Err(ApplyError(format!("`{dag_id}` has no run {}", number.0)));
                 };
-                let running = run.apply(record.at, fact)?;
-                dag.running_tasks = dag.running_tasks.wrapping_add_signed(running);
+                run.apply(record.at, fact)?;
                 let tasks = run.tasks().len();
                 dag.apply(*number, tasks, fact);
                 self.forget_old_runs(dag_id);
@@ -239,7 +235,6 @@ impl State {
             )));
         }
         dag.runs.insert(run_id.clone(), number);
-        dag.running_tasks += run.running();
         match run.state {
             RunState::Queued => {
                 dag.queued.insert(number);

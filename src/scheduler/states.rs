@@ -50,6 +50,8 @@ pub enum TaskState {
     Failed,
     /// An attempt failed; another follows.
     UpForRetry,
+    /// It waits for something, and holds no slot; it is looked at now and then.
+    UpForReschedule,
     /// Not run, because what it needs failed.
     UpstreamFailed,
     /// Not run, because there was nothing to do.
@@ -65,6 +67,7 @@ impl TaskState {
             Self::Success => "success",
             Self::Failed => "failed",
             Self::UpForRetry => "up_for_retry",
+            Self::UpForReschedule => "up_for_reschedule",
             Self::UpstreamFailed => "upstream_failed",
             Self::Skipped => "skipped",
         }
@@ -73,7 +76,7 @@ impl TaskState {
     /// Whether it is over.
     pub fn is_finished(self) -> bool {
         match self {
-            Self::None | Self::Running | Self::UpForRetry => false,
+            Self::None | Self::Running | Self::UpForRetry | Self::UpForReschedule => false,
             Self::Success | Self::Failed | Self::UpstreamFailed | Self::Skipped => true,
         }
     }
@@ -86,6 +89,7 @@ impl From<Ended> for TaskState {
             Ended::Failed => Self::Failed,
             Ended::Skipped => Self::Skipped,
             Ended::UpForRetry(_) => Self::UpForRetry,
+            Ended::Rescheduled => Self::UpForReschedule,
             Ended::Interrupted => Self::None,
         }
     }
@@ -95,6 +99,7 @@ impl From<Settled> for TaskState {
     fn from(settled: Settled) -> Self {
         match settled {
             Settled::Success => Self::Success,
+            Settled::Failed => Self::Failed,
             Settled::Skipped => Self::Skipped,
             Settled::UpstreamFailed => Self::UpstreamFailed,
         }

@@ -11,6 +11,10 @@ use crate::dag::TaskIndex;
 pub(super) enum Timer {
     /// The pause before the next attempt.
     Retry(RunNumber, TaskIndex),
+    /// The pause before the next poke.
+    Reschedule(RunNumber, TaskIndex),
+    /// The timeout of a poke as a whole.
+    GiveUp(RunNumber, TaskIndex),
     /// The attempt that runs: its timeout, then its grace, then our patience.
     Attempt(RunNumber, TaskIndex),
     /// The run's timeout.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::Scheduler;
 use super::record::RunNumber;
 use super::settle::{claim, waiting};
-use crate::dag::{DEFAULT_POOL, TaskIndex};
+use super::timers::Timer;
+use crate::dag::{DEFAULT_POOL, Poke, TaskIndex};
+use crate::timetable::duration_text;
 
 /// How a pool is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct PoolUse {
 /// What a task instance waits for that could start otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WaitsFor {
+    /// That it is poked again.
+    Poke(Poke),
     /// That its DAG is unpaused.
     Unpause,
     /// That another task instance of its DAG ends: as many run as may.
@@ -45,6 +49,9 @@ pub enum WaitsFor {
 impl fmt::Display for WaitsFor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Poke(poke) => {
+                write!(f, "the next poke, one every {}", duration_text(poke.every))
+            }
             Self::Unpause => f.write_str("the DAG is paused"),
             Self::Tasks(most) => write!(f, "another task of the DAG: {most} may run at once"),
             Self::Slots { pool, of: None, .. } => {
@@ -93,6 +100,9 @@ impl Scheduler {
         let run = self.state.run(number)?;
         let (known, claim) = (self.state.dag(&run.dag.dag_id)?, claim(run.dag.task(index)));
         let waiting = waiting(run, number, index);
+        if self.timers.is_set(Timer::Reschedule(number, index)) {
+            return run.dag.task(index).poke.map(WaitsFor::Poke);
+        }
         if !self.queue.contains(&run.dag.dag_id, &claim, &waiting) {
             return None;
         }
@@ -103,7 +113,7 @@ impl Scheduler {
         let is_full = self.attempts.len() >= parallelism as usize;
         Some(match (tasks_max, size) {
             _ if known.is_paused => WaitsFor::Unpause,
-            (Some(most), _) if known.running_tasks >= most => WaitsFor::Tasks(most),
+            (Some(most), _) if self.running_tasks(&run.dag.dag_id) >= most => WaitsFor::Tasks(most),
             (_, Some(size)) if size.saturating_sub(used) >= claim.slots => {
                 if is_full {
                     WaitsFor::Parallelism(parallelism)

@@ -98,6 +98,7 @@ fn golden() -> Vec<(Record, &'static str)> {
             max_tries: 2,
             started_at: Some(at()),
             ended_at: None,
+            poking_since: Some(at()),
             xcom: Some(Arc::new(Value::from([("n", 1.5)]))),
             choice: Some(Choice::Follow(vec!["b".into()])),
         }],
@@ -133,7 +134,7 @@ fn golden() -> Vec<(Record, &'static str)> {
         ),
         (
             run(RunFact::Restored(Box::new(image))),
-            r#""ev":"run_restored","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"params":{"a \"b\"":[1,2]},"state":"failed","queued_at":"2026-11-22T08:01:28.160Z","started_at":"2026-11-22T08:01:28.160Z","ended_at":"1970-01-01T00:00:01.000Z","why":"cancelled","tasks":[{"task":"read","state":"up_for_retry","try":1,"max_tries":2,"started_at":"2026-11-22T08:01:28.160Z","xcom":{"n":1.5},"follow":["b"]}]"#,
+            r#""ev":"run_restored","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"params":{"a \"b\"":[1,2]},"state":"failed","queued_at":"2026-11-22T08:01:28.160Z","started_at":"2026-11-22T08:01:28.160Z","ended_at":"1970-01-01T00:00:01.000Z","why":"cancelled","tasks":[{"task":"read","state":"up_for_retry","try":1,"max_tries":2,"started_at":"2026-11-22T08:01:28.160Z","poking_since":"2026-11-22T08:01:28.160Z","xcom":{"n":1.5},"follow":["b"]}]"#,
         ),
         (
             run(RunFact::Started),
@@ -228,6 +229,14 @@ fn golden() -> Vec<(Record, &'static str)> {
                 },
             ),
             r#""ev":"failed","run":"sensor_log/17","task":"read","ms":61234,"cpu":120,"kib":3456,"reason":"a branch chose `x`""#,
+        ),
+        (
+            ended(1, Ended::Rescheduled, other(Exit::Code(1), None)),
+            r#""ev":"up_for_reschedule","run":"sensor_log/17","task":"read","exit":1,"ms":61234,"cpu":120,"kib":3456,"out":12,"dropped":3"#,
+        ),
+        (
+            task(TaskFact::Settled(Settled::Failed)),
+            r#""ev":"settled","run":"sensor_log/17","task":"read","state":"failed""#,
         ),
         (
             task(TaskFact::Settled(Settled::UpstreamFailed)),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mini_dag::dag::{Dag, DagBuilder, WeightRule, trigger_rule};
+use mini_dag::dag::{Dag, DagBuilder, Poke, WeightRule, trigger_rule};
 
 use crate::rhythm::Plan;
 use crate::rng::Rng;
@@ -109,6 +109,13 @@ fn draw_tasks(rng: &mut Rng, dag: &DagBuilder) {
             task = task.pool(POOLS[rng.below(2)]).pool_slots(1 + rng.small(3));
         } else if rng.one_in(6) {
             task = task.pool_slots(2);
+        }
+        if rng.one_in(4) {
+            task = task.poke(Poke {
+                every: Duration::from_millis(1 + rng.up_to(40_000)),
+                timeout: Duration::from_secs(1 + rng.up_to(300)),
+                soft_fail: rng.one_in(3),
+            });
         }
         // Whatever may hang has a timeout, or nothing would ever end.
         tasks.push(task.timeout(Duration::from_secs(5 + rng.up_to(30))));

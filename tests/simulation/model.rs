@@ -9,6 +9,7 @@ use mini_dag::scheduler::{
     AttemptId, Fact, Limits, RUNS_KEPT_MAX, Record, RunFact, RunNumber, RunState, RunType,
     Scheduler, Spawn, StopReason, TaskFact, TaskState,
 };
+use mini_dag::timetable::Timestamp;
 
 use crate::dags::Version;
 use crate::due::Due;
@@ -91,6 +92,14 @@ impl Model {
             let is_stopping = self.live_runs(dag_id).any(|run| run.is_stopped);
             due.check_nothing_is_left(self.is_busy(dag_id, &due.version), is_stopping);
         }
+        for run in self.live.iter().map(|number| &self.runs[number]) {
+            for (definition, task) in run.dag.tasks().iter().zip(&run.tasks) {
+                let waits = matches!(task.state, State::Waiting | State::Retry);
+                let is_late = waits && !task.is_poked;
+                let is_late = is_late && task.has_given_up(definition, now);
+                assert!(!is_late, "`{}` waits for ever", definition.task_id);
+            }
+        }
         // I12: what is held in memory follows from what goes on.
         let mut runs = 0;
         for known in scheduler.state().dags() {
@@ -136,6 +145,8 @@ impl Model {
                     .max(promised(task.state)),
                 xcom: task.xcom.as_deref().map(mini_dag::Value::to_text),
                 choice: task.choice.clone(),
+                poking_since: task.poking_since.map(Timestamp::millis),
+                ..Task::new(0)
             });
             let model = Run {
                 dag: run.dag.clone(),
@@ -165,14 +176,8 @@ impl Model {
         };
         if let RunFact::Created(facts) = fact {
             let dag = self.dues[&dag_id].version.dag.clone();
-            let tasks = dag.tasks().iter().map(|task| Task {
-                state: State::None,
-                try_number: 0,
-                tries_left: task.retries + 1,
-                xcom: None,
-                choice: None,
-            });
-            let tasks = tasks.collect();
+            let tasks = dag.tasks().iter();
+            let tasks = tasks.map(|task| Task::new(task.retries)).collect();
             let run_id = facts.run_id.to_string();
             if facts.run_type == RunType::Scheduled {
                 self.scheduled_runs += 1;
@@ -197,7 +202,7 @@ impl Model {
         let run = self.runs.get_mut(number).expect("the run was created");
         assert_eq!(*run.dag.dag_id, *dag_id);
         let printed = &self.printed;
-        self.attempts += run.record(fact, &|task, try_number| {
+        let printed = |task, try_number| {
             let run = *number;
             let id = AttemptId {
                 run,
@@ -205,7 +210,8 @@ impl Model {
                 try_number,
             };
             printed.get(&id).map_or("", String::as_str)
-        });
+        };
+        self.attempts += run.record(fact, now, &printed);
         if matches!(run.state, "queued" | "running") {
             self.live.insert(*number);
         } else {
@@ -225,6 +231,9 @@ impl Model {
                 let runs = runs.filter(|run| run.state == "running").count();
                 assert!(runs < dag.max_active_runs as usize, "I4: {number:?} begins");
             }
+            // One that is about to be stopped is put on record.
+            RunFact::Task(task_id, TaskFact::Started { .. })
+                if self.is_waiting(number, task_id) => {}
             RunFact::Task(task_id, TaskFact::Started { .. }) => {
                 let what = format!("`{task_id}` of {number:?} begins");
                 assert!(self.is_recording, "I11: {what}");
@@ -252,6 +261,12 @@ impl Model {
             | RunFact::Cleared(_)
             | RunFact::Task(..) => {}
         }
+    }
+
+    fn is_waiting(&self, number: RunNumber, task_id: &str) -> bool {
+        let run = &self.runs[&number];
+        let index = run.dag.find(task_id).expect("one of its tasks");
+        run.tasks[index.get()].state == State::Waiting
     }
 
     /// I4: it has the slots that it takes, and nothing that could start as well goes before it.
@@ -287,10 +302,13 @@ impl Model {
     }
 
     fn has_slots(&self, task: &mini_dag::dag::Task) -> bool {
-        let live = self.live.iter().map(|number| &self.runs[number]);
-        let taken: u32 = live.map(|run| run.slots_of(&task.pool)).sum();
         let size = self.limits.pools.slots(&task.pool).unwrap_or(0);
-        taken + task.pool_slots <= size
+        self.taken(&task.pool) + task.pool_slots <= size
+    }
+
+    fn taken(&self, pool: &str) -> u32 {
+        let live = self.live.iter().map(|number| &self.runs[number]);
+        live.map(|run| run.slots_of(pool)).sum()
     }
 
     fn live_runs(&self, dag_id: &str) -> impl Iterator<Item = &Run> {
@@ -324,6 +342,50 @@ impl Model {
     /// What a process will have printed last.
     pub fn prints(&mut self, id: AttemptId, line: &str) {
         self.printed.insert(id, line.to_owned());
+    }
+
+    /// A process is to begin. A poke that leaves no record: in its time, and with the slots that it takes.
+    pub fn begun(&mut self, id: AttemptId, now: i64) {
+        let run = self.runs.get_mut(&id.run).expect("it is known");
+        let task = &mut run.tasks[id.task.get()];
+        if task.state != State::Waiting {
+            return;
+        }
+        assert_eq!(id.try_number, task.try_number, "I7: {id:?}");
+        assert!(now >= task.rests_until, "{id:?} is poked too early");
+        task.is_poked = true;
+        self.attempts += 1;
+        assert!(run.is_to_run(id.task), "I3: {id:?} is poked too early");
+        let run = &self.runs[&id.run];
+        let due = &self.dues[&*run.dag.dag_id];
+        assert!(self.is_recording && !due.is_paused, "I11, I16: {id:?}");
+        let tasks: usize = self.live_runs(&run.dag.dag_id).map(Run::running).sum();
+        let most = due.version.dag.max_active_tasks.unwrap_or(u32::MAX);
+        let all: usize = self.live.iter().map(|run| self.runs[run].running()).sum();
+        let parallelism = self.limits.pools.parallelism() as usize;
+        assert!(tasks <= most as usize && all <= parallelism, "I4: {id:?}");
+        let task = run.dag.task(id.task);
+        let size = self.limits.pools.slots(&task.pool).unwrap_or(0);
+        assert!(
+            self.taken(&task.pool) <= size,
+            "I4: {id:?}, its pool is full"
+        );
+    }
+
+    /// The scheduler is told that a process has ended.
+    pub fn told_of_an_end(&mut self, id: AttemptId, now: i64) {
+        let Some(run) = self.runs.get_mut(&id.run) else {
+            return;
+        };
+        let every = run
+            .dag
+            .task(id.task)
+            .poke
+            .map(|poke| poke.every.as_millis());
+        let task = &mut run.tasks[id.task.get()];
+        if std::mem::take(&mut task.is_poked) {
+            task.rests_until = now + i64::try_from(every.unwrap_or(0)).unwrap();
+        }
     }
 
     pub fn gone(&mut self, id: AttemptId) {

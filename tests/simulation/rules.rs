@@ -8,6 +8,8 @@ pub enum State {
     None,
     Running,
     Retry,
+    /// It is poked now and then.
+    Waiting,
     Success,
     Failed,
     UpstreamFailed,
@@ -16,7 +18,10 @@ pub enum State {
 
 impl State {
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::None | Self::Running | Self::Retry)
+        !matches!(
+            self,
+            Self::None | Self::Running | Self::Retry | Self::Waiting
+        )
     }
 }
 
@@ -26,6 +31,7 @@ impl From<TaskState> for State {
             TaskState::None => Self::None,
             TaskState::Running => Self::Running,
             TaskState::UpForRetry => Self::Retry,
+            TaskState::UpForReschedule => Self::Waiting,
             TaskState::Success => Self::Success,
             TaskState::Failed => Self::Failed,
             TaskState::UpstreamFailed => Self::UpstreamFailed,

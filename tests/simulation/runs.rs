@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mini_dag::dag::{Dag, Operator, TaskIndex, WeightRule};
-use mini_dag::scheduler::{Attempt, Choice, Ended, Exit, RunFact, Settled, TaskFact};
+use mini_dag::dag::{Dag, Operator, Task as Definition, TaskIndex, WeightRule};
+use mini_dag::scheduler::{Attempt, Choice, Ended, Exit, RunFact, Settled, TaskFact, TaskState};
 use mini_dag::timetable::Timestamp;
 
 use crate::rules::{State, verdict};
@@ -16,6 +16,38 @@ pub struct Task {
     /// What it has left.
     pub xcom: Option<String>,
     pub choice: Option<Choice>,
+    /// It is poked now, and there is no record of that.
+    pub is_poked: bool,
+    /// No poke before.
+    pub rests_until: i64,
+    /// When it was poked first.
+    pub poking_since: Option<i64>,
+}
+
+impl Task {
+    pub fn new(retries: u32) -> Self {
+        Self {
+            state: State::None,
+            try_number: 0,
+            tries_left: retries + 1,
+            is_poked: false,
+            rests_until: 0,
+            poking_since: None,
+            xcom: None,
+            choice: None,
+        }
+    }
+
+    fn runs(&self) -> bool {
+        self.state == State::Running || self.is_poked
+    }
+
+    /// The timeout of the whole has passed.
+    pub fn has_given_up(&self, definition: &Definition, now: i64) -> bool {
+        let timeout = definition.poke.map(|poke| poke.timeout.as_millis());
+        let until = self.poking_since.zip(timeout);
+        until.is_some_and(|(since, timeout)| now - since >= i64::try_from(timeout).unwrap())
+    }
 }
 
 /// What an attempt has printed last.
@@ -51,14 +83,13 @@ pub struct Run {
 
 impl Run {
     pub fn running(&self) -> usize {
-        let states = self.tasks.iter().map(|task| task.state);
-        states.filter(|state| *state == State::Running).count()
+        self.tasks.iter().filter(|task| task.runs()).count()
     }
 
     /// How many slots of a pool its processes take.
     pub fn slots_of(&self, pool: &str) -> u32 {
         let tasks = self.dag.tasks().iter().zip(&self.tasks);
-        let running = tasks.filter(|(_, task)| task.state == State::Running);
+        let running = tasks.filter(|(_, task)| task.runs());
         let here = running.filter(|(definition, _)| *definition.pool == *pool);
         here.map(|(definition, _)| definition.pool_slots).sum()
     }
@@ -66,18 +97,22 @@ impl Run {
     /// Whether a task that has not begun only waits for slots.
     pub fn may_start(&self, index: TaskIndex) -> bool {
         let definition = self.dag.task(index);
-        let upstream = definition.upstream.iter();
-        let states: Vec<_> = upstream.map(|task| self.tasks[task.get()].state).collect();
-        self.state == "running"
-            && !self.is_stopped
+        self.is_to_run(index)
             && self.tasks[index.get()].state == State::None
             && !matches!(definition.operator, Operator::Empty)
-            && !self.is_left_out(index)
-            && verdict(definition.trigger_rule, &states) == "RUN"
+    }
+
+    /// Whether its run and what comes before it let a task run.
+    pub fn is_to_run(&self, index: TaskIndex) -> bool {
+        let definition = self.dag.task(index);
+        let upstream = definition.upstream.iter();
+        let states: Vec<_> = upstream.map(|task| self.tasks[task.get()].state).collect();
+        let is_running = self.state == "running" && !self.is_stopped;
+        is_running && !self.is_left_out(index) && verdict(definition.trigger_rule, &states) == "RUN"
     }
 
     /// I3, I7 and I8. Returns how many attempts began.
-    pub fn record(&mut self, fact: &RunFact, printed: &Printed<'_>) -> u64 {
+    pub fn record(&mut self, fact: &RunFact, now: i64, printed: &Printed<'_>) -> u64 {
         match fact {
             RunFact::Created(_) | RunFact::Restored(_) => {}
             RunFact::Started => {
@@ -88,7 +123,8 @@ impl Run {
                 assert!(!self.is_stopped && matches!(self.state, "queued" | "running"));
                 self.is_stopped = true;
                 for task in &mut self.tasks {
-                    if matches!(task.state, State::None | State::Retry) {
+                    assert!(!task.is_poked, "put on record before");
+                    if matches!(task.state, State::None | State::Retry | State::Waiting) {
                         task.state = State::Skipped;
                     }
                 }
@@ -99,6 +135,8 @@ impl Run {
                 for task_id in tasks {
                     let index = self.dag.find(task_id).unwrap();
                     let task = &mut self.tasks[index.get()];
+                    assert!(!task.is_poked, "put on record before");
+                    task.poking_since = None;
                     // An attempt that runs is stopped and does not count.
                     task.tries_left = self.dag.task(index).retries;
                     if task.state != State::Running {
@@ -113,7 +151,7 @@ impl Run {
             }
             RunFact::Task(task_id, fact) => {
                 let index = self.dag.find(task_id).expect("I15: a task of its version");
-                return self.task(index, fact, printed);
+                return self.task(index, fact, now, printed);
             }
         }
         0
@@ -218,7 +256,7 @@ impl Run {
         assert_eq!(choice, expected.as_ref(), "`{}`", task.task_id);
     }
 
-    fn task(&mut self, index: TaskIndex, fact: &TaskFact, printed: &Printed<'_>) -> u64 {
+    fn task(&mut self, index: TaskIndex, fact: &TaskFact, now: i64, printed: &Printed<'_>) -> u64 {
         let definition = self.dag.task(index);
         let upstream = definition.upstream.iter();
         let states: Vec<_> = upstream.map(|task| self.tasks[task.get()].state).collect();
@@ -239,9 +277,17 @@ impl Run {
         }
         let task_id = &definition.task_id;
         let task = &mut self.tasks[index.get()];
-        let has_not_begun = matches!(task.state, State::None | State::Retry);
+        let is_waiting = task.state == State::Waiting;
+        let has_not_begun = matches!(task.state, State::None | State::Retry) || is_waiting;
+        let has_given_up = task.has_given_up(definition, now);
         match fact {
             TaskFact::Started { try_number } => {
+                if is_waiting {
+                    assert!(task.is_poked, "I7: put on record, but not live");
+                    assert_eq!(*try_number, task.try_number, "I7: the same try");
+                    (task.state, task.is_poked) = (State::Running, false);
+                    return 0;
+                }
                 let may_start = self.state == "running" && !self.is_stopped;
                 assert!(may_start, "a task of no running run");
                 assert_eq!(told, "RUN", "I3: `{task_id}` starts too early");
@@ -250,6 +296,9 @@ impl Run {
                 task.try_number += 1;
                 assert!(task.tries_left > 0, "I7: too many tries of `{task_id}`");
                 task.tries_left -= 1;
+                if definition.poke.is_some() {
+                    task.poking_since.get_or_insert(now);
+                }
                 task.state = State::Running;
                 (task.xcom, task.choice) = (None, None);
                 return 1;
@@ -262,13 +311,24 @@ impl Run {
             } => {
                 task.xcom = attempt.xcom.as_deref().map(mini_dag::Value::to_text);
                 task.choice.clone_from(choice);
-                let expected = (State::Running, *try_number);
-                assert_eq!((task.state, task.try_number), expected, "I8");
+                let is_live = task.state == State::Running || is_waiting;
+                assert!(is_live && *try_number == task.try_number, "I8: `{task_id}`");
+                task.is_poked = false;
+                let gives_up = *state == Ended::Failed && !self.is_stopped;
+                if gives_up && definition.poke.is_some() {
+                    let is_last = task.tries_left == 0 || has_given_up;
+                    assert!(is_last, "`{task_id}` gives up early");
+                }
                 task.state = match state {
                     Ended::Success => State::Success,
                     Ended::Failed => State::Failed,
                     Ended::Skipped => State::Skipped,
                     Ended::UpForRetry(_) => State::Retry,
+                    Ended::Rescheduled => {
+                        let every = definition.poke.expect("a poke").every;
+                        task.rests_until = now + i64::try_from(every.as_millis()).unwrap();
+                        State::Waiting
+                    }
                     Ended::Interrupted => {
                         task.tries_left += 1;
                         State::None
@@ -276,13 +336,23 @@ impl Run {
                 };
             }
             TaskFact::Settled(state) => {
+                let soft_fail = definition.poke.is_some_and(|poke| poke.soft_fail);
                 let (expected, state) = match state {
+                    Settled::Failed | Settled::Skipped if has_given_up => {
+                        assert_eq!(soft_fail, *state == Settled::Skipped);
+                        (told, TaskState::from(*state).into())
+                    }
+                    Settled::Failed => panic!("`{task_id}` gives up early"),
                     Settled::Success => ("RUN", State::Success),
                     Settled::Skipped => ("skipped", State::Skipped),
                     Settled::UpstreamFailed => ("upstream_failed", State::UpstreamFailed),
                 };
                 assert_eq!(told, expected, "I3: `{task_id}` is settled wrongly");
-                assert!(has_not_begun, "I8: `{task_id}` is {:?}", task.state);
+                assert!(
+                    has_not_begun && !task.is_poked,
+                    "I8: `{task_id}` is {:?}",
+                    task.state
+                );
                 task.state = state;
             }
         }

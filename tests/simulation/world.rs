@@ -264,7 +264,11 @@ impl World {
                     records.push(record);
                 }
                 Action::Reply(number, answer) => replies.push((number, answer.is_ok())),
-                Action::Spawn(_) | Action::Signal(..) => rest.push(action),
+                Action::Spawn(ref spawn) => {
+                    self.model.begun(spawn.attempt, wall_ms);
+                    rest.push(action);
+                }
+                Action::Signal(..) => rest.push(action),
             }
         }
         self.model.end(wall_ms, &self.scheduler);
@@ -335,15 +339,11 @@ impl World {
                 let version = self.versions.iter().find(is_it).expect("one of ours");
                 self.model.load(version, wall_ms);
             }
+            Event::Exited(id, _) | Event::Lost(id) => self.model.told_of_an_end(*id, wall_ms),
             Event::DagRemoved(dag_id) => self.model.remove(dag_id),
             Event::Limits(limits) => self.model.limits = limits.clone(),
             Event::Recording(is_recording) => self.model.set_recording(*is_recording),
-            Event::Tick
-            | Event::Exited(..)
-            | Event::Lost(_)
-            | Event::Recalled(..)
-            | Event::Command(..)
-            | Event::Shutdown => {}
+            Event::Tick | Event::Recalled(..) | Event::Command(..) | Event::Shutdown => {}
         }
         self.model.set_ready(wall_ms);
     }

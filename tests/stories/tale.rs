@@ -21,6 +21,8 @@ const BEGIN_S: i64 = 1_795_334_400;
 struct Script {
     takes_s: u64,
     fails: u32,
+    /// The first so many processes exit with 1, whatever their try.
+    not_yet: u32,
     exit_code: i32,
     /// Its last line.
     prints: &'static str,
@@ -39,6 +41,9 @@ pub struct Tale {
     processes: BTreeMap<(u64, AttemptId), i32>,
     /// What the latest attempt at each task was handed.
     handed: BTreeMap<String, String>,
+    /// How many processes of each task began.
+    spawned: BTreeMap<String, u32>,
+    ticks: u32,
     runs: BTreeMap<RunNumber, String>,
     refused: Option<Refusal>,
     records: Vec<Record>,
@@ -55,6 +60,8 @@ impl Tale {
             now_s: 0,
             processes: BTreeMap::new(),
             handed: BTreeMap::new(),
+            spawned: BTreeMap::new(),
+            ticks: 0,
             runs: BTreeMap::new(),
             refused: None,
             records: Vec::new(),
@@ -96,6 +103,26 @@ impl Tale {
     /// The first attempts fail.
     pub fn fails(self, task: &str, attempts: u32) -> Self {
         self.script(task, |script| script.fails = attempts)
+    }
+
+    pub fn not_yet(self, task: &str, processes: u32) -> Self {
+        self.script(task, |script| script.not_yet = processes)
+    }
+
+    /// How many processes of a task there have been.
+    pub fn spawns(self, task: &str, processes: u32) -> Self {
+        assert_eq!(self.spawned.get(task), Some(&processes), "{task}");
+        self
+    }
+
+    /// How often it was woken although nothing had happened.
+    pub fn ticks(&self) -> u32 {
+        self.ticks
+    }
+
+    pub fn next_deadline_s(&self) -> Option<u64> {
+        let scheduler = self.scheduler.as_ref()?;
+        scheduler.next_deadline().map(|at| at.0 / 1000)
     }
 
     pub fn exits(self, task: &str, exit_code: i32) -> Self {
@@ -266,6 +293,7 @@ impl Tale {
                 let (_, script) = self.script_of(id);
                 self.step(Event::Exited(id, attempt(code, script.prints)));
             } else {
+                self.ticks += 1;
                 self.step(Event::Tick);
             }
         }
@@ -411,8 +439,10 @@ impl Tale {
         let xcoms: Vec<_> = xcoms
             .map(|(task_id, xcom)| format!("{task_id}={xcom}"))
             .collect();
-        self.handed.insert(task_id, xcoms.join(" "));
-        let code = if id.try_number <= script.fails {
+        self.handed.insert(task_id.clone(), xcoms.join(" "));
+        let spawned = self.spawned.entry(task_id).or_default();
+        *spawned += 1;
+        let code = if id.try_number <= script.fails || *spawned <= script.not_yet {
             1
         } else {
             script.exit_code
@@ -445,6 +475,7 @@ impl Tale {
 const ORDINARY: Script = Script {
     takes_s: 10,
     fails: 0,
+    not_yet: 0,
     exit_code: 0,
     prints: "",
     hangs: false,

@@ -52,7 +52,10 @@ pub(crate) fn log(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem
     let number = call.id("try").parse::<u32>().ok();
     let number = number.filter(|number| (1..=instance.try_number).contains(number));
     let number = number.ok_or_else(|| Problem::not_found("there is no such attempt"))?;
-    let is_open = instance.state == TaskState::Running && number == instance.try_number;
+    let is_open = matches!(
+        instance.state,
+        TaskState::Running | TaskState::UpForReschedule
+    ) && number == instance.try_number;
     let token = call.request.query("token").unwrap_or("0");
     let from = token.parse().map_err(|_| {
         let detail = "the token is not one that this API has given";
@@ -118,10 +121,16 @@ fn wants_lines(accept: &str) -> Result<bool, Problem> {
 }
 
 /// A log file appears with its first byte: one that is not there is empty.
-fn read(path: &Path, from: u64, bounds: Bounds, is_open: bool) -> io::Result<Piece> {
+fn read(path: &Path, mut from: u64, bounds: Bounds, is_open: bool) -> io::Result<Piece> {
     let mut bytes = Vec::new();
     match File::open(path) {
         Ok(mut file) => {
+            // It has begun anew meanwhile.
+            from = if from > file.metadata()?.len() {
+                0
+            } else {
+                from
+            };
             file.seek(SeekFrom::Start(from))?;
             // One more than fits tells whether there is more.
             let limit = u64::try_from(bounds.bytes).unwrap_or(u64::MAX) + 1;

@@ -240,7 +240,10 @@ fn dag(service: &Service, known: &DagState) -> Result<Value, Problem> {
         ("timetable_summary", schedule.map_or(Value::Null, text)),
         ("next_dagrun_run_after", date(standing.next_run)),
         ("active_runs_count", number(known.active_runs)),
-        ("running_tasks", number(known.running_tasks)),
+        (
+            "running_tasks",
+            number(service.scheduler().running_tasks(&known.dag.dag_id)),
+        ),
         ("last_runs", Value::Array(last_runs.collect())),
     ]))
 }

@@ -60,6 +60,12 @@ pub fn task_instance(run: &Run, index: TaskIndex, waits_for: Option<&WaitsFor>) 
     let (task, instance) = (run.dag.task(index), run.task(index));
     // Airflow has no name for "not begun": its state is null.
     let state = match instance.state {
+        // Between two pokes it waits for the next; else for a slot. One that waits for nothing is poked now.
+        TaskState::UpForReschedule => text(match waits_for {
+            Some(WaitsFor::Poke(_)) => instance.state.name(),
+            Some(_) => "scheduled",
+            None => TaskState::Running.name(),
+        }),
         TaskState::None | TaskState::UpForRetry if waits_for.is_some() => text("scheduled"),
         TaskState::None => Value::Null,
         TaskState::Running

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::check::too_many_dependencies;
 use super::super::draft::{Action, Dependency, DraftHttp, DraftTask, DraftValue};
 use super::super::report::At;
-use super::super::{DEPENDENCIES_MAX, Diagnostic, TaskIndex, TriggerRule, Value, WeightRule};
+use super::super::{DEPENDENCIES_MAX, Diagnostic, Poke, TaskIndex, TriggerRule, Value, WeightRule};
 use super::DagBuilder;
 
 /// A task of a [`DagBuilder`], to order it with `>>` and to set its options.
@@ -127,6 +127,11 @@ impl<'d> TaskHandle<'d> {
     /// An attempt that runs for longer is stopped and has failed.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.set(|draft| draft.task.timeout = Some(timeout))
+    }
+
+    /// It is run again until it exits with 0.
+    pub fn poke(self, poke: Poke) -> Self {
+        self.set(|draft| draft.task.poke = Some(poke))
     }
 
     /// Added to the DAG's environment, and wins over it; the value is a template.

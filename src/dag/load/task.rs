@@ -6,7 +6,7 @@ use super::super::diagnostic::Diagnostic;
 use super::super::diagnostic::Span;
 use super::super::draft::{Action, DraftHttp, DraftTask, DraftValue, Text, plain_task};
 use super::super::json::{Item, Kind};
-use super::super::{Task, TriggerRule, WeightRule, shape};
+use super::super::{Poke, Task, TriggerRule, WeightRule, shape};
 use super::Reader;
 use super::item::{
     boolean_of, count_of, draft_value, duration_of, member, number_of, pairs_of, string_of,
@@ -55,6 +55,7 @@ impl Settings {
                 "timeout" => {
                     self.task.timeout = timeout_of(value);
                 }
+                "poke" => self.task.poke = Some(poke(value)),
                 "env" => self.env = pairs_of(value),
                 "secrets" => self.secrets = pairs_of(value),
                 "cwd" => self.cwd = text_of(value),
@@ -161,6 +162,19 @@ impl Reader<'_, '_> {
             pool: settings.pool,
         }
     }
+}
+
+fn poke(value: Item<'_>) -> Poke {
+    let mut poke = Poke::default();
+    for (key, value) in value.members() {
+        match &*key.text() {
+            "every" => poke.every = timeout_of(value).unwrap_or(poke.every),
+            "timeout" => poke.timeout = timeout_of(value).unwrap_or(poke.timeout),
+            "soft_fail" => poke.soft_fail = boolean_of(value).unwrap_or_default(),
+            _ => {}
+        }
+    }
+    poke
 }
 
 fn http(value: Item<'_>) -> Option<DraftHttp> {
