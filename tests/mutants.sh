@@ -58,6 +58,25 @@ a snapshot forgets when it was poked first|scheduler/run.rs|instance.poking_sinc
 a retry of a poke begins its timeout anew|scheduler/run.rs|task.poking_since.get_or_insert(at);|task.poking_since = Some(at);
 a stopped poke is not on record|scheduler/attempt.rs|self.put_on_record(turn, number, index);|
 two pokes at a time|scheduler/settle.rs|&& !self.attempts.contains_key(&(number, index))|
+a clock that cannot be right is believed|scheduler/clock.rs|(demand != ClockDemand::Ignore).then_some(Hold::Doubt(doubt))|(demand == ClockDemand::Require).then_some(Hold::Doubt(doubt))
+a clock before the program was built may be right|scheduler/clock.rs|if wall < built {|if wall.after(SLACK) < Timestamp::MIN {
+a clock twenty years ahead may be right|scheduler/clock.rs|wall >= built.after(years)|wall >= built.after(years * 9)
+what was shown before the restart is forgotten|scheduler/clock.rs|!is_vouched_for && wall < *at|!is_vouched_for && wall > *at
+what was shown before stops a synchronised clock|scheduler/clock.rs|self.was_believed \|\| report.is_synchronised;|self.was_believed;
+what was shown before stops a clock that was believed|scheduler/clock.rs|self.was_believed \|\| report.is_synchronised;|report.is_synchronised;
+the schedule waits again for NTP|scheduler/clock.rs|ClockDemand::Require \| ClockDemand::Prefer if self.was_believed => None,|
+the schedule waits for NTP for ever|scheduler/clock.rs|.filter(\|_\| deadline > now.monotonic)|.filter(\|_\| deadline >= Monotonic(0))
+a DAG is seen by a clock that is not believed|scheduler/schedule.rs|&& known.first_seen.is_none() && !self.verdict.is_held()|&& known.first_seen.is_none()
+a run is created by a clock that is not believed|scheduler/schedule.rs|!self.may_start() \|\| self.verdict.is_held()|!self.may_start()
+nothing wakes when the clock is believed again|scheduler/mod.rs|if before.is_held() != self.verdict.is_held() {|if !before.is_held() && self.verdict.is_held() {
+a clock that was set wakes nobody|scheduler/mod.rs|// Whatever is waited for lies elsewhere now. self.wake_all();|
+a mark far ahead holds a DAG back|scheduler/schedule.rs|if lies_far_ahead(known.scheduled_until) {|if false {
+a first sight far ahead holds a DAG back|scheduler/schedule.rs|if lies_far_ahead(known.first_seen) {|if false {
+a clock that goes back a little is not waited for|scheduler/schedule.rs|Duration::from_secs(3 * 60 * 60)|Duration::from_secs(60 * 60)
+what was run is run again after a step back|scheduler/schedule.rs|!is_continuous && known.ran.has(dates.1)|!is_continuous && known.ran.has(dates.1) && false
+a snapshot forgets what was run|scheduler/state.rs|dag.ran = ran.clone();|let _ = ran;
+a run does not say by which clock it was created|scheduler/schedule.rs|clock: self.verdict.trust,|clock: super::ClockTrust::default(),
+a continuous DAG waits until the clock is there again|scheduler/schedule.rs|let due = if is_continuous && has_begun && mark > turn.now.wall {|let due = if false {
 old runs stay in memory|scheduler/state.rs|dag.finished.len() > RUNS_KEPT_MAX|dag.finished.len() > RUNS_KEPT_MAX + 1
 EOF
 )

@@ -18,8 +18,8 @@ use super::{Crc, names};
 use crate::dag::Value;
 use crate::dag::json::{Document, Item};
 use crate::scheduler::{
-    Attempt, Choice, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, TaskFact,
-    TaskImage,
+    Attempt, Choice, ClockTrust, Ended, Exit, Fact, Ran, Record, RunFact, RunFacts, RunImage,
+    RunNumber, TaskFact, TaskImage,
 };
 use crate::timetable::Timestamp;
 
@@ -167,6 +167,7 @@ struct Fields {
     run_type: Option<String>,
     logical_date: Option<String>,
     interval: Option<Vec<String>>,
+    clock: Option<String>,
     #[nserde(skip)]
     params: BTreeMap<String, Value>,
     queued_at: Option<String>,
@@ -178,6 +179,7 @@ struct Fields {
     paused: Option<bool>,
     first_seen: Option<String>,
     until: Option<String>,
+    ran: Option<Vec<Vec<String>>>,
     runs_created: Option<u64>,
     version: Option<u64>,
     number: Option<u64>,
@@ -233,12 +235,16 @@ impl Fields {
                 "fires_skipped" => Fact::Skipped {
                     until: moment(self.until.as_deref())??,
                 },
+                "fires_rewound" => Fact::Rewound {
+                    until: moment(self.until.as_deref())??,
+                },
                 "paused" => Fact::Paused(true),
                 "unpaused" => Fact::Paused(false),
                 "dag" => Fact::Restored {
                     is_paused: self.paused.unwrap_or(false),
                     first_seen: moment(self.first_seen.as_deref())?,
                     scheduled_until: moment(self.until.as_deref())?,
+                    ran: ran(self.ran.as_deref())?,
                     runs_created: bounded(self.runs_created)?,
                 },
                 _ => return None,
@@ -312,12 +318,9 @@ impl Fields {
     }
 
     fn run_facts(&mut self) -> Option<Arc<RunFacts>> {
-        let data_interval = match self.interval.take().as_deref() {
+        let data_interval = match self.interval.take() {
             None => None,
-            Some([from, until]) => {
-                Some((Timestamp::parse(from).ok()?, Timestamp::parse(until).ok()?))
-            }
-            Some(_) => return None,
+            Some(moments) => Some(span(&moments)?),
         };
         Some(Arc::new(RunFacts {
             run_id: self.run_id.take()?.into(),
@@ -325,6 +328,10 @@ impl Fields {
             logical_date: moment(self.logical_date.as_deref())??,
             data_interval,
             params: std::mem::take(&mut self.params),
+            clock: match self.clock.as_deref() {
+                Some(name) => names::clock_trust_of(name)?,
+                None => ClockTrust::default(),
+            },
         }))
     }
 
@@ -362,6 +369,19 @@ impl TaskFields {
             poking_since: moment(self.poking_since.as_deref())?,
         })
     }
+}
+
+fn span(moments: &[String]) -> Option<(Timestamp, Timestamp)> {
+    let [from, until] = moments else {
+        return None;
+    };
+    Some((Timestamp::parse(from).ok()?, Timestamp::parse(until).ok()?))
+}
+
+fn ran(spans: Option<&[Vec<String>]>) -> Option<Ran> {
+    let spans = spans.unwrap_or_default().iter();
+    let spans = spans.map(|moments| span(moments).filter(|(from, until)| from <= until));
+    spans.collect::<Option<Vec<_>>>().map(Ran::of)
 }
 
 /// The number, 0 if there is none, `None` if it cannot be true.

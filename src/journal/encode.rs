@@ -9,8 +9,8 @@ use super::crc::crc32c_hex;
 use super::{Crc, VERSION};
 use crate::dag::Value;
 use crate::scheduler::{
-    Attempt, Choice, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, TaskFact,
-    TaskImage,
+    Attempt, Choice, ClockTrust, Ended, Exit, Fact, Ran, Record, RunFact, RunFacts, RunImage,
+    RunNumber, TaskFact, TaskImage,
 };
 use crate::timetable::Timestamp;
 
@@ -47,6 +47,11 @@ pub(super) fn record(out: &mut String, record: &Record) {
             text(out, "dag", dag_id);
             moment(out, "until", Some(*until));
         }
+        Fact::Rewound { until } => {
+            event(out, "fires_rewound");
+            text(out, "dag", dag_id);
+            moment(out, "until", Some(*until));
+        }
         Fact::Paused(is_paused) => {
             event(out, if *is_paused { "paused" } else { "unpaused" });
             text(out, "dag", dag_id);
@@ -55,6 +60,7 @@ pub(super) fn record(out: &mut String, record: &Record) {
             is_paused,
             first_seen,
             scheduled_until,
+            ran,
             runs_created,
         } => {
             event(out, "dag");
@@ -62,6 +68,7 @@ pub(super) fn record(out: &mut String, record: &Record) {
             flag(out, "paused", *is_paused);
             moment(out, "first_seen", *first_seen);
             moment(out, "until", *scheduled_until);
+            self::ran(out, ran);
             number(out, "runs_created", *runs_created);
         }
         Fact::Run(run, fact) => run_fact(out, dag_id, *run, fact),
@@ -185,15 +192,35 @@ fn run_facts(out: &mut String, facts: &RunFacts) {
     text(out, "run_id", &facts.run_id);
     text(out, "type", facts.run_type.name());
     moment(out, "logical_date", Some(facts.logical_date));
-    if let Some((from, until)) = facts.data_interval {
-        out.push_str(",\"interval\":[\"");
-        rfc3339(out, from);
-        out.push_str("\",\"");
-        rfc3339(out, until);
-        out.push_str("\"]");
+    if let Some(interval) = facts.data_interval {
+        out.push_str(",\"interval\":");
+        span(out, interval);
+    }
+    if facts.clock != ClockTrust::default() {
+        text(out, "clock", facts.clock.name());
     }
     if !facts.params.is_empty() {
         let _ = write!(out, ",\"params\":{}", Value::Object(facts.params.clone()));
+    }
+}
+
+/// Two moments, as an array.
+fn span(out: &mut String, (from, until): (Timestamp, Timestamp)) {
+    out.push_str("[\"");
+    rfc3339(out, from);
+    out.push_str("\",\"");
+    rfc3339(out, until);
+    out.push_str("\"]");
+}
+
+/// Nothing is left out.
+fn ran(out: &mut String, ran: &Ran) {
+    for (index, interval) in ran.spans().iter().enumerate() {
+        out.push_str(if index > 0 { "," } else { ",\"ran\":[" });
+        span(out, *interval);
+    }
+    if !ran.spans().is_empty() {
+        out.push(']');
     }
 }
 

@@ -123,6 +123,7 @@ impl PastRun {
             Fact::Seen { .. }
             | Fact::Paused(_)
             | Fact::Skipped { .. }
+            | Fact::Rewound { .. }
             | Fact::Restored { .. }
             | Fact::Run(..) => return None,
         };

@@ -12,7 +12,7 @@
 //!   `,"crc":"`. They are compared as text, so that a flipped letter case is noticed too.
 //!
 //! A run is named `"run":"sensor_log/17"`: its DAG and its number. What is zero, false or usual (try 1,
-//! exit code 0) is left out. Times are in milliseconds (`ms`, `cpu`), memory in KiB (`kib`, rounded up).
+//! exit code 0, a `clock` that is synchronised) is left out. Times are in milliseconds (`ms`, `cpu`), memory in KiB (`kib`, rounded up).
 //!
 //! ```text
 //! {"seq":1,"at":"2026-11-22T06:00:00.000Z","ev":"segment","version":1,"number":1,"boot":"…","snapshot":0,"crc":"…"}
@@ -29,8 +29,9 @@
 //! | `ev` | of | means |
 //! | --- | --- | --- |
 //! | `segment` | | a segment's first line: format `version`, `number`, `boot` id, `prev` = the `crc` of line `seq` - 1, `snapshot` = how many lines of snapshot follow, `runs_created` before them, `held` = damage was found before and waits for a repair |
-//! | `seen` `paused` `unpaused` `dag` | `dag` | it was seen for the first time, `paused` or not; a switch; and what a snapshot knows of a DAG |
+//! | `seen` `paused` `unpaused` `dag` | `dag` | it was seen for the first time, `paused` or not; a switch; and what a snapshot knows of a DAG: fires are done `until` then, and `ran` are the spans of time whose data intervals were run |
 //! | `fires_skipped` | `dag` | it was due `until` then, and was not run |
+//! | `fires_rewound` | `dag` | the clock had been far ahead: what is due after `until` is looked at again, and skipped where it was run |
 //! | `run_created` `run_started` `run_stopped` `run_success` `run_failed` `run_cleared` | `run` | the life of a run |
 //! | `run_restored` | `run` | all of a run, in a snapshot or because an old run is cleared |
 //! | `start` | `run` `task` | an attempt began |

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::scheduler::{Ended, RunState, RunType, Settled, StopCause, StopReason, TaskState};
+use crate::scheduler::{
+    ClockTrust, Ended, RunState, RunType, Settled, StopCause, StopReason, TaskState,
+};
 
 pub(super) fn ended(state: Ended) -> &'static str {
     match state {
@@ -80,6 +82,15 @@ pub(super) fn stop_cause_of(name: &str) -> Option<StopCause> {
 pub(super) fn run_type_of(name: &str) -> Option<RunType> {
     let all = [RunType::Scheduled, RunType::Manual, RunType::Backfill];
     all.into_iter().find(|kind| kind.name() == name)
+}
+
+pub(super) fn clock_trust_of(name: &str) -> Option<ClockTrust> {
+    let all = [
+        ClockTrust::Synchronised,
+        ClockTrust::Unsynchronised,
+        ClockTrust::Implausible,
+    ];
+    all.into_iter().find(|trust| trust.name() == name)
 }
 
 pub(super) fn run_state_of(name: &str) -> Option<RunState> {

@@ -136,6 +136,8 @@ impl Scheduler {
             }
             Timer::GiveUp(run, task) => self.give_up(turn, run, task),
             Timer::Run(run) => self.stop_run(turn, run, StopReason::TimedOut),
+            // It was looked at when this turn began.
+            Timer::Clock => {}
             Timer::Attempt(run, task) => {
                 let Some(live) = self.attempts.get_mut(&(run, task)) else {
                     return;

@@ -81,6 +81,7 @@ impl Scheduler {
             logical_date,
             data_interval,
             params: trigger.params,
+            clock: self.verdict.trust,
         };
         let fact = RunFact::Created(Arc::new(facts));
         self.record(turn, &dag_id, Fact::Run(self.state.next_run(), fact));

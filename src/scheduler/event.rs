@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Limits;
+use super::clock::ClockReport;
 use super::record::RunNumber;
 use super::record::{Attempt, Record, RunFacts, RunImage, RunType};
 use crate::dag::{Dag, TaskIndex, Value};
 use crate::timetable::Timestamp;
 
-/// Time since some fixed moment on a clock that nobody sets, in milliseconds. Durations run on it.
+/// Time since some fixed moment on a clock that nobody sets, in milliseconds; it goes on while the host
+/// sleeps. Durations run on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Monotonic(pub u64);
 
@@ -64,6 +66,8 @@ pub enum Event {
     /// The process of an attempt is gone, or was never begun, and nobody can say how it ended: the
     /// attempt is interrupted, and does not count.
     Lost(AttemptId),
+    /// This is what is known of the wall clock now; it was set, perhaps.
+    Clock(ClockReport),
     /// From now on these bound the whole. What runs goes on, even if it is too much.
     Limits(Limits),
     /// Whether records can be written; while they cannot, nothing is started.

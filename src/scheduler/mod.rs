@@ -24,10 +24,12 @@ use crate::timetable::Timestamp;
 
 mod attempt;
 mod choice;
+mod clock;
 mod command;
 mod event;
 mod poke;
 mod queue;
+mod ran;
 mod record;
 mod rule;
 mod run;
@@ -39,10 +41,12 @@ mod timers;
 mod waits;
 
 pub use choice::{Choice, XCOM_BYTES_MAX, XCOM_RUN_BYTES_MAX};
+pub use clock::{ClockDemand, ClockReport, ClockRule, ClockTrust, Verdict, build_date};
 pub use event::{
     Action, Answer, AttemptId, Command, Event, Monotonic, Now, Refusal, Selection, Signal, Spawn,
     Trigger,
 };
+pub use ran::Ran;
 pub use record::{
     Attempt, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, RunType, Settled,
     StopCause, StopReason, TaskFact, TaskImage,
@@ -55,6 +59,7 @@ pub use states::{RunState, TaskState};
 pub use waits::{PoolUse, WaitsFor};
 
 use attempt::{LiveAttempt, Stage, retry_delay};
+use clock::Clock;
 use queue::Queue;
 use schedule::Fires;
 use timers::{Timer, Timers};
@@ -87,6 +92,8 @@ pub struct Scheduler {
     running: BTreeMap<Arc<str>, u32>,
     timers: Timers,
     fires: Fires,
+    clock: Clock,
+    verdict: Verdict,
     attempts: BTreeMap<(RunNumber, TaskIndex), LiveAttempt>,
     touched: VecDeque<(RunNumber, TaskIndex)>,
     ending: VecDeque<RunNumber>,
@@ -106,6 +113,8 @@ impl Scheduler {
             running: BTreeMap::new(),
             timers: Timers::default(),
             fires: Fires::default(),
+            clock: Clock::default(),
+            verdict: Verdict::default(),
             attempts: BTreeMap::new(),
             touched: VecDeque::new(),
             ending: VecDeque::new(),
@@ -227,6 +236,11 @@ impl Scheduler {
         self.is_recording
     }
 
+    /// What was thought of the wall clock when it was last looked at.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
     /// Attempts whose process has not been seen to end.
     pub fn live_attempts(&self) -> impl ExactSizeIterator<Item = AttemptId> {
         self.attempts.iter().map(|((run, task), live)| AttemptId {
@@ -243,7 +257,11 @@ impl Scheduler {
 
     /// When to call [`Scheduler::step`] with [`Event::Tick`] by the wall clock if nothing else happens before.
     pub fn next_fire(&self) -> Option<Timestamp> {
-        self.fires.next()
+        let plausible_at = self.verdict.plausible_at();
+        [self.fires.next(), plausible_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// When to call [`Scheduler::step`] with [`Event::Tick`] if nothing else happens before.
@@ -254,12 +272,19 @@ impl Scheduler {
     /// Takes one event and appends what to do; then serves the deadlines that have passed.
     pub fn step(&mut self, now: Now, event: Event, actions: &mut Vec<Action>) {
         let mut turn = Turn { now, actions };
+        self.look_at_the_clock(&mut turn);
         match event {
             Event::Tick => {}
             Event::DagLoaded(dag) => self.load(&mut turn, &dag),
             Event::DagRemoved(dag_id) => self.remove(&dag_id),
             Event::Exited(id, attempt) => self.exited(&mut turn, id, attempt),
             Event::Lost(id) => self.lost(&mut turn, id),
+            Event::Clock(report) => {
+                self.clock.hear(report);
+                self.look_at_the_clock(&mut turn);
+                // Whatever is waited for lies elsewhere now.
+                self.wake_all();
+            }
             Event::Limits(limits) => self.limit(limits),
             Event::Recording(is_recording) => self.set_recording(is_recording),
             Event::Recalled(dag_id, number, image) => {
@@ -301,8 +326,30 @@ impl Scheduler {
 
     fn set_recording(&mut self, is_recording: bool) {
         self.is_recording = is_recording;
+        self.wake_all();
+    }
+
+    fn wake_all(&mut self) {
         let dag_ids = self.state.dags().map(|known| known.dag.dag_id.clone());
         self.waking.extend(dag_ids);
+    }
+
+    /// Judges the clock anew. When it begins or ceases to be believed, every schedule takes note.
+    fn look_at_the_clock(&mut self, turn: &mut Turn) {
+        let before = std::mem::replace(&mut self.verdict, self.clock.judge(turn.now));
+        match self.verdict.deadline() {
+            Some(deadline) => self.timers.set(Timer::Clock, deadline),
+            None => self.timers.cancel(Timer::Clock),
+        }
+        if before.is_held() != self.verdict.is_held() {
+            let known = self.state.dags().filter(|known| !known.is_removed);
+            let unseen = known.filter(|known| known.first_seen.is_none());
+            let unseen: Vec<_> = unseen.map(|known| known.dag.clone()).collect();
+            for dag in unseen {
+                self.plan(turn, &dag);
+            }
+            self.wake_all();
+        }
     }
 
     fn record_task(

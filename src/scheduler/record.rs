@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::choice::Choice;
+use super::clock::ClockTrust;
+use super::ran::Ran;
 use super::states::{RunState, TaskState};
 use crate::dag::Value;
 use crate::timetable::Timestamp;
@@ -27,7 +29,7 @@ pub struct Record {
 /// What happened to a DAG.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// It was seen for the first time.
+    /// It was seen for the first time; or seen again by a clock that shows much earlier than it did then.
     Seen {
         /// It was paused from the beginning; what later versions say of that changes nothing.
         is_paused: bool,
@@ -40,6 +42,12 @@ pub enum Fact {
         /// The last of these fires.
         until: Timestamp,
     },
+    /// The clock is far behind the last fire that was run or skipped. The fires after this moment are
+    /// looked at again; those that were run are skipped.
+    Rewound {
+        /// The last fire that counts as done.
+        until: Timestamp,
+    },
     /// Something happened to one of its runs.
     Run(RunNumber, RunFact),
     /// What is known of it, from a snapshot.
@@ -50,6 +58,8 @@ pub enum Fact {
         first_seen: Option<Timestamp>,
         /// The last fire that was run or skipped.
         scheduled_until: Option<Timestamp>,
+        /// What its schedule has run.
+        ran: Ran,
         /// How many runs had been created, of all DAGs.
         runs_created: u64,
     },
@@ -117,6 +127,8 @@ pub struct RunFacts {
     pub data_interval: Option<(Timestamp, Timestamp)>,
     /// Given with the trigger; over the DAG's own.
     pub params: BTreeMap<String, Value>,
+    /// What was thought of the clock that it was created by.
+    pub clock: ClockTrust,
 }
 
 /// A run and its task instances at some moment.

@@ -1,12 +1,15 @@
 //! Runs that nobody asks for: which fires of a DAG's schedule become runs, and when.
 //!
 //! Each DAG has one mark, `scheduled_until`: the last fire that was run or skipped. Only fires after it
-//! are looked at, and the mark only grows; so a logical date is run by the schedule once, for ever,
-//! whatever the clock does. Fires are looked for one by one and only when one may be run: a million
-//! missed fires cost nothing.
+//! are looked at. Fires are looked for one by one and only when one may be run: a million missed fires
+//! cost nothing. The mark grows, unless the clock turns out to have been far ahead; and what was run is
+//! known for ever (`ran`), so a logical date is run by the schedule once, whatever the clock does.
 //!
 //! ```text
+//! first seen more than 3 h ahead of now  it is seen anew, with a record; look again
+//! mark more than 3 h ahead of now        set it back to now, with a record; look again
 //! next fire ahead of now                 wait for it
+//! due, and run already                   skip it, with a record; look again
 //! due, and there is room                 create the run; look again
 //! due, missed, not to be made up for     skip up to the last of them, with one record; look again
 //! due, no room   overlap queue           wait for a run to end
@@ -25,6 +28,9 @@ use crate::timetable::{Schedule, Timestamp, Timetable, Zone};
 
 /// More missed fires than this are not counted one by one: all of them are made up for.
 const COUNTED_MAX: u32 = 100_000;
+
+/// A clock that goes back by no more than this is waited for.
+const WAITED_FOR: Duration = Duration::from_secs(3 * 60 * 60);
 
 /// From one run of a DAG that runs all the time to the next.
 const CONTINUOUS_PAUSE: Duration = Duration::from_secs(1);
@@ -79,12 +85,15 @@ impl Scheduler {
         self.fires.plans.get(dag_id)?.next
     }
 
-    /// Takes note of a DAG's schedule, and of when the DAG was first seen.
+    /// Takes note of a DAG's schedule, and of when the DAG was first seen, if the clock is believed.
     pub(super) fn plan(&mut self, turn: &mut Turn, dag: &Arc<Dag>) {
         let dag_id = &dag.dag_id;
         let known = self.state.dag(dag_id);
-        if known.is_some_and(|known| known.first_seen.is_none()) {
-            let is_paused = dag.is_paused_upon_creation;
+        if let Some(known) = known
+            && known.first_seen.is_none()
+            && !self.verdict.is_held()
+        {
+            let is_paused = known.is_paused;
             self.record(turn, dag_id, Fact::Seen { is_paused });
         }
         let old = self.fires.plans.get(dag_id);
@@ -120,7 +129,7 @@ impl Scheduler {
             let Some(known) = self.state.dag(dag_id) else {
                 return;
             };
-            if known.is_paused || !self.may_start() {
+            if known.is_paused || !self.may_start() || self.verdict.is_held() {
                 return;
             }
             let dag = known.dag.clone();
@@ -129,6 +138,19 @@ impl Scheduler {
             let mark = known
                 .scheduled_until
                 .map_or(origin, |until| until.max(origin));
+            let lies_far_ahead = |moment| moment > Some(turn.now.wall.after(WAITED_FOR));
+            if lies_far_ahead(known.first_seen) {
+                let is_paused = known.is_paused;
+                self.record(turn, dag_id, Fact::Seen { is_paused });
+                self.plan(turn, &dag);
+                continue;
+            }
+            if lies_far_ahead(known.scheduled_until) {
+                let latest = timetable.latest_at_or_before(turn.now.wall);
+                let until = latest.unwrap_or(turn.now.wall);
+                self.record(turn, dag_id, Fact::Rewound { until });
+                continue;
+            }
             let is_continuous = matches!(timetable.schedule, Schedule::Continuous);
             let next = if is_continuous {
                 if known.active_runs > 0 {
@@ -142,14 +164,25 @@ impl Scheduler {
             else {
                 return;
             };
-            if next > turn.now.wall {
-                return self.fires.wait(dag_id, Some(next));
+            let has_begun = timetable.start.is_none_or(|start| start <= turn.now.wall);
+            let due = if is_continuous && has_begun && mark > turn.now.wall {
+                soon(awaited, turn.now.wall)
+            } else {
+                next
+            };
+            if due > turn.now.wall {
+                return self.fires.wait(dag_id, Some(due));
             }
             let wanted = if is_continuous {
                 Some(next)
             } else {
                 wanted(&timetable, dag.catchup, next, awaited, turn.now.wall)
             };
+            let dates = run_dates(dag.timetable, &timetable, known.scheduled_until, next);
+            if wanted == Some(next) && !is_continuous && known.ran.has(dates.1) {
+                self.record(turn, dag_id, Fact::Skipped { until: next });
+                continue;
+            }
             if wanted != Some(next) {
                 let until = wanted.and_then(|fire| timetable.previous_before(fire));
                 let latest = timetable.latest_at_or_before(turn.now.wall);
@@ -159,7 +192,7 @@ impl Scheduler {
             }
             let active = known.active_runs as usize + known.queued.len();
             if active < dag.max_active_runs as usize {
-                self.create_run(turn, &dag, &timetable, next);
+                self.create_run(turn, &dag, dates);
                 continue;
             }
             match dag.overlap {
@@ -187,13 +220,17 @@ impl Scheduler {
         run.stopped.is_none().then_some(oldest)
     }
 
-    fn create_run(&mut self, turn: &mut Turn, dag: &Dag, timetable: &Timetable, fire: Timestamp) {
+    fn create_run(
+        &mut self,
+        turn: &mut Turn,
+        dag: &Dag,
+        (logical_date, data_interval): (Timestamp, (Timestamp, Timestamp)),
+    ) {
         let known = self.state.dag(&dag.dag_id);
-        let until = known.and_then(|known| known.scheduled_until);
-        let (logical_date, data_interval) = run_dates(dag.timetable, timetable, until, fire);
         let run_id: Arc<str> = format!("{}__{logical_date}", RunType::Scheduled.name()).into();
         if known.is_some_and(|known| known.runs.contains_key(&run_id)) {
-            return self.record(turn, &dag.dag_id, Fact::Skipped { until: fire });
+            let until = data_interval.1;
+            return self.record(turn, &dag.dag_id, Fact::Skipped { until });
         }
         let facts = RunFacts {
             run_id,
@@ -201,6 +238,7 @@ impl Scheduler {
             logical_date,
             data_interval: Some(data_interval),
             params: BTreeMap::new(),
+            clock: self.verdict.trust,
         };
         let fact = RunFact::Created(Arc::new(facts));
         self.record(turn, &dag.dag_id, Fact::Run(self.state.next_run(), fact));
@@ -281,6 +319,13 @@ fn continuous(timetable: &Timetable, mark: Timestamp, now: Timestamp) -> Timesta
     let earliest = mark.after(CONTINUOUS_PAUSE);
     let start = timetable.start.unwrap_or(earliest);
     now.max(earliest).max(start)
+}
+
+/// When a DAG that runs all the time goes on although the clock went back: its name goes on from where it
+/// was, but nobody waits until the clock is there again.
+fn soon(awaited: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let soon = now.after(CONTINUOUS_PAUSE);
+    awaited.map_or(soon, |awaited| awaited.min(soon))
 }
 
 /// One run as soon as the DAG is there: nothing that could be missed.

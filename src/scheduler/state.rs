@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
+use super::ran::Ran;
 use super::record::{Fact, Record, RunFact, RunNumber, RunType};
 use super::run::Run;
 use super::states::RunState;
@@ -33,8 +34,11 @@ pub struct DagState {
     pub is_paused: bool,
     /// When it was seen for the first time, in whole seconds.
     pub first_seen: Option<Timestamp>,
-    /// The last fire that was run or skipped; it only ever grows, so that no fire is run twice.
+    /// The last fire that was run or skipped; the schedule looks at those after it. It grows, unless a clock
+    /// that was far ahead has been set back ([`Fact::Rewound`]).
     pub scheduled_until: Option<Timestamp>,
+    /// What the schedule has run, and will never run again.
+    pub ran: Ran,
     /// Every run that is held in memory.
     pub runs: BTreeMap<Arc<str>, RunNumber>,
     /// The `queued` ones, oldest first.
@@ -112,6 +116,7 @@ impl State {
             dag,
             first_seen: None,
             scheduled_until: None,
+            ran: Ran::default(),
             runs: BTreeMap::new(),
             queued: BTreeSet::new(),
             active_runs: 0,
@@ -178,15 +183,18 @@ impl State {
             }
             Fact::Paused(is_paused) => dag.is_paused = *is_paused,
             Fact::Skipped { until } => dag.schedule_until(*until),
+            Fact::Rewound { until } => dag.scheduled_until = Some(*until),
             Fact::Restored {
                 is_paused,
                 first_seen,
                 scheduled_until,
+                ran,
                 runs_created,
             } => {
                 dag.is_paused = *is_paused;
                 dag.first_seen = *first_seen;
                 dag.scheduled_until = *scheduled_until;
+                dag.ran = ran.clone();
                 self.runs_created = self.runs_created.max(*runs_created);
             }
             Fact::Run(number, RunFact::Created(facts)) => {
@@ -245,9 +253,13 @@ impl State {
                 dag.finished_tasks += run.tasks().len();
             }
         }
-        if let (RunType::Scheduled, Some((_, fire))) = (run.facts.run_type, run.facts.data_interval)
+        // One that is over was counted when it was created.
+        let is_new = run.state == RunState::Queued;
+        if let (RunType::Scheduled, Some(interval)) = (run.facts.run_type, run.facts.data_interval)
+            && is_new
         {
-            dag.schedule_until(fire);
+            dag.schedule_until(interval.1);
+            dag.ran.insert(interval);
         }
         self.runs_created = self.runs_created.max(number.0);
         let dag_id = dag_id.clone();
@@ -257,7 +269,8 @@ impl State {
     }
 
     /// Records that make an equal state of one that knows the DAGs and nothing else. Runs that are over
-    /// come in the order they ended.
+    /// come in the order they ended, and a DAG after its runs: what the schedule has done is not what they
+    /// would make of it if the clock was set back since.
     pub fn snapshot(&self, at: Timestamp) -> impl Iterator<Item = Record> {
         let runs_created = self.runs_created;
         self.dags.values().flat_map(move |dag| {
@@ -270,6 +283,7 @@ impl State {
                 is_paused: dag.is_paused,
                 first_seen: dag.first_seen,
                 scheduled_until: dag.scheduled_until,
+                ran: dag.ran.clone(),
                 runs_created,
             });
             let is_live = |number: &&RunNumber| !dag.finished.contains(*number);
@@ -279,7 +293,7 @@ impl State {
                 let fact = RunFact::Restored(Box::new(image));
                 Some(record(Fact::Run(*number, fact)))
             });
-            std::iter::once(restored).chain(runs)
+            runs.chain(std::iter::once(restored))
         })
     }
 

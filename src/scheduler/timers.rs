@@ -19,6 +19,8 @@ pub(super) enum Timer {
     Attempt(RunNumber, TaskIndex),
     /// The run's timeout.
     Run(RunNumber),
+    /// Scheduled runs need not wait for the clock any longer.
+    Clock,
 }
 
 /// All deadlines. Every call costs O(log n).

@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 use mini_dag::Dag;
 use mini_dag::journal::{Directory, Journal, Options};
 use mini_dag::scheduler::{
-    Attempt, Ended, Exit, Fact, Monotonic, Now, Record, RunFact, RunFacts, RunNumber, RunType,
-    State, TaskFact,
+    Attempt, ClockTrust, Ended, Exit, Fact, Monotonic, Now, Record, RunFact, RunFacts, RunNumber,
+    RunType, State, TaskFact,
 };
 use mini_dag::timetable::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
@@ -191,6 +191,7 @@ fn run_of(dag_id: &Arc<str>, number: u64) -> Vec<Record> {
         logical_date: at,
         data_interval: Some((at, at)),
         params: BTreeMap::new(),
+        clock: ClockTrust::default(),
     };
     let mut records = vec![
         record(RunFact::Created(Arc::new(facts))),

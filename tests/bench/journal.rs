@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use mini_dag::Dag;
 use mini_dag::journal::{Directory, Filter, Journal, Options, history, read_state, verify};
 use mini_dag::scheduler::{
-    Attempt, Ended, Exit, Fact, Monotonic, Now, Record, RunFact, RunFacts, RunNumber, RunType,
-    State, TaskFact,
+    Attempt, ClockTrust, Ended, Exit, Fact, Monotonic, Now, Record, RunFact, RunFacts, RunNumber,
+    RunType, State, TaskFact,
 };
 use mini_dag::timetable::Timestamp;
 
@@ -55,6 +55,7 @@ fn records(number: u64) -> Vec<Record> {
         logical_date: at,
         data_interval: Some((at, at)),
         params: BTreeMap::new(),
+        clock: ClockTrust::default(),
     };
     let mut records = vec![
         record(RunFact::Created(Arc::new(facts))),

@@ -7,8 +7,9 @@ use std::time::Duration;
 use mini_dag::dag::Value;
 use mini_dag::journal::cat;
 use mini_dag::scheduler::{
-    Attempt, Choice, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, RunState,
-    RunType, Settled, State, StopCause, StopReason, TaskFact, TaskImage, TaskState,
+    Attempt, Choice, ClockTrust, Ended, Exit, Fact, Ran, Record, RunFact, RunFacts, RunImage,
+    RunNumber, RunState, RunType, Settled, State, StopCause, StopReason, TaskFact, TaskImage,
+    TaskState,
 };
 use mini_dag::timetable::Timestamp;
 
@@ -43,6 +44,7 @@ fn facts() -> Arc<RunFacts> {
         run_type: RunType::Manual,
         logical_date: at(),
         data_interval: Some((Timestamp::from_secs(0), at())),
+        clock: ClockTrust::Unsynchronised,
         params: BTreeMap::from([("a \"b\"".to_owned(), Value::from(vec![1, 2]))]),
     })
 }
@@ -123,18 +125,19 @@ fn golden() -> Vec<(Record, &'static str)> {
             record(Fact::Restored {
                 first_seen: None,
                 scheduled_until: None,
+                ran: Ran::of([(Timestamp::from_secs(0), at()), (at(), at())]),
                 is_paused: true,
                 runs_created: 17,
             }),
-            r#""ev":"dag","dag":"sensor_log","paused":true,"runs_created":17"#,
+            r#""ev":"dag","dag":"sensor_log","paused":true,"ran":[["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"]],"runs_created":17"#,
         ),
         (
             run(RunFact::Created(facts())),
-            r#""ev":"run_created","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"params":{"a \"b\"":[1,2]}"#,
+            r#""ev":"run_created","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"clock":"unsynchronised","params":{"a \"b\"":[1,2]}"#,
         ),
         (
             run(RunFact::Restored(Box::new(image))),
-            r#""ev":"run_restored","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"params":{"a \"b\"":[1,2]},"state":"failed","queued_at":"2026-11-22T08:01:28.160Z","started_at":"2026-11-22T08:01:28.160Z","ended_at":"1970-01-01T00:00:01.000Z","why":"cancelled","tasks":[{"task":"read","state":"up_for_retry","try":1,"max_tries":2,"started_at":"2026-11-22T08:01:28.160Z","poking_since":"2026-11-22T08:01:28.160Z","xcom":{"n":1.5},"follow":["b"]}]"#,
+            r#""ev":"run_restored","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"clock":"unsynchronised","params":{"a \"b\"":[1,2]},"state":"failed","queued_at":"2026-11-22T08:01:28.160Z","started_at":"2026-11-22T08:01:28.160Z","ended_at":"1970-01-01T00:00:01.000Z","why":"cancelled","tasks":[{"task":"read","state":"up_for_retry","try":1,"max_tries":2,"started_at":"2026-11-22T08:01:28.160Z","poking_since":"2026-11-22T08:01:28.160Z","xcom":{"n":1.5},"follow":["b"]}]"#,
         ),
         (
             run(RunFact::Started),

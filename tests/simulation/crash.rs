@@ -56,7 +56,7 @@ impl World {
         }
         self.forget_the_daemon();
         self.change_dags_while_away();
-        self.restart(floor);
+        self.restart(floor, with_power);
     }
 
     pub fn dags(&self) -> Vec<Arc<Dag>> {
@@ -66,7 +66,7 @@ impl World {
     }
 
     /// A daemon begins, with what is on record.
-    pub fn restart(&mut self, floor: usize) {
+    pub fn restart(&mut self, floor: usize, is_boot: bool) {
         let state = if self.weather.journal {
             self.open(floor)
         } else {
@@ -76,13 +76,19 @@ impl World {
         self.absent.clone_from(&self.removed);
         self.scheduler = Scheduler::resume(self.limits.clone(), state, self.now());
         self.model.restart(&self.scheduler);
+        self.log_synchronised.truncate(self.log.len());
         for version in &self.versions {
             if !self.removed.contains(&*version.dag.dag_id) {
                 self.model.know(version, &self.log);
                 self.check_mark(&version.dag.dag_id);
             }
         }
+        self.model.know_the_switch(&self.scheduler);
         let lost: Vec<_> = self.scheduler.live_attempts().collect();
+        self.begin_by_the_clock(is_boot);
+        if self.is_down() {
+            return;
+        }
         if !self.ledger.is_healthy() {
             self.tend_the_ledger();
         }

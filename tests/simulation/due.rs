@@ -11,6 +11,12 @@ use mini_dag::scheduler::{Fact, Record, RunFact, RunFacts, RunType};
 use crate::dags::Version;
 use crate::rhythm::Rhythm;
 
+/// A clock that goes back by no more than this is waited for: three hours.
+const WAITED_FOR_MS: i64 = 10_800_000;
+
+/// Spans of what was run that are told apart, however often the clock jumps.
+const SPANS_MAX: usize = 8;
+
 /// One DAG's.
 #[derive(Clone)]
 pub struct Due {
@@ -30,6 +36,9 @@ pub struct Due {
     ready_since: Option<i64>,
     /// What was run by the schedule.
     logical_dates: BTreeSet<i64>,
+    intervals: Vec<(i64, i64)>,
+    /// There were more spans of them than anybody is asked to remember.
+    were_too_many: bool,
     latest_interval: Option<(i64, i64)>,
     turn: Turn,
 }
@@ -46,7 +55,7 @@ impl Due {
         Self {
             version: version.clone(),
             is_there: false,
-            is_paused: false,
+            is_paused: version.dag.is_paused_upon_creation,
             first_seen: None,
             mark: None,
             held: VecDeque::new(),
@@ -54,6 +63,8 @@ impl Due {
             open_since: None,
             ready_since: None,
             logical_dates: BTreeSet::new(),
+            intervals: Vec::new(),
+            were_too_many: false,
             latest_interval: None,
             turn: Turn::default(),
         }
@@ -98,9 +109,6 @@ impl Due {
     pub fn load(&mut self, version: &Version, now: i64) {
         let says = |version: &Version| (version.plan.clone(), version.dag.max_active_runs);
         let is_kept = says(&self.version) == says(version);
-        if self.first_seen.is_none() {
-            self.is_paused = version.dag.is_paused_upon_creation;
-        }
         if !self.is_there {
             self.open_since = None;
         }
@@ -132,10 +140,12 @@ impl Due {
                 Fact::Skipped { until } => due.mark = due.mark.max(Some(until.millis())),
                 Fact::Run(_, RunFact::Created(facts)) if facts.run_type == RunType::Scheduled => {
                     due.logical_dates.insert(facts.logical_date.millis());
+                    due.remember(facts);
                     due.mark = due
                         .mark
                         .max(facts.data_interval.map(|(_, end)| end.millis()));
                 }
+                Fact::Rewound { until } => due.mark = Some(until.millis()),
                 Fact::Run(..) | Fact::Restored { .. } => {}
             }
         }
@@ -145,8 +155,16 @@ impl Due {
     pub fn record(&mut self, record: &Record, now: i64, is_busy: bool) {
         self.turn.was_busy |= is_busy;
         match &record.fact {
-            Fact::Seen { .. } => {
+            Fact::Seen { is_paused } => {
+                let may_be_seen = self
+                    .first_seen
+                    .is_none_or(|seen| seen > now + WAITED_FOR_MS);
+                assert!(
+                    may_be_seen && self.is_paused == *is_paused,
+                    "I10: it is seen"
+                );
                 self.first_seen = Some(record.at.secs() * 1_000);
+                self.latest_interval = None;
                 self.look_again(now);
             }
             Fact::Paused(is_paused) => self.is_paused = *is_paused,
@@ -154,8 +172,31 @@ impl Due {
             Fact::Run(_, RunFact::Created(facts)) if facts.run_type == RunType::Scheduled => {
                 self.ran(facts, is_busy);
             }
+            Fact::Rewound { until } => self.rewound(until.millis(), now),
             Fact::Run(..) | Fact::Restored { .. } => {}
         }
+    }
+
+    fn remember(&mut self, facts: &RunFacts) {
+        let (begin, end) = facts.data_interval.expect("it has an interval");
+        self.intervals.push((begin.millis(), end.millis()));
+        self.intervals.sort_unstable();
+        let pairs = self.intervals.windows(2);
+        let gaps = pairs.filter(|pair| pair[0].1 < pair[1].0).count();
+        self.were_too_many |= gaps >= SPANS_MAX;
+    }
+
+    fn was_run(&self, begin: i64, fire: i64) -> bool {
+        let mut runs = self.intervals.iter();
+        runs.any(|(from, until)| begin < *until && *from < fire || *until == fire)
+    }
+
+    /// What was waited for lies elsewhere now; what was missed by a wrong clock was not missed.
+    pub fn clock_was_set(&mut self, now: i64) {
+        for since in [&mut self.open_since, &mut self.ready_since] {
+            *since = since.map(|since| since.min(now));
+        }
+        self.look_again(now);
     }
 
     fn ran(&mut self, facts: &RunFacts, is_busy: bool) {
@@ -198,12 +239,17 @@ impl Due {
             TimetableKind::Interval => begin,
         };
         assert_eq!(logical_date, named);
+        assert!(
+            !self.was_run(begin, fire),
+            "I10: {begin}..{fire} is run again"
+        );
         if let Some((earlier, until)) = self.latest_interval {
             assert!(
                 until <= begin && until < fire,
                 "I10: {begin}..{fire} after {earlier}..{until}"
             );
         }
+        self.remember(facts);
         self.latest_interval = Some((begin, fire));
         self.held.pop_front();
         self.mark = Some(fire);
@@ -235,7 +281,9 @@ impl Due {
             TimetableKind::Trigger => first,
             TimetableKind::Interval => self.begin_of(first),
         };
-        let was_run = is_alone && self.logical_dates.contains(&named);
+        let begin = self.begin_of(first);
+        let was_run = self.logical_dates.contains(&named) || self.was_run(begin, first);
+        let was_run = is_alone && (was_run || self.were_too_many);
         assert!(
             is_dropped || is_passed_over || was_run,
             "I2: {first} is skipped until {until}, of {:?}: {plan:?}, {:?}",
@@ -253,13 +301,40 @@ impl Due {
         self.mark.map_or(previous, |mark| mark.max(previous))
     }
 
+    /// The clock was far ahead, and is not any more.
+    fn rewound(&mut self, until: i64, now: i64) {
+        let mark = self.mark.expect("I10: nothing to go back from");
+        assert!(mark > now + WAITED_FOR_MS, "I10: {mark} is waited for");
+        let Some(first_seen) = self.first_seen else {
+            panic!("I10: it was never seen");
+        };
+        let latest = self.version.plan.fires(first_seen, until - 1, now);
+        assert!(
+            latest == [until] || latest.is_empty() && until <= now,
+            "I10: back to {until}, not {latest:?}"
+        );
+        self.mark = Some(until);
+        self.latest_interval = None;
+        self.turn.has_moved = true;
+        self.look_again(now);
+    }
+
     fn was_missed(&self, fire: i64, since: Option<i64>) -> bool {
         let is_new = self.version.plan.rhythm == Rhythm::Once && self.first_seen == Some(fire);
         !is_new && since.is_none_or(|since| fire <= since)
     }
 
     /// A turn has ended: whatever is due and could be run was run.
-    pub fn check_nothing_is_left(&self, is_busy: bool, is_stopping: bool) {
+    pub fn check_nothing_is_left(&self, now: i64, is_busy: bool, is_stopping: bool) {
+        if self.ready_since.is_some() && self.version.plan.rhythm != Rhythm::Never {
+            let lies_ahead = |moment: Option<i64>| moment > Some(now + WAITED_FOR_MS);
+            let is_right = !lies_ahead(self.mark) && !lies_ahead(self.first_seen);
+            assert!(
+                is_right,
+                "I10: {:?} and {:?} are waited for",
+                self.mark, self.first_seen
+            );
+        }
         if self.held.is_empty() || self.ready_since.is_none() {
             return;
         }

@@ -16,6 +16,7 @@
     reason = "a test that cannot go on has failed, and says how far it came"
 )]
 
+mod clock;
 mod crash;
 mod dags;
 mod due;

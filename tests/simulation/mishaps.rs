@@ -15,7 +15,8 @@ impl World {
         let index = self.rng.below(self.versions.len());
         let dag_id = self.versions[index].dag.dag_id.clone();
         let is_there = !self.removed.contains(&*dag_id);
-        match self.rng.below(7) {
+        match self.rng.below(if self.weather.clocks { 10 } else { 7 }) {
+            7.. => self.set_the_clock(),
             0 | 1 if self.weather.reloads => {
                 self.redraw(index);
                 self.load(index);
@@ -86,6 +87,7 @@ impl World {
         });
         self.model.adopt(&self.scheduler);
         self.model.know(version, &self.log);
+        self.model.know_the_switch(&self.scheduler);
         let after = self.scheduler.live_attempts();
         let lost: Vec<_> = after.filter(|id| !before.contains(id)).collect();
         for id in lost {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use mini_dag::dag::{Dag, Overlap, TaskIndex};
 use mini_dag::scheduler::{
-    AttemptId, Fact, Limits, RUNS_KEPT_MAX, Record, RunFact, RunNumber, RunState, RunType,
-    Scheduler, Spawn, StopReason, TaskFact, TaskState,
+    AttemptId, ClockTrust, Fact, Limits, RUNS_KEPT_MAX, Record, RunFact, RunNumber, RunState,
+    RunType, Scheduler, Spawn, StopReason, TaskFact, TaskState,
 };
 use mini_dag::timetable::Timestamp;
 
@@ -26,6 +26,9 @@ pub struct Model {
     /// The last line of each.
     printed: BTreeMap<AttemptId, String>,
     is_recording: bool,
+    /// The schedule may go by the clock; and how far it is to be trusted.
+    may_go: bool,
+    trust: ClockTrust,
     /// Somebody has asked for a run to be cancelled, in this turn.
     is_commanded: bool,
     pub attempts: u64,
@@ -42,6 +45,8 @@ impl Model {
             processes: BTreeSet::new(),
             printed: BTreeMap::new(),
             is_recording: true,
+            may_go: true,
+            trust: ClockTrust::Synchronised,
             is_commanded: false,
             attempts: 0,
             scheduled_runs: 0,
@@ -81,7 +86,33 @@ impl Model {
 
     pub fn set_ready(&mut self, now: i64) {
         for due in self.dues.values_mut() {
-            due.set_ready(now, self.is_recording);
+            due.set_ready(now, self.is_recording && self.may_go);
+        }
+    }
+
+    /// What is thought of the clock in this turn.
+    pub fn judge_the_clock(&mut self, may_go: bool, trust: ClockTrust) {
+        self.may_go = may_go;
+        self.trust = trust;
+    }
+
+    pub fn trust(&self) -> ClockTrust {
+        self.trust
+    }
+
+    /// Whether a DAG that was never seen is paused, its version says, or a switch: whichever the daemon knows.
+    pub fn know_the_switch(&mut self, scheduler: &Scheduler) {
+        for (dag_id, due) in &mut self.dues {
+            let known = scheduler.state().dag(dag_id);
+            if let Some(known) = known.filter(|_| due.first_seen.is_none()) {
+                due.is_paused = known.is_paused;
+            }
+        }
+    }
+
+    pub fn clock_was_set(&mut self, now: i64) {
+        for due in self.dues.values_mut() {
+            due.clock_was_set(now);
         }
     }
 
@@ -90,7 +121,7 @@ impl Model {
         self.set_ready(now);
         for (dag_id, due) in &self.dues {
             let is_stopping = self.live_runs(dag_id).any(|run| run.is_stopped);
-            due.check_nothing_is_left(self.is_busy(dag_id, &due.version), is_stopping);
+            due.check_nothing_is_left(now, self.is_busy(dag_id, &due.version), is_stopping);
         }
         for run in self.live.iter().map(|number| &self.runs[number]) {
             for (definition, task) in run.dag.tasks().iter().zip(&run.tasks) {
@@ -175,6 +206,7 @@ impl Model {
             return;
         };
         if let RunFact::Created(facts) = fact {
+            assert_eq!(facts.clock, self.trust, "I10: the mark of {number:?}");
             let dag = self.dues[&dag_id].version.dag.clone();
             let tasks = dag.tasks().iter();
             let tasks = tasks.map(|task| Task::new(task.retries)).collect();
@@ -182,6 +214,7 @@ impl Model {
             if facts.run_type == RunType::Scheduled {
                 self.scheduled_runs += 1;
                 assert!(self.is_recording, "I11: `{dag_id}/{run_id}`");
+                assert!(self.may_go, "I10: `{dag_id}/{run_id}` by a wrong clock");
             }
             let run = Run {
                 dag,

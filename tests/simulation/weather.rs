@@ -24,6 +24,8 @@ pub struct Weather {
     pub crashes: bool,
     /// The machine sleeps now and then, and everything is late.
     pub nights: bool,
+    /// The clock is set, forgets, and is doubted.
+    pub clocks: bool,
     /// Records go to a real journal on a simulated disk, which is slower; else to a list.
     pub journal: bool,
     /// That disk fails now and then.
@@ -51,6 +53,7 @@ impl Weather {
             removals: draw(),
             crashes: draw(),
             nights: draw(),
+            clocks: draw(),
             journal: draw() && draw(),
             faults: draw(),
         }

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use mini_dag::dag::Pools;
 use mini_dag::scheduler::{
-    Action, AttemptId, Event, Limits, Monotonic, Now, Record, Scheduler, Spawn,
+    Action, AttemptId, ClockTrust, Event, Limits, Monotonic, Now, Record, Scheduler, Spawn,
+    build_date,
 };
 use mini_dag::timetable::Timestamp;
 
+use crate::clock::Clock;
 use crate::dags::Version;
 use crate::hands::Process;
 use crate::ledger::Ledger;
@@ -53,6 +55,7 @@ pub struct World {
     pub weather: Weather,
     begin_ms: i64,
     pub now_ms: u64,
+    pub clock: Clock,
     pub scheduler: Scheduler,
     pub limits: Limits,
     /// Every DAG there ever was, in its latest version.
@@ -69,6 +72,8 @@ pub struct World {
     pub ledger: Ledger,
     /// What is on record, as far as it is not lost.
     pub log: Vec<Record>,
+    /// Which of them were written while the clock was synchronised.
+    pub log_synchronised: Vec<bool>,
     pub commands: u64,
     pub unanswered: BTreeSet<u64>,
     /// Answers that wait until so many records are synced.
@@ -86,8 +91,8 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let weather = Weather::draw(&mut rng);
-        // Any moment from 2026 to 2035.
-        let begin_ms = 1_767_225_600_000 + i64::try_from(rng.up_to(315_000_000_000)).unwrap();
+        // Any moment of the ten years after the program was built.
+        let begin_ms = build_date().millis() + i64::try_from(rng.up_to(315_000_000_000)).unwrap();
         let limits = Limits {
             pools: draw_pools(&mut rng, &weather),
             kill_grace: GRACE,
@@ -101,11 +106,13 @@ impl World {
             };
             versions.push(Version::draw(&mut rng, number, plan));
         }
+        let clock = Clock::draw(&mut rng);
         Self {
             rng,
             weather,
             begin_ms,
             now_ms: 0,
+            clock,
             scheduler: Scheduler::new(limits.clone()),
             limits: limits.clone(),
             versions,
@@ -117,6 +124,7 @@ impl World {
             disk: SimDisk::default(),
             ledger: Ledger::list(0),
             log: Vec::new(),
+            log_synchronised: Vec::new(),
             commands: 0,
             unanswered: BTreeSet::new(),
             unsynced: VecDeque::new(),
@@ -131,7 +139,7 @@ impl World {
 
     /// Lives through the whole story and checks that it ends well.
     pub fn run(&mut self) {
-        self.restart(0);
+        self.restart(0, true);
         let (mut next_command, mut next_mishap) = (0, self.rng.up_to(120_000));
         loop {
             while self.is_down() {
@@ -147,12 +155,13 @@ impl World {
             }
             let command = (!self.is_quiet).then_some(next_command.min(BUSY_MS));
             let mishap = (!self.is_quiet).then_some(next_mishap);
+            let ntp = self.ntp_at().filter(|_| !self.is_quiet);
             let processes = self.processes.values();
             let process = processes.filter_map(|process| process.ends_at).min();
             let deadline = self.scheduler.next_deadline().map(|at| at.0);
             let fire = self.scheduler.next_fire().map(|fire| self.reaches(fire));
             let ledger = self.ledger.next_deadline();
-            let all = [command, mishap, process, deadline, fire, ledger];
+            let all = [command, mishap, ntp, process, deadline, fire, ledger];
             let Some(next) = all.into_iter().flatten().min() else {
                 break;
             };
@@ -173,6 +182,8 @@ impl World {
             } else if mishap == Some(next) {
                 self.mishap();
                 next_mishap = self.now_ms + 1 + self.rng.up_to(120_000);
+            } else if ntp == Some(next) {
+                self.set_right();
             } else if process == Some(next) {
                 self.end_a_process(next);
             } else {
@@ -191,11 +202,11 @@ impl World {
 
     /// When the wall clock will show this moment.
     fn reaches(&self, moment: Timestamp) -> u64 {
-        u64::try_from(moment.millis() - self.begin_ms).unwrap_or(0)
+        u64::try_from(moment.millis() - self.begin_ms - self.clock.ahead_ms).unwrap_or(0)
     }
 
     pub fn wall_ms(&self) -> i64 {
-        self.begin_ms + i64::try_from(self.now_ms).unwrap()
+        self.begin_ms + i64::try_from(self.now_ms).unwrap() + self.clock.ahead_ms
     }
 
     pub fn now(&self) -> Now {
@@ -219,6 +230,9 @@ impl World {
         // Whatever waits for a pool that has gone, or has become too small.
         self.limits.pools = Pools::new(4).with(POOLS[0], 3).with(POOLS[1], 3);
         self.step(Event::Limits(self.limits.clone()));
+        if self.weather.clocks {
+            self.set_right();
+        }
         for index in 0..self.versions.len() {
             let dag_id = self.versions[index].dag.dag_id.to_string();
             if self.removed.contains(&dag_id) && self.rng.one_in(2) {
@@ -251,6 +265,10 @@ impl World {
         let wall_ms = self.wall_ms();
         self.model
             .begin(wall_ms, matches!(event, Event::Command(..)));
+        if self.weather.clocks {
+            let (may_go, trust) = self.clock.judge(wall_ms, self.now_ms);
+            self.model.judge_the_clock(may_go, trust);
+        }
         self.tell_the_model(&event);
         let mut actions = Vec::new();
         self.scheduler.step(self.now(), event, &mut actions);
@@ -277,13 +295,20 @@ impl World {
         let boundaries = records.len() + rest.len() + 1;
         let crash_after = (self.weather.crashes && !self.is_quiet && self.rng.one_in(80))
             .then(|| self.rng.below(boundaries));
+        let is_synchronised = self.model.trust() == ClockTrust::Synchronised;
+        let known = self.log.len();
+        self.log_synchronised.truncate(known);
         if let Some(written) = crash_after.filter(|after| *after < records.len()) {
             // Of one write the kernel has taken the beginning, or none: the rest was never there.
             records.truncate(written);
             self.log.extend(records);
+            self.log_synchronised
+                .resize(self.log.len(), is_synchronised);
             return self.crash();
         }
         self.log.extend(records.iter().cloned());
+        self.log_synchronised
+            .resize(self.log.len(), is_synchronised);
         let state = self.scheduler.state();
         let is_written = records.is_empty() || {
             let now = self.now();
@@ -343,6 +368,7 @@ impl World {
             Event::DagRemoved(dag_id) => self.model.remove(dag_id),
             Event::Limits(limits) => self.model.limits = limits.clone(),
             Event::Recording(is_recording) => self.model.set_recording(*is_recording),
+            Event::Clock(_) => self.model.clock_was_set(wall_ms),
             Event::Tick | Event::Recalled(..) | Event::Command(..) | Event::Shutdown => {}
         }
         self.model.set_ready(wall_ms);

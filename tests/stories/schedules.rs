@@ -9,12 +9,12 @@ fn text(keys: &str) -> String {
     )
 }
 
-fn dag(keys: &str) -> Tale {
+pub fn dag(keys: &str) -> Tale {
     Tale::new(&text(keys))
 }
 
 /// A run from its fire on, at this second.
-fn run(at_s: u64, name: &str) -> String {
+pub fn run(at_s: u64, name: &str) -> String {
     let end_s = at_s + 10;
     format!(
         "{at_s} due {name}\n{at_s} {name} running\n{at_s} t 1 running\n\

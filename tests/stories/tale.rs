@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use mini_dag::dag::{DEFAULT_POOL, Functions, Known, Pools, load};
 use mini_dag::scheduler::{
-    Action, Answer, Attempt, AttemptId, Command, Event, Exit, Fact, Limits, Monotonic, Now, Record,
-    Refusal, RunFact, RunNumber, RunState, RunType, Scheduler, Selection, Signal, Spawn, State,
-    TaskFact, TaskState, Trigger,
+    Action, Answer, Attempt, AttemptId, ClockReport, ClockRule, Command, Event, Exit, Fact, Limits,
+    Monotonic, Now, Record, Refusal, RunFact, RunNumber, RunState, RunType, Scheduler, Selection,
+    Signal, Spawn, State, TaskFact, TaskState, Trigger,
 };
 use mini_dag::timetable::{Timestamp, Zone};
 
@@ -36,7 +36,11 @@ pub struct Tale {
     pools: Pools,
     scripts: BTreeMap<String, Script>,
     scheduler: Option<Scheduler>,
+    /// What is known of the clock; nothing, and nobody doubts it.
+    report: Option<ClockReport>,
     now_s: u64,
+    /// By how much the wall clock is ahead of where it would be had nobody set it.
+    ahead_ms: i64,
     /// When each process ends, and how.
     processes: BTreeMap<(u64, AttemptId), i32>,
     /// What the latest attempt at each task was handed.
@@ -57,7 +61,9 @@ impl Tale {
             pools: Pools::new(9),
             scripts: BTreeMap::new(),
             scheduler: None,
+            report: None,
             now_s: 0,
+            ahead_ms: 0,
             processes: BTreeMap::new(),
             handed: BTreeMap::new(),
             spawned: BTreeMap::new(),
@@ -169,6 +175,106 @@ impl Tale {
         waits.map_or(String::new(), |waits| waits.to_string())
     }
 
+    /// The clock is doubted from the beginning, as far as a report like this says.
+    pub fn reports(mut self, report: ClockReport) -> Self {
+        self.report = Some(report);
+        if self.scheduler.is_some() {
+            self.step(Event::Clock(report));
+        }
+        self
+    }
+
+    /// The host boots with a clock that shows this.
+    pub fn begins_at(mut self, moment: &str) -> Self {
+        let moment = Timestamp::parse(moment).unwrap().millis();
+        self.ahead_ms += moment - self.now().wall.millis();
+        self
+    }
+
+    /// The power goes, and is back at once; the clock of the host has forgotten what it showed.
+    pub fn dies_at(self, moment: &str) -> Self {
+        let back_s = self.now_s;
+        self.begins_at(moment).crash_until(back_s)
+    }
+
+    /// The host sleeps, and is told of it when it wakes.
+    pub fn sleeps_until(mut self, wakes_s: u64) -> Self {
+        self.now_s = wakes_s;
+        self.set_clock(0)
+    }
+
+    /// Somebody, or NTP, sets the clock forward, or back.
+    pub fn set_clock(mut self, by_ms: i64) -> Self {
+        self.ahead_ms += by_ms;
+        let nothing = ClockReport {
+            rule: ClockRule::default(),
+            booted: Monotonic(0),
+            is_synchronised: true,
+            saved: None,
+            recorded: None,
+        };
+        let report = *self.report.get_or_insert(nothing);
+        self.step(Event::Clock(report));
+        self
+    }
+
+    /// The clock shows this moment, and whoever watches it is told.
+    pub fn clock_shows(self, moment: &str) -> Self {
+        let shown = self.now().wall.millis();
+        let moment = Timestamp::parse(moment).unwrap().millis();
+        self.set_clock(moment - shown)
+    }
+
+    /// What is said of the clock.
+    pub fn says_of_the_clock(self, pieces: &[&str]) -> Self {
+        let said = self.scheduler.as_ref().unwrap().verdict().to_string();
+        for piece in pieces {
+            assert!(said.contains(piece), "{said}");
+        }
+        self
+    }
+
+    /// What is known of the DAG by the date it was first seen at.
+    pub fn first_seen(&self) -> Option<String> {
+        let state = self.scheduler.as_ref().unwrap().state();
+        state.dag("d").unwrap().first_seen.map(|at| at.to_string())
+    }
+
+    /// What was thought of the clock when a run was created.
+    pub fn clock_of(&self, run_id: &str) -> &'static str {
+        let state = self.scheduler.as_ref().unwrap().state();
+        state.find_run("d", run_id).unwrap().1.facts.clock.name()
+    }
+
+    /// When the scheduler wants to be asked by the wall clock.
+    pub fn next_fire(&self) -> Option<Timestamp> {
+        self.scheduler.as_ref().unwrap().next_fire()
+    }
+
+    /// What the schedule has run, in order.
+    pub fn due(&self) -> Vec<&str> {
+        let due = self
+            .told
+            .lines()
+            .filter_map(|line| line.split_once(" due "));
+        due.map(|(_, name)| name).collect()
+    }
+
+    /// How many runs were active at once.
+    pub fn most_active(&self) -> usize {
+        let mut active = 0;
+        let mut most = 0;
+        for record in &self.records {
+            if let Fact::Run(_, RunFact::Started) = record.fact {
+                active += 1;
+            } else if let Fact::Run(_, RunFact::Ended { .. }) = record.fact {
+                active -= 1;
+            }
+            most = most.max(active);
+        }
+        most
+    }
+
     pub fn trigger(mut self, run_id: &str) -> Self {
         self.ask(trigger(run_id));
         self.expect_done()
@@ -249,6 +355,9 @@ impl Tale {
         let scheduler = Scheduler::resume(self.limits(), state, self.now());
         let lost: Vec<_> = scheduler.live_attempts().collect();
         self.scheduler = Some(scheduler);
+        if let Some(report) = self.report {
+            self.step(Event::Clock(report));
+        }
         for id in lost {
             self.step(Event::Lost(id));
         }
@@ -279,7 +388,7 @@ impl Tale {
         while self.scheduler.is_some() {
             let deadline = self.scheduler().next_deadline().map(|at| at.0 / 1000);
             let fire = self.scheduler().next_fire();
-            let fire = fire.map(|at| u64::try_from(at.secs() - BEGIN_S).unwrap());
+            let fire = fire.map(|at| self.reaches(at));
             let process = self.processes.keys().next().map(|(at, _)| *at);
             let Some(next) = [deadline, fire, process].into_iter().flatten().min() else {
                 break;
@@ -331,6 +440,9 @@ impl Tale {
     fn scheduler(&mut self) -> &mut Scheduler {
         if self.scheduler.is_none() {
             self.scheduler = Some(Scheduler::new(self.limits()));
+            if let Some(report) = self.report {
+                self.step(Event::Clock(report));
+            }
             self.step(Event::DagLoaded(self.dag.clone()));
         }
         self.scheduler.as_mut().unwrap()
@@ -343,10 +455,16 @@ impl Tale {
         }
     }
 
+    /// The first second at which the clock shows this moment or a later one.
+    fn reaches(&self, moment: Timestamp) -> u64 {
+        let ms = moment.millis() - BEGIN_S * 1_000 - self.ahead_ms;
+        u64::try_from((ms + 999).div_euclid(1_000)).unwrap_or(0)
+    }
+
     fn now(&self) -> Now {
         let now_s = i64::try_from(self.now_s).unwrap();
         Now {
-            wall: Timestamp::from_secs(BEGIN_S + now_s),
+            wall: Timestamp::from_millis((BEGIN_S + now_s) * 1_000 + self.ahead_ms),
             monotonic: Monotonic(self.now_s * 1000),
         }
     }
@@ -381,16 +499,17 @@ impl Tale {
             Fact::Paused(true) => "paused".to_owned(),
             Fact::Paused(false) => "unpaused".to_owned(),
             Fact::Seen { .. } | Fact::Restored { .. } => return,
-            Fact::Skipped { until } => format!("skipped until {}", &until.to_string()[5..]),
+            Fact::Skipped { until } => format!("skipped until {}", short(&until.to_string())),
+            Fact::Rewound { until } => format!("back to {}", short(&until.to_string())),
             Fact::Run(number, fact) => {
                 if let RunFact::Created(facts) = fact {
-                    let run_id = facts.run_id.replace("scheduled__2026-", "");
-                    self.runs.insert(*number, run_id);
+                    let run_id = short(facts.run_id.trim_start_matches("scheduled__"));
+                    self.runs.insert(*number, run_id.to_owned());
                 }
                 let run_id = &self.runs[number];
                 match fact {
                     RunFact::Created(facts) if facts.run_type == RunType::Scheduled => {
-                        format!("due {}", &facts.run_id["scheduled__2026-".len()..])
+                        format!("due {}", short(&facts.run_id["scheduled__".len()..]))
                     }
                     RunFact::Created(_) => return,
                     RunFact::Restored(_) => format!("{run_id} recalled"),
@@ -472,6 +591,11 @@ impl Tale {
     }
 }
 
+/// A date of the year that tales begin in goes without it.
+fn short(date: &str) -> &str {
+    date.strip_prefix("2026-").unwrap_or(date)
+}
+
 const ORDINARY: Script = Script {
     takes_s: 10,
     fails: 0,
@@ -484,7 +608,8 @@ const ORDINARY: Script = Script {
 };
 
 fn parse(text: &str) -> mini_dag::Dag {
-    let (functions, zone, names) = (Functions::new(), |_: &str| Some(Zone::utc()), Vec::new);
+    let zone = |name: &str| Zone::from_posix(name).ok().or(Some(Zone::utc()));
+    let (functions, names) = (Functions::new(), Vec::new);
     let known = Known {
         functions: &functions,
         pools: None,
