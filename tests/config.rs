@@ -32,7 +32,7 @@ fn outcome(name: &str, text: &str) -> String {
     match Config::parse(name, text, Path::new("/etc/mini-dag"), &library) {
         Err(errors) => diagnostic::render(&errors, false),
         Ok(config) => format!(
-            "dags={:?} state={:?}\nparallelism={:?} pools={:?} zone={:?}\nenv={:?} secrets={:?}\n{:?} journal={} logs={}\nsync={:?} grace={:?}\n",
+            "dags={:?} state={:?}\nparallelism={:?} pools={:?} zone={:?}\nenv={:?} secrets={:?}\n{:?} journal={} logs={}\nsync={:?} grace={:?} clock={:?} wait={:?}\n",
             config.dags,
             config.state,
             config.parallelism,
@@ -48,6 +48,8 @@ fn outcome(name: &str, text: &str) -> String {
             config.retention.logs_bytes(),
             config.sync_interval,
             config.kill_grace,
+            config.clock.demand,
+            config.clock.wait,
         ),
     }
 }

@@ -182,6 +182,21 @@ fn the_version_stands_in_the_changelog() {
     );
 }
 
+/// A clock that shows an earlier date than this cannot be right; so it may not be one that somebody made up.
+#[test]
+fn the_source_is_as_old_as_the_newest_version_in_the_changelog() {
+    if option_env!("SOURCE_DATE_EPOCH").is_some() {
+        return;
+    }
+    let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    let dated = changelog.lines().find_map(|line| {
+        let (_, date) = line.strip_prefix("## ")?.split_once(" (")?;
+        date.strip_suffix(')')
+    });
+    let built = mini_dag::scheduler::build_date().to_string();
+    assert_eq!(dated, built.strip_suffix("T00:00:00+00:00"));
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "a test starts the program as its users do"

@@ -99,6 +99,7 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     let catalog = Catalog::load(&library, &zoned, &config.dags, Some(again));
     let (journal, recovered) = open_journal(&state, &config, &catalog)?;
     let damage = report(&state, &recovered);
+    let synced_at = recovered.synced_at;
     let scheduler = Scheduler::resume(config.limits(), recovered.state, clock::now());
     let mark = Launcher::mark(&state).map_err(cannot)?;
     let (killed, left) = exec::kill_strays(&mark);
@@ -128,6 +129,7 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
         driver,
         journal: Some(journal),
         damage,
+        synced_at,
         executor: executor.clone(),
         library,
         compiled_in,
@@ -195,7 +197,8 @@ fn open_journal(
     let options = Options {
         boot_id: clock::boot_id(),
         retention_bytes: config.retention.journal_bytes(),
-        retention_age: Some(config.retention.age),
+        // Not before it is known whether the clock can be right.
+        retention_age: None,
         ..Options::default()
     };
     let disk = Arc::new(Directory::new(&state.join("journal")));

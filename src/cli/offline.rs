@@ -113,6 +113,7 @@ impl<'c> Offline<'c> {
         Ok(Some(Service::new(Parts {
             driver,
             journal: None,
+            synced_at: None,
             damage,
             executor,
             library,

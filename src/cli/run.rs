@@ -155,7 +155,8 @@ async fn follow(
             | Notice::Swept(_)
             | Notice::Reload
             | Notice::FilesChanged
-            | Notice::ClockSet => {}
+            | Notice::ClockSet
+            | Notice::ClockSynchronised => {}
         }
         if let Some(event) = driver.event(notice) {
             driver.step(event, &mut records);

@@ -130,7 +130,12 @@ fn daemon_text(answer: &Value, screen: &Screen, zone: &Zone) -> String {
             duration_text(up)
         )
     };
-    let now = format!("{} {}", moment(clock, "now", zone), zone.name());
+    let mut now = format!("{} {}", moment(clock, "now", zone), zone.name());
+    match &*text(clock, "status") {
+        "unsynchronised" => now.push_str(", not synchronised"),
+        "implausible" => now.push_str(", which cannot be right"),
+        _ => {}
+    }
     let disk = match disk {
         Value::Object(_) => {
             let (free, size) = (number(disk, "free_bytes"), number(disk, "size_bytes"));
@@ -164,6 +169,9 @@ fn daemon_text(answer: &Value, screen: &Screen, zone: &Zone) -> String {
             COLUMNS,
         );
         let _ = write!(out, "\n{lines}");
+    }
+    if clock.get("is_held").and_then(Value::as_bool) == Some(true) {
+        let _ = write!(out, "\n{}", wrapped(&text(clock, "reason"), COLUMNS));
     }
     out.push('\n');
     out.push_str(&dags_text(answer, screen));

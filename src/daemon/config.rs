@@ -18,7 +18,7 @@ use crate::dag::load::zone_of;
 use crate::dag::report::{self, Report};
 use crate::dag::shape::{self, Scope, check_file};
 use crate::dag::{DAG_FILE_BYTES_MAX, Diagnostic, POOLS_MAX, Pools};
-use crate::scheduler::Limits;
+use crate::scheduler::{ClockDemand, ClockRule, Limits};
 use crate::timetable::Zone;
 
 /// What a config file says; what it does not say is the default.
@@ -48,6 +48,8 @@ pub struct Config {
     pub listen: Option<Listen>,
     /// Names of this host, besides those that it knows itself, with or without a port.
     pub host_names: Vec<String>,
+    /// How far schedules need a synchronised clock.
+    pub clock: ClockRule,
 }
 
 /// Where the web page and the HTTP API are.
@@ -107,6 +109,7 @@ impl Default for Config {
             kill_grace: Duration::from_secs(10),
             listen: None,
             host_names: Vec::new(),
+            clock: ClockRule::default(),
         }
     }
 }
@@ -237,6 +240,8 @@ impl Config {
                     let names = value.elements().filter(|name| name.kind() == Kind::String);
                     config.host_names = names.map(|name| name.text().into_owned()).collect();
                 }
+                "clock" => config.clock.demand = demand(value),
+                "clock_wait" => set(&mut config.clock.wait, duration(value)),
                 _ => {}
             }
         }
@@ -296,6 +301,15 @@ fn retention(item: Item<'_>) -> Retention {
         }
     }
     retention
+}
+
+/// One of the words of the key; the check has complained of any other.
+fn demand(item: Item<'_>) -> ClockDemand {
+    match &*item.text() {
+        "require" => ClockDemand::Require,
+        "ignore" => ClockDemand::Ignore,
+        _ => ClockDemand::Prefer,
+    }
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {

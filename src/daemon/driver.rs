@@ -50,6 +50,8 @@ pub enum Notice {
     FilesChanged,
     /// The wall clock was set.
     ClockSet,
+    /// systemd-timesyncd says that the wall clock is right.
+    ClockSynchronised,
 }
 
 /// The place where everything that wakes the loop arrives.
@@ -85,14 +87,14 @@ impl Notices {
 
 /// Where records are written down.
 pub trait Recorder {
-    /// Writes records down, in order; `state` is that after them. `false`: they are not written, and
+    /// Writes records down, in order; `scheduler` is as it is after them. `false`: they are not written, and
     /// nothing may begin that follows from them.
-    fn record(&mut self, records: Vec<Record>, now: Now, state: &State) -> bool;
+    fn record(&mut self, records: Vec<Record>, now: Now, scheduler: &Scheduler) -> bool;
 }
 
 /// For a run that nobody will resume.
 impl Recorder for VecDeque<Record> {
-    fn record(&mut self, records: Vec<Record>, _: Now, _: &State) -> bool {
+    fn record(&mut self, records: Vec<Record>, _: Now, _: &Scheduler) -> bool {
         self.extend(records);
         true
     }
@@ -142,7 +144,7 @@ impl Driver {
     /// What the scheduler is told of a notice, if it concerns it.
     pub fn event(&mut self, notice: Notice) -> Option<Event> {
         match notice {
-            Notice::Due | Notice::ClockSet => Some(Event::Tick),
+            Notice::Due | Notice::ClockSet | Notice::ClockSynchronised => Some(Event::Tick),
             Notice::Exited(id, attempt) => {
                 self.processes.remove(&id);
                 Some(Event::Exited(id, *attempt))
@@ -176,8 +178,7 @@ impl Driver {
             for record in &records {
                 self.explain(record);
             }
-            let is_written =
-                records.is_empty() || recorder.record(records, now, self.scheduler.state());
+            let is_written = records.is_empty() || recorder.record(records, now, &self.scheduler);
             if !is_written {
                 // Told before what follows from it: else what is not begun now is begun again, and again.
                 events.push_back(Event::Recording(false));
@@ -322,7 +323,7 @@ mod tests {
     struct FullDisk(u32);
 
     impl Recorder for FullDisk {
-        fn record(&mut self, _: Vec<Record>, _: Now, _: &State) -> bool {
+        fn record(&mut self, _: Vec<Record>, _: Now, _: &Scheduler) -> bool {
             self.0 += 1;
             assert!(self.0 < 100, "it is begun again and again");
             false

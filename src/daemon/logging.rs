@@ -6,6 +6,7 @@
 use std::env;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use log::Level;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,7 +15,10 @@ use rustix::fs::fstat;
 use super::clock;
 use crate::dag::Diagnostic;
 use crate::dag::diagnostic::printable;
+use crate::scheduler::Monotonic;
 
+/// What happens again and again is not said again before this.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// What a pipe takes at once or not at all.
 const LINE_BYTES_MAX: usize = 4096;
 
@@ -110,5 +114,45 @@ impl Write for Stderr {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Something that may happen again and again: it is said once a minute at most, and how often it was.
+#[derive(Debug, Default)]
+pub struct Repeated {
+    said_at: Option<Monotonic>,
+    unsaid: u32,
+}
+
+impl Repeated {
+    /// It has happened. Returns what to add if it is to be said now: nothing, or how often it was not.
+    pub fn say(&mut self, now: Monotonic) -> Option<String> {
+        let is_early = |at: Monotonic| now < at.after(SAY_AGAIN);
+        if self.said_at.is_some_and(is_early) {
+            self.unsaid = self.unsaid.saturating_add(1);
+            return None;
+        }
+        self.said_at = Some(now);
+        Some(match std::mem::take(&mut self.unsaid) {
+            0 => String::new(),
+            times => format!(" (and {times} times since that was said last)"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// supercronic#86: 40 GB of one warning.
+    #[test]
+    fn what_happens_again_and_again_is_said_once_a_minute() {
+        let mut repeated = Repeated::default();
+        let mut said = Vec::new();
+        for second in 0..150 {
+            said.extend(repeated.say(Monotonic(second * 1_000)));
+        }
+        let times = " (and 59 times since that was said last)";
+        assert_eq!(said, ["", times, times]);
     }
 }

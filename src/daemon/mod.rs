@@ -1,5 +1,6 @@
 //! What surrounds the scheduler: clocks, files, signals, processes, and the loop that joins them.
 
+mod adjtimex;
 pub mod aside;
 pub mod catalog;
 pub mod clock;
@@ -15,5 +16,6 @@ pub mod secrets;
 pub mod service;
 pub mod signals;
 pub mod systemd;
+pub mod timesync;
 pub mod watch;
 pub mod zones;

@@ -18,14 +18,17 @@ use smol::{LocalExecutor, Task};
 use super::catalog::{Again, Catalog, Library};
 use super::config::{Config, Origin};
 use super::driver::{Driver, Notice};
+use super::logging::Repeated;
 use super::retention::Keeper;
 use super::systemd::Systemd;
+use super::timesync::TimeSync;
 use super::watch::Watcher;
 use super::{clock, logging};
 use crate::dag::{Dag, Diagnostic};
 use crate::journal::{Health, Journal, Position, apply_replayed};
 use crate::scheduler::{
-    Answer, AttemptId, Command, Event, Monotonic, Now, Refusal, Run, RunNumber, Scheduler, State,
+    Answer, AttemptId, ClockTrust, Command, Event, Monotonic, Now, Refusal, Run, RunNumber,
+    Scheduler, State,
 };
 use crate::timetable::{Timestamp, Zone};
 
@@ -33,6 +36,7 @@ mod feed;
 mod ledger;
 mod meters;
 mod tending;
+mod time;
 
 use ledger::Ledger;
 
@@ -71,6 +75,13 @@ pub struct Service {
     catalog: Catalog,
     loaded_at: Timestamp,
     started: Now,
+    time_sync: TimeSync,
+    /// What was thought of the clock when somebody was told: scheduled runs wait for it; how far it is trusted.
+    thought: (bool, ClockTrust),
+    /// Whoever started this program knows that it is at work.
+    is_ready: bool,
+    clock_sayings: Repeated,
+    clock_sets: Repeated,
     commands: u64,
     waiting: BTreeMap<u64, Sender<Result<Answer, Refusal>>>,
     /// Answers that wait until what they follow from is synced, in the order they were given.
@@ -87,6 +98,8 @@ pub struct Parts {
     pub driver: Driver,
     /// Open for writing. Without one, the service only looks at what another has left behind.
     pub journal: Option<Journal>,
+    /// When it was last written while the clock was synchronised.
+    pub synced_at: Option<Timestamp>,
     /// What is wrong with the journal, if anything needs somebody to look at it.
     pub damage: Option<String>,
     /// Where the driver's tasks run.
@@ -138,6 +151,11 @@ impl Service {
             catalog: parts.catalog,
             loaded_at: clock::now().wall,
             started: clock::now(),
+            time_sync: TimeSync::new(parts.synced_at),
+            thought: (false, ClockTrust::Synchronised),
+            is_ready: false,
+            clock_sayings: Repeated::default(),
+            clock_sets: Repeated::default(),
             commands: 0,
             waiting: BTreeMap::new(),
             unsynced: VecDeque::new(),
@@ -233,6 +251,7 @@ impl Service {
         let others = [
             self.driver.scheduler().next_deadline(),
             self.systemd.next_deadline(),
+            self.clock_deadline(),
         ];
         ledger.into_iter().chain(others).flatten().min()
     }
@@ -263,6 +282,7 @@ impl Service {
             let _ = sender.try_send(Err(Refusal::NotRecorded(why)));
             return receiver;
         }
+        self.mind_the_clock();
         self.commands += 1;
         self.waiting.insert(self.commands, sender);
         self.step(Event::Command(self.commands, command));
@@ -291,6 +311,9 @@ impl Service {
     /// Begins: files that have changed since `watcher` was made are read again, and what was running when
     /// the last daemon ended without a word is interrupted, once.
     pub fn begin(&mut self, lost: Vec<AttemptId>, watcher: Watcher) {
+        self.look_at_the_clock();
+        self.set_retention();
+        self.wait_for_time();
         self.watch(watcher);
         if let Some(why) = self.trouble() {
             log::error!("nothing new is started: {why}");
@@ -312,6 +335,7 @@ impl Service {
         let (dags, state) = (self.catalog.dags.len(), self.places.state.display());
         log::info!("ready: {dags} DAGs, state in {state}; `mini-dag status` shows how it goes");
         self.systemd.ready(&self.in_a_line());
+        self.is_ready = true;
         self.tend_the_journal();
     }
 
@@ -343,7 +367,6 @@ impl Service {
             );
             config.state.clone_from(&self.config.state);
         }
-        let now = clock::now();
         self.library.timezone.clone_from(&config.timezone);
         self.library.pools = Some(config.pools());
         if config.timezone.as_ref().map(Zone::name) != self.config.timezone.as_ref().map(Zone::name)
@@ -359,16 +382,13 @@ impl Service {
         }
         self.driver.equip(self.library.zone(), &config);
         self.ledger.sync_interval = config.sync_interval;
-        self.ledger.keeper.set(config.retention, now);
-        let retention = config.retention;
-        if let Some(journal) = &mut self.ledger.journal {
-            journal.set_retention(retention.journal_bytes(), Some(retention.age));
-        }
         self.step(Event::Limits(config.limits()));
         if config.listen != self.config.listen || config.host_names != self.config.host_names {
             log::warn!("config: `listen` and `host_names` are not changed before a restart");
         }
         self.config = config;
+        self.set_retention();
+        self.look_at_the_clock();
     }
 
     /// Reads the DAG files again: those that have changed, or `all` and the config, too.
@@ -441,6 +461,7 @@ impl Service {
 
     /// Takes what has woken the loop.
     pub fn notice(&mut self, notice: Notice) {
+        self.mind_the_clock();
         match notice {
             Notice::Reload => {
                 self.systemd.reloading(clock::now());
@@ -458,9 +479,12 @@ impl Service {
                 self.step(Event::Shutdown);
             }
             Notice::ClockSet => {
-                log::warn!("the wall clock was set");
-                self.step(Event::Tick);
+                if let Some(times) = self.clock_sets.say(clock::now().monotonic) {
+                    log::warn!("the wall clock was set{times}");
+                }
+                self.look_at_the_clock();
             }
+            Notice::ClockSynchronised => self.look_at_the_clock(),
             Notice::Due | Notice::Exited(..) | Notice::Printed(..) => {
                 if let Some(event) = self.driver.event(notice) {
                     self.step(event);

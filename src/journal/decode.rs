@@ -13,7 +13,7 @@ use std::time::Duration;
 use nanoserde::DeJson;
 
 use super::crc::crc32c_hex;
-use super::encode::Header;
+use super::encode::{Header, UNSYNCED};
 use super::{Crc, names};
 use crate::dag::Value;
 use crate::dag::json::{Document, Item};
@@ -76,6 +76,13 @@ pub(super) fn check(line: &[u8]) -> Result<Checked<'_>, Flaw> {
     });
     let seq = seq.filter(|seq| *seq < NUMBER_MAX).ok_or(Flaw::Frame)?;
     Ok(Checked { seq, crc, text })
+}
+
+/// Whether a line, with its newline, says that the clock was not synchronised. A string cannot end so.
+pub(super) fn is_unsynced(raw: &[u8]) -> bool {
+    let frame = ",\"crc\":\"00000000\"}\n".len();
+    let body = raw.split_at_checked(raw.len().saturating_sub(frame));
+    body.is_some_and(|(body, _)| body.ends_with(UNSYNCED.as_bytes()))
 }
 
 /// Reads what a checked line says.
@@ -186,6 +193,7 @@ struct Fields {
     boot: Option<String>,
     prev: Option<String>,
     snapshot: Option<u64>,
+    synced_at: Option<String>,
     held: Option<bool>,
     last: Option<u64>,
 }
@@ -221,6 +229,7 @@ impl Fields {
             prev,
             snapshot: self.snapshot,
             runs_created: bounded(self.runs_created)?,
+            synced_at: moment(self.synced_at.as_deref())?,
             held: self.held.unwrap_or(false),
         })
     }

@@ -28,6 +28,8 @@ pub(super) struct Header {
     pub snapshot: Option<u64>,
     /// How many runs had been created, of all DAGs.
     pub runs_created: u64,
+    /// When a record was last written while the clock was synchronised.
+    pub synced_at: Option<Timestamp>,
     /// Damage was found before and has not been repaired.
     pub held: bool,
 }
@@ -269,6 +271,7 @@ pub(super) fn header(out: &mut String, header: &Header) {
         let _ = write!(out, ",\"snapshot\":{lines}");
     }
     number(out, "runs_created", header.runs_created);
+    moment(out, "synced_at", header.synced_at);
     flag(out, "held", header.held);
 }
 
@@ -278,6 +281,9 @@ pub(super) fn repaired(out: &mut String, now: Timestamp, last: u64) {
     event(out, "repaired");
     number(out, "last", last);
 }
+
+/// The end of the body of a record that was written while the clock was not synchronised.
+pub(super) const UNSYNCED: &str = ",\"unsynced\":true";
 
 /// Makes a line of a body: numbers it, and closes it with its checksum, which is returned.
 pub(super) fn seal(out: &mut String, seq: u64, body: &str) -> Crc {

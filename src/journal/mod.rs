@@ -9,7 +9,10 @@
 //! - `at`: when it happened, RFC 3339 in UTC with milliseconds;
 //! - `ev`: what happened;
 //! - `crc`, last: eight lower-case hexadecimal digits, the CRC32C of the bytes of the line before
-//!   `,"crc":"`. They are compared as text, so that a flipped letter case is noticed too.
+//!   `,"crc":"`. They are compared as text, so that a flipped letter case is noticed too;
+//! - `unsynced`, just before `crc`: the clock was not known to be right when a record was written, so that
+//!   its `at` is not to be relied on. The `at` of the last record without it, snapshots apart, is what a
+//!   clock is measured against after a restart; nothing is written for that alone.
 //!
 //! A run is named `"run":"sensor_log/17"`: its DAG and its number. What is zero, false or usual (try 1,
 //! exit code 0, a `clock` that is synchronised) is left out. Times are in milliseconds (`ms`, `cpu`), memory in KiB (`kib`, rounded up).
@@ -28,7 +31,7 @@
 //!
 //! | `ev` | of | means |
 //! | --- | --- | --- |
-//! | `segment` | | a segment's first line: format `version`, `number`, `boot` id, `prev` = the `crc` of line `seq` - 1, `snapshot` = how many lines of snapshot follow, `runs_created` before them, `held` = damage was found before and waits for a repair |
+//! | `segment` | | a segment's first line: format `version`, `number`, `boot` id, `prev` = the `crc` of line `seq` - 1, `snapshot` = how many lines of snapshot follow, `runs_created` before them, `synced_at` = when a record was last written while the clock was synchronised, `held` = damage was found before and waits for a repair |
 //! | `seen` `paused` `unpaused` `dag` | `dag` | it was seen for the first time, `paused` or not; a switch; and what a snapshot knows of a DAG: fires are done `until` then, and `ran` are the spans of time whose data intervals were run |
 //! | `fires_skipped` | `dag` | it was due `until` then, and was not run |
 //! | `fires_rewound` | `dag` | the clock had been far ahead: what is due after `until` is looked at again, and skipped where it was run |

@@ -130,6 +130,7 @@ pub fn repair(
                 prev: rewrite.crc,
                 snapshot: None,
                 runs_created: 0,
+                synced_at: None,
                 held: false,
             };
             rewrite.header(&header);

@@ -78,6 +78,8 @@ impl Journal {
             synced: mark,
             lost: 0,
             absent: replay.absent,
+            is_synchronised: true,
+            synced_at: replay.synced_at,
             held: replay.walked.report.held && opening != Opening::Repaired,
             has_ballast: false,
             buffer: String::new(),
@@ -114,6 +116,7 @@ impl Journal {
             state: replay.state,
             report: replay.walked.report,
             boot_id,
+            synced_at: replay.synced_at,
         };
         Ok((journal, recovered))
     }

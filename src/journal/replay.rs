@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::decode::{Checked, Entry, decode};
+use super::decode::{Checked, Entry, decode, is_unsynced};
 use super::disk::Disk;
 use super::encode::Header;
 use super::scan::{OpenError, Report, Segment, Walked, limit, list, stretches, walk};
@@ -10,6 +10,7 @@ use crate::dag::Dag;
 use crate::scheduler::{
     ApplyError, Fact, Record, RunFact, RunImage, RunNumber, RunState, State, StopReason,
 };
+use crate::timetable::Timestamp;
 
 /// How often a reader begins anew because the daemon deleted what it was about to read, or the disk
 /// would not give it.
@@ -26,6 +27,8 @@ pub struct Recovered {
     pub report: Report,
     /// Which boot the newest segment was begun in.
     pub boot_id: Option<String>,
+    /// When the last record was written while the clock was synchronised.
+    pub synced_at: Option<Timestamp>,
 }
 
 /// All that replay finds out.
@@ -37,6 +40,8 @@ pub(super) struct Replay {
     pub base: Option<u64>,
     /// What is known of DAGs that are not there, in a form that can be applied at any later time.
     pub absent: Vec<Record>,
+    /// When the last record was written while the clock was synchronised.
+    pub synced_at: Option<Timestamp>,
 }
 
 impl Replay {
@@ -63,6 +68,7 @@ pub fn read_state(
         state: replay.state,
         report: replay.walked.report,
         boot_id,
+        synced_at: replay.synced_at,
     })
 }
 
@@ -90,11 +96,20 @@ fn replay_once(disk: &dyn Disk, mut state: State) -> Result<Replay, OpenError> {
         .find(|index| is_base(disk, &segments[*index], limit(&segments, *index)));
     let mut absent = Vec::new();
     let mut refused = Vec::new();
+    // A snapshot's lines are no older or younger than its segment.
+    let (mut synced_at, mut snapshot_end) = (None, 0);
     let from = &segments[base.unwrap_or(0)..];
     let mut walked = walk(disk, from, &mut |line| match line.entry {
-        Entry::Header(header) => state.skip_runs(header.runs_created),
+        Entry::Header(header) => {
+            state.skip_runs(header.runs_created);
+            synced_at = header.synced_at.or(synced_at);
+            snapshot_end = header.seq + header.snapshot.unwrap_or(0);
+        }
         Entry::Record(_) if line.is_snapshot => {}
         Entry::Record(record) => {
+            if line.seq > snapshot_end && !is_unsynced(line.raw) {
+                synced_at = Some(record.at);
+            }
             if state.dag(&record.dag_id).is_none() {
                 if let Fact::Run(number, _) = record.fact {
                     state.skip_runs(number.0);
@@ -120,6 +135,7 @@ fn replay_once(disk: &dyn Disk, mut state: State) -> Result<Replay, OpenError> {
         base: base.map(|index| segments[index].number),
         segments,
         absent,
+        synced_at,
     })
 }
 

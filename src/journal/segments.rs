@@ -151,6 +151,7 @@ impl Journal {
             } else {
                 0
             },
+            synced_at: self.synced_at,
             held: self.held,
         };
         let mut body = String::new();

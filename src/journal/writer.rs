@@ -164,6 +164,9 @@ pub struct Journal {
     /// Records that were appended while nothing could be written and memory was full.
     pub(super) lost: u64,
     pub(super) absent: Vec<Record>,
+    /// The clock is right, for all that is known; and when it was when a record was appended.
+    pub(super) is_synchronised: bool,
+    pub(super) synced_at: Option<Timestamp>,
     pub(super) held: bool,
     pub(super) has_ballast: bool,
     pub(super) buffer: String,
@@ -176,9 +179,20 @@ impl Journal {
             self.make_room();
         }
         encode::record(&mut self.bodies, record);
+        if self.is_synchronised {
+            self.synced_at = Some(record.at);
+        } else {
+            self.bodies.push_str(encode::UNSYNCED);
+        }
         self.bodies.push('\n');
         self.appended.0 += 1;
         self.appended
+    }
+
+    /// Whether what is appended from now on is written by a clock that is synchronised. It is until this is
+    /// called.
+    pub fn set_synchronised(&mut self, is_synchronised: bool) {
+        self.is_synchronised = is_synchronised;
     }
 
     /// Forgets bodies that are written, or that cannot be: a snapshot will have to do.

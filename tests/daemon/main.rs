@@ -6,6 +6,7 @@
     reason = "a test starts the program as its users do, and has failed if it cannot go on"
 )]
 
+mod clock;
 mod crash;
 mod files;
 mod hygiene;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod bytes;
+mod clock;
 mod damage;
 mod faults;
 mod keep;

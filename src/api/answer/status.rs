@@ -10,7 +10,8 @@ use crate::api::{Audit, lookup};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
 use crate::dag::{DEFAULT_POOL, Diagnostic, Value};
-use crate::scheduler::{DagState, PoolUse, Run};
+use crate::scheduler::{ClockTrust, DagState, PoolUse, Run};
+use crate::timetable::Timestamp;
 
 /// Runs of a DAG that the status shows.
 const RUNS_SHOWN: usize = 8;
@@ -25,13 +26,14 @@ pub(crate) fn version(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
 #[expect(clippy::unnecessary_wraps, reason = "a handler")]
 pub(crate) fn health(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
     let healthy = || ("status", text("healthy"));
-    let trouble = service.trouble();
+    let trouble = service.trouble().or_else(|| service.clock_trouble());
     let status = if trouble.is_some() {
         "unhealthy"
     } else {
         "healthy"
     };
-    let now = date(Some(clock::now().wall));
+    let wall = clock::now().wall;
+    let now = date(Some(wall));
     let loaded_at = date(Some(service.loaded_at()));
     let scheduler = [
         ("status", text(status)),
@@ -48,6 +50,7 @@ pub(crate) fn health(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem
         ("scheduler", object(scheduler)),
         ("triggerer", object(triggerer)),
         ("dag_processor", object(processor)),
+        ("clock", clock_of(service, wall)),
     ]);
     Ok(health.into())
 }
@@ -190,7 +193,7 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
     let warnings = service.warnings().into_iter();
     let status = object([
         ("daemon", daemon),
-        ("clock", object([("now", date(Some(now.wall)))])),
+        ("clock", clock_of(service, now.wall)),
         ("pool", pool),
         ("pools", Value::Array(named.collect())),
         ("trouble", service.trouble().map_or(Value::Null, text)),
@@ -204,6 +207,20 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
         ("errors", Value::Array(errors)),
     ]);
     Ok(status.into())
+}
+
+/// What the clock shows, how far it is trusted, and why scheduled runs wait for it, if they do.
+fn clock_of(service: &Service, now: Timestamp) -> Value {
+    let verdict = service.verdict();
+    let is_right = verdict.trust == ClockTrust::Synchronised;
+    let reason = (!is_right || verdict.is_held()).then(|| text(verdict.to_string()));
+    let status = service.is_live().then(|| text(verdict.trust.name()));
+    object([
+        ("now", date(Some(now))),
+        ("status", status.unwrap_or(Value::Null)),
+        ("is_held", Value::Bool(verdict.is_held())),
+        ("reason", reason.unwrap_or(Value::Null)),
+    ])
 }
 
 /// The filesystem of the state directory, as `df` shows it to users; null if nobody knows.

@@ -5,7 +5,7 @@ use super::{date, number, object, seconds, text, took, uuid, with};
 use crate::dag::{TaskIndex, Value};
 use crate::journal::PastAttempt;
 use crate::scheduler::{
-    Attempt, Ended, Exit, Run, RunState, RunType, StopCause, TaskState, WaitsFor,
+    Attempt, ClockTrust, Ended, Exit, Run, RunState, RunType, StopCause, TaskState, WaitsFor,
 };
 use crate::timetable::Timestamp;
 
@@ -20,6 +20,9 @@ pub fn dag_run(run: &Run) -> Value {
         RunType::Backfill => "backfill",
     };
     let (start, end) = facts.data_interval.unzip();
+    let is_right = facts.clock == ClockTrust::Synchronised;
+    let doubt = format!("the clock was {} when it was created", facts.clock.name());
+    let note = (!is_right).then(|| text(doubt));
     object([
         ("dag_run_id", text(&*facts.run_id)),
         ("dag_id", text(&*run.dag.dag_id)),
@@ -38,7 +41,7 @@ pub fn dag_run(run: &Run) -> Value {
         ("triggered_by", text(triggered_by)),
         ("triggering_user_name", Value::Null),
         ("conf", Value::Object(facts.params.clone())),
-        ("note", Value::Null),
+        ("note", note.unwrap_or(Value::Null)),
         (
             "dag_versions",
             Value::Array(vec![version(&run.dag, run.queued_at)]),

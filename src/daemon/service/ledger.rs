@@ -7,7 +7,7 @@ use super::meters::Meters;
 use crate::daemon::driver::Recorder;
 use crate::daemon::retention::Keeper;
 use crate::journal::{Journal, Position};
-use crate::scheduler::{Monotonic, Now, Record, State};
+use crate::scheduler::{ClockTrust, Monotonic, Now, Record, Scheduler};
 
 /// The journal, as the driver's recorder.
 pub(super) struct Ledger {
@@ -34,17 +34,19 @@ impl Ledger {
 }
 
 impl Recorder for Ledger {
-    fn record(&mut self, records: Vec<Record>, now: Now, state: &State) -> bool {
+    fn record(&mut self, records: Vec<Record>, now: Now, scheduler: &Scheduler) -> bool {
         let Some(journal) = &mut self.journal else {
             return false;
         };
-        self.feed.record(&records, state);
-        self.meters.record(&records, state);
+        self.feed.record(&records, scheduler.state());
+        self.meters.record(&records, scheduler.state());
+        let trust = scheduler.verdict().trust;
+        journal.set_synchronised(trust == ClockTrust::Synchronised);
         for record in &records {
             self.appended = journal.append(record);
             self.keeper.record(record);
         }
-        journal.flush(now, state);
+        journal.flush(now, scheduler.state());
         self.sync_at
             .get_or_insert_with(|| now.monotonic.after(self.sync_interval));
         journal.written() >= self.appended

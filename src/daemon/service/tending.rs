@@ -110,6 +110,9 @@ impl Service {
     pub(super) fn in_a_line(&self) -> String {
         let dags = self.catalog.dags.len();
         match self.trouble() {
+            None if self.verdict().is_held() => {
+                format!("{dags} DAGs; scheduled runs wait for the clock")
+            }
             None => format!("{dags} DAGs"),
             Some(why) => format!("{dags} DAGs; nothing new is started: {why}"),
         }
