@@ -6,9 +6,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::time::Duration;
 
 use hyper::header::{CONNECTION, HeaderName};
 use hyper::{Method, StatusCode};
+use smol::Timer;
 
 use super::Api;
 use super::answer::{clear, dags, log, login, rest, runs, status, task_instances};
@@ -20,7 +22,10 @@ use super::past::{History, Past, Question};
 use super::problem::Problem;
 use super::request::Request;
 use super::stream;
+use super::view::{object, text};
+use crate::daemon::driver::Notice;
 use crate::daemon::service::Service;
+use crate::daemon::takeover;
 use crate::dag::Value;
 use crate::scheduler::{Answer, Command};
 
@@ -74,6 +79,8 @@ pub(super) enum Outcome {
     AskAll(Vec<Command>, Handler),
     /// Read the DAG files again, and answer then.
     Reload(Handler),
+    /// Make the program that is now where this one was this process's program.
+    Replace,
     /// Verify a name and a password, and give something for them.
     LogIn(Means, String, String),
     /// End the caller's session.
@@ -90,6 +97,7 @@ impl Outcome {
             Self::Ask(..)
             | Self::AskAll(..)
             | Self::Reload(_)
+            | Self::Replace
             | Self::LogIn(..)
             | Self::LogOut
             | Self::Watch => None,
@@ -486,6 +494,7 @@ async fn try_answer(
             outcome.done().ok_or_else(internal)
         }
         Outcome::Reload(_) => Err(internal()),
+        Outcome::Replace => replace(api).await,
         Outcome::LogIn(means, name, password) => {
             let (caller, given) = api
                 .gate
@@ -510,6 +519,26 @@ async fn ask(api: &Api, command: Command) -> Result<Answer, Problem> {
     let answer = api.service.borrow_mut().ask(command);
     let gone = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "mini-dag is going down");
     Ok(answer.recv().await.map_err(gone)??)
+}
+
+/// Whoever asks has the answer before this program is gone.
+const TO_ANSWER: Duration = Duration::from_millis(100);
+
+async fn replace(api: &Api) -> Result<Reply, Problem> {
+    let no = |why: String| Problem::new(StatusCode::CONFLICT, why);
+    let program = takeover::probe().await.map_err(no)?;
+    let answer = object([("program", text(program.display().to_string()))]);
+    let sender = api.service.borrow().sender();
+    let tell = async move {
+        Timer::after(TO_ANSWER).await;
+        // The loop has ended.
+        let _ = sender.try_send(Notice::Replace(program));
+    };
+    api.executor.spawn(tell).detach();
+    Ok(Reply {
+        status: StatusCode::ACCEPTED,
+        ..Reply::from(answer)
+    })
 }
 
 /// Brings a run back that is to be cleared, if it is only history any more.

@@ -20,12 +20,13 @@ use crate::daemon::launch::Launcher;
 use crate::daemon::lock::{Lock, LockError};
 use crate::daemon::service::{Parts, Places, Service, Shared};
 use crate::daemon::systemd::Systemd;
+use crate::daemon::takeover::{Left, Takeover};
 use crate::daemon::watch::Watcher;
 use crate::daemon::{clock, logging, signals};
 use crate::dag::Diagnostic;
 use crate::exec;
 use crate::journal::{Directory, Journal, Options, Recovered, Report};
-use crate::scheduler::{AttemptId, Scheduler};
+use crate::scheduler::{AttemptId, Scheduler, State, TaskState};
 
 pub(super) fn command() -> Command {
     Command::new("daemon")
@@ -83,7 +84,11 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     let state = super::state_directory(config.state.as_ref())?;
     create_state(&state)?;
     let second = "`mini-dag status` talks to it; use `--state <dir>` for a second one";
-    let _lock = lock(&state, second)?;
+    let takeover = Takeover::of_env();
+    let lock = match takeover.as_ref().map(|it| Lock::inherit(it.lock)) {
+        Some(Ok(lock)) => lock,
+        Some(Err(_)) | None => lock(&state, second)?,
+    };
     let cannot = |error| Diagnostic::new(format!("cannot start processes: {error}"));
     exec::prepare().map_err(cannot)?;
     let systemd = Systemd::of_env();
@@ -102,7 +107,12 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     let synced_at = recovered.synced_at;
     let scheduler = Scheduler::resume(config.limits(), recovered.state, clock::now());
     let mark = Launcher::mark(&state).map_err(cannot)?;
-    let (killed, left) = exec::kill_strays(&mark);
+    let left_to_us = adoptable(takeover.unwrap_or_default(), scheduler.state());
+    let marks: Vec<_> = left_to_us
+        .iter()
+        .map(|(_, left)| &*left.process.mark)
+        .collect();
+    let (killed, left) = exec::kill_strays(&mark, &marks);
     if killed > 0 || left > 0 {
         log::warn!("processes of a daemon that was killed: {killed} ended, {left} could not be");
     }
@@ -112,7 +122,9 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
     launcher.equip(library.zone(), &config);
     launcher.contain(exec::Cgroups::claim());
     let executor = Rc::new(LocalExecutor::new());
-    let (driver, notices) = Driver::new(scheduler, launcher, executor.clone()).map_err(cannot)?;
+    let (mut driver, notices) =
+        Driver::new(scheduler, launcher, executor.clone()).map_err(cannot)?;
+    let lost = go_on_with(&mut driver, &left_to_us, lost);
     background(
         &executor,
         "signals are not heard",
@@ -139,11 +151,57 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
         origin,
         config,
         systemd,
+        lock: Some(lock),
     });
     let service = Rc::new(RefCell::new(service));
     let _doors = api::listen(&service, &executor, listen, &host_names);
     smol::block_on(executor.run(serve(service, notices, lost, watcher)));
     Ok(())
+}
+
+/// What the program before this one has left and the journal knows of: attempts that run. A poke that no record
+/// speaks of is not among them; it is ended, and made again.
+fn adoptable(takeover: Takeover, state: &State) -> Vec<(AttemptId, Left)> {
+    let mut known = Vec::new();
+    for left in takeover.attempts {
+        match attempt(state, &left) {
+            Some(id) => known.push((id, left)),
+            // Closes its pipe.
+            None => drop(exec::inherit(left.process.pipe)),
+        }
+    }
+    known
+}
+
+fn attempt(state: &State, left: &Left) -> Option<AttemptId> {
+    let run = state.run(left.run())?;
+    let task = run.dag.find(&left.task_id)?;
+    let instance = run.task(task);
+    let is_it = instance.state == TaskState::Running && instance.try_number == left.try_number;
+    is_it.then_some(AttemptId {
+        run: left.run(),
+        task,
+        try_number: left.try_number,
+    })
+}
+
+/// Goes on with what the program before this one has left. Returns which of the attempts that ran are lost.
+fn go_on_with(
+    driver: &mut Driver,
+    left_to_us: &[(AttemptId, Left)],
+    mut lost: Vec<AttemptId>,
+) -> Vec<AttemptId> {
+    let mut adopted = 0;
+    for (id, left) in left_to_us {
+        if driver.adopt(*id, left) {
+            lost.retain(|other| other != id);
+            adopted += 1;
+        }
+    }
+    if adopted > 0 {
+        log::info!("{adopted} tasks of the program before go on");
+    }
+    lost
 }
 
 /// Creates a state directory, for its owner only, unless it is there.
@@ -240,6 +298,9 @@ async fn serve(service: Shared, notices: Notices, lost: Vec<AttemptId>, watcher:
         let fire = service.borrow().next_fire();
         let notice = notices.next(deadline, fire).await;
         service.borrow_mut().notice(notice);
+        if notices.is_empty() {
+            service.borrow_mut().give_way();
+        }
     }
     service.borrow_mut().end();
 }

@@ -35,8 +35,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use crate::Program;
 use crate::daemon::catalog::{Catalog, Library};
 use crate::daemon::config::Origin;
-use crate::daemon::layout;
 use crate::daemon::zones::Zones;
+use crate::daemon::{layout, takeover};
 use crate::dag::diagnostic::printable;
 use crate::dag::{Dag, Diagnostic, suggest};
 use crate::exec::worker;
@@ -73,6 +73,15 @@ pub(crate) fn main(program: Program) -> ExitCode {
         .is_some_and(|word| word == worker::SUBCOMMAND)
     {
         return work(program);
+    }
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == takeover::PROBE)
+    {
+        return match terminal::print(&format!("{}\n", takeover::tells())) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
     }
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,

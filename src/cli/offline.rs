@@ -128,6 +128,7 @@ impl<'c> Offline<'c> {
             },
             config,
             systemd: Systemd::default(),
+            lock: None,
         })))
     }
 }

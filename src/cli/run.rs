@@ -154,6 +154,7 @@ async fn follow(
             | Notice::Synced(_)
             | Notice::Swept(_)
             | Notice::Reload
+            | Notice::Replace(_)
             | Notice::FilesChanged
             | Notice::ClockSet
             | Notice::ClockSynchronised => {}

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,9 @@ use super::clock::{self, Rang, WallTimer};
 use super::config::Config;
 use super::launch::Launcher;
 use super::retention::Found;
-use crate::dag::Operator;
-use crate::exec::{self, LastLine, Process, TaskLog};
+use super::takeover::Left;
+use crate::dag::{Operator, Task};
+use crate::exec::{self, Handed, LastLine, Process, Running, TaskLog};
 use crate::journal::SyncDone;
 use crate::scheduler::{
     Action, Answer, Attempt, AttemptId, Event, Exit, Fact, Monotonic, Now, Record, Refusal,
@@ -46,6 +48,8 @@ pub enum Notice {
     Stop,
     /// Somebody wants the config and all DAG files to be read again: SIGHUP.
     Reload,
+    /// This program, which has said that it can, is to take this one's place.
+    Replace(PathBuf),
     /// A file in a DAG directory has changed.
     FilesChanged,
     /// The wall clock was set.
@@ -62,6 +66,11 @@ pub struct Notices {
 }
 
 impl Notices {
+    /// Whether everything that has happened was noticed.
+    pub fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+
     /// Waits until something happens, or until `deadline`, or until the wall clock shows `fire`.
     pub async fn next(&self, deadline: Option<Monotonic>, fire: Option<Timestamp>) -> Notice {
         let due = async {
@@ -108,7 +117,7 @@ pub struct Driver {
     scheduler: Scheduler,
     executor: Rc<LocalExecutor<'static>>,
     launcher: Launcher,
-    processes: BTreeMap<AttemptId, Rc<Process>>,
+    processes: BTreeMap<AttemptId, (Monotonic, Rc<Process>)>,
     sender: Sender<Notice>,
 }
 
@@ -154,6 +163,7 @@ impl Driver {
             | Notice::Swept(_)
             | Notice::Stop
             | Notice::Reload
+            | Notice::Replace(_)
             | Notice::FilesChanged => None,
         }
     }
@@ -246,13 +256,13 @@ impl Driver {
 
     /// Kills every process tree at once.
     pub fn kill_all(&self) {
-        for process in self.processes.values() {
+        for (_, process) in self.processes.values() {
             process.signal(exec::Signal::Kill);
         }
     }
 
     fn signal(&self, id: AttemptId, signal: Signal) {
-        if let Some(process) = self.processes.get(&id) {
+        if let Some((_, process)) = self.processes.get(&id) {
             process.signal(match signal {
                 Signal::Term => exec::Signal::Term,
                 Signal::Kill => exec::Signal::Kill,
@@ -270,10 +280,49 @@ impl Driver {
             log.write(format!("cannot be started: {why}\n").as_bytes());
             log.finish();
         })?;
-        self.processes.insert(id, running.process());
+        self.follow(id, spawn.dag.task(id.task), clock::now().monotonic, running);
+        Ok(())
+    }
+
+    /// Every process whose end has not been reported, for another program to go on with, and when it began.
+    pub fn hand_over(&self) -> impl Iterator<Item = (AttemptId, Monotonic, Handed)> {
+        let processes = self.processes.iter();
+        processes.filter_map(|(id, (started, process))| Some((*id, *started, process.hand_over()?)))
+    }
+
+    /// There was no other program.
+    pub fn keep_processes(&self) {
+        for (_, process) in self.processes.values() {
+            process.keep();
+        }
+    }
+
+    /// Goes on with an attempt that the program before this one has left. `false` if that cannot be.
+    pub fn adopt(&mut self, id: AttemptId, left: &Left) -> bool {
+        let Some(run) = self.scheduler.state().run(id.run) else {
+            return false;
+        };
+        let (dag, facts) = (run.dag.clone(), run.facts.clone());
+        match self.launcher.adopt(&dag, &facts, id, &left.process) {
+            Ok(running) => {
+                self.follow(id, dag.task(id.task), left.started, running);
+                true
+            }
+            Err(error) => {
+                let task_id = &left.task_id;
+                log::warn!(
+                    "dag={} task={task_id} is not gone on with: {error}",
+                    dag.dag_id
+                );
+                false
+            }
+        }
+    }
+
+    /// Waits for the end of an attempt, and tells of it.
+    fn follow(&mut self, id: AttemptId, task: &Task, started: Monotonic, running: Running) {
+        self.processes.insert(id, (started, running.process()));
         let sender = self.sender();
-        let started = clock::now().monotonic;
-        let task = spawn.dag.task(id.task);
         let is_call = matches!(task.operator, Operator::Call { .. });
         let follow = async move {
             // If the loop has ended, nobody wants to know.
@@ -309,7 +358,6 @@ impl Driver {
             let _ = sender.try_send(Notice::Exited(id, Box::new(attempt)));
         };
         self.executor.spawn(follow).detach();
-        Ok(())
     }
 }
 

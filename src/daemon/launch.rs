@@ -13,10 +13,12 @@ use std::path::{Path, PathBuf};
 use super::config::Config;
 use super::layout;
 use super::secrets::Vault;
-use crate::dag::{Context, Http, HttpBody, Operator, RunFacts, Task, Value};
+use crate::dag::{Context, Dag, Http, HttpBody, Operator, RunFacts, Task, Value};
 use crate::exec::worker::{self, Body, Call, HttpRequest, Work};
-use crate::exec::{Cgroups, Launch, Limits, SECRETS_BYTES_MAX, Secrets, Stdin, base_env};
-use crate::scheduler::{AttemptId, Spawn};
+use crate::exec::{
+    self, Cgroups, Handed, Launch, Limits, Running, SECRETS_BYTES_MAX, Secrets, Stdin, base_env,
+};
+use crate::scheduler::{self, AttemptId, Spawn};
 use crate::timetable::Zone;
 
 /// Where `mini-dag`, called by a task, finds the daemon; and by which a daemon that was killed is
@@ -137,14 +139,24 @@ impl Launcher {
             stdin,
             log: self.log(spawn),
             output_bytes_max: task.output_bytes_max,
-            limits: Limits {
-                nice: task.nice,
-                cpu_time: task.cpu_time_max,
-                memory_bytes: task.memory_bytes_max,
-            },
+            limits: limits(task),
             cgroups: self.cgroups.clone().ok(),
             secrets,
         })
+    }
+
+    /// Goes on with a process that the program before this one has started.
+    pub fn adopt(
+        &self,
+        dag: &Dag,
+        run: &scheduler::RunFacts,
+        id: AttemptId,
+        process: &Handed,
+    ) -> io::Result<Running> {
+        let task = dag.task(id.task);
+        let log = self.log_of(&dag.dag_id, &run.run_id, &task.task_id, id.try_number);
+        let cgroups = self.cgroups.as_ref().ok();
+        exec::adopt(process, &log, task.output_bytes_max, limits(task), cgroups)
     }
 
     /// Where the output of an attempt goes.
@@ -202,6 +214,14 @@ impl Launcher {
         };
         let title = format!("{}.{}", facts.dag_id, facts.task_id);
         (worker::argv(&title), work.to_stdin())
+    }
+}
+
+fn limits(task: &Task) -> Limits {
+    Limits {
+        nice: task.nice,
+        cpu_time: task.cpu_time_max,
+        memory_bytes: task.memory_bytes_max,
     }
 }
 

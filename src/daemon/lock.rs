@@ -5,12 +5,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::event::{Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+
+use crate::exec::inherit;
 
 /// How often, and how long each time, the lock of a daemon that is dead is waited for.
 const WAITS_FOR_A_DEAD_HOLDER: u32 = 200;
@@ -21,7 +24,7 @@ const WAIT: Timespec = Timespec {
 
 /// A state directory is ours for as long as this lives.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "holds the lock until it is dropped")] File);
+pub struct Lock(File);
 
 /// Why a state directory could not be locked.
 #[derive(Debug)]
@@ -33,6 +36,11 @@ pub enum LockError {
 }
 
 impl Lock {
+    /// The lock that the program before this one in the same process has held, and keeps held.
+    pub fn inherit(descriptor: RawFd) -> io::Result<Self> {
+        Ok(Self(inherit(descriptor)?.into()))
+    }
+
     /// Locks the state directory, and writes our process number into its `lock` file.
     pub fn take(state: &Path) -> Result<Self, LockError> {
         let directory = File::open(state).map_err(LockError::Io)?;
@@ -58,6 +66,18 @@ impl Lock {
             log::warn!("cannot write `{}`: {error}", file.display());
         }
         Ok(Self(directory))
+    }
+}
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Lock {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
 

@@ -16,6 +16,7 @@ pub mod secrets;
 pub mod service;
 pub mod signals;
 pub mod systemd;
+pub mod takeover;
 pub mod timesync;
 pub mod watch;
 pub mod zones;

@@ -18,6 +18,7 @@ use smol::{LocalExecutor, Task};
 use super::catalog::{Again, Catalog, Library};
 use super::config::{Config, Origin};
 use super::driver::{Driver, Notice};
+use super::lock::Lock;
 use super::logging::Repeated;
 use super::retention::Keeper;
 use super::systemd::Systemd;
@@ -35,10 +36,12 @@ use crate::timetable::{Timestamp, Zone};
 mod feed;
 mod ledger;
 mod meters;
+mod replacing;
 mod tending;
 mod time;
 
 use ledger::Ledger;
+use replacing::Replacing;
 
 pub use feed::{Change, Changed, Feed};
 pub use meters::{BUCKETS_MS, Histogram, Meters};
@@ -90,6 +93,9 @@ pub struct Service {
     damage: Option<String>,
     is_stopping: bool,
     systemd: Systemd,
+    /// None of a service that only looks.
+    lock: Option<Lock>,
+    replacing: Option<Replacing>,
 }
 
 /// What a [`Service`] is made of.
@@ -120,6 +126,8 @@ pub struct Parts {
     pub config: Config,
     /// Who started this program, and wants to hear of it.
     pub systemd: Systemd,
+    /// Makes the state directory ours.
+    pub lock: Option<Lock>,
 }
 
 impl Service {
@@ -162,6 +170,8 @@ impl Service {
             damage: parts.damage,
             is_stopping: false,
             systemd: parts.systemd,
+            lock: parts.lock,
+            replacing: None,
         }
     }
 
@@ -193,6 +203,11 @@ impl Service {
     /// When the daemon started.
     pub fn started(&self) -> Now {
         self.started
+    }
+
+    /// Where those who want something of the loop say so.
+    pub fn sender(&self) -> smol::channel::Sender<Notice> {
+        self.driver.sender()
     }
 
     /// Whether this is a daemon, rather than somebody who looks at what one has left behind.
@@ -252,6 +267,7 @@ impl Service {
             self.driver.scheduler().next_deadline(),
             self.systemd.next_deadline(),
             self.clock_deadline(),
+            self.replacing_until(),
         ];
         ledger.into_iter().chain(others).flatten().min()
     }
@@ -471,6 +487,7 @@ impl Service {
             Notice::FilesChanged => self.reload(false),
             Notice::Synced(done) => self.synced(done),
             Notice::Swept(found) => self.ledger.keeper.found(found),
+            Notice::Replace(program) => self.replace_by(program),
             Notice::Stop if self.is_stopping => self.driver.kill_all(),
             Notice::Stop => {
                 log::info!("stopping: no new task starts, running ones are ended");

@@ -80,6 +80,15 @@ impl Cgroups {
         }
     }
 
+    /// The one that another program has made for an attempt, if it has.
+    pub(super) fn find(&self, mark: &str) -> Option<Cgroup> {
+        let path = self.root.join(format!("{ATTEMPT}{mark}"));
+        path.exists().then_some(Cgroup {
+            path,
+            has_memory: self.has_memory,
+        })
+    }
+
     /// Makes a cgroup for an attempt, limited before there is a process in it.
     pub(super) fn create(&self, mark: &str, memory_bytes: Option<u64>) -> io::Result<Cgroup> {
         let cgroup = Cgroup {

@@ -8,6 +8,17 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// How much is in a log, and is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Bytes in the file.
+    pub kept: u64,
+    /// Bytes that had no place in it.
+    pub dropped: u64,
+    /// The last byte that was kept ends a line.
+    pub ends_line: bool,
+}
+
 /// The log of one attempt.
 #[derive(Debug)]
 pub struct TaskLog {
@@ -31,6 +42,25 @@ impl TaskLog {
             dropped: 0,
             ends_line: true,
             error: None,
+        }
+    }
+
+    /// The log of an attempt that another program has kept so far.
+    pub(super) fn go_on(path: &Path, bytes_max: u64, so_far: Kept) -> Self {
+        Self {
+            kept: so_far.kept.min(bytes_max),
+            dropped: so_far.dropped,
+            ends_line: so_far.ends_line,
+            ..Self::new(path, bytes_max)
+        }
+    }
+
+    /// What a program that goes on with it has to know.
+    pub(super) fn so_far(&self) -> Kept {
+        Kept {
+            kept: self.kept,
+            dropped: self.dropped,
+            ends_line: self.ends_line,
         }
     }
 
@@ -63,7 +93,7 @@ impl TaskLog {
 
     /// Says in a last line how much was dropped, if anything was. Returns the number of dropped bytes, and why
     /// the disk refused some of them, if it did.
-    pub fn finish(mut self) -> (u64, Option<io::Error>) {
+    pub fn finish(&mut self) -> (u64, Option<io::Error>) {
         if self.dropped > 0 && self.error.is_none() {
             let note = format!(
                 "{}mini-dag: the output limit is {} bytes; {} more were dropped\n",
@@ -73,7 +103,7 @@ impl TaskLog {
             );
             self.error = self.append(note.as_bytes()).err();
         }
-        (self.dropped, self.error)
+        (self.dropped, self.error.take())
     }
 
     /// What an earlier process of the same attempt printed stays, as long as it is not much: then it makes

@@ -18,7 +18,7 @@ pub const SECRETS_BYTES_MAX: usize = 64 << 10;
 pub const MASK: &str = "***";
 
 /// What must not be seen in an attempt's output.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets(Vec<Vec<u8>>);
 
 /// How many, and no more than that.
@@ -44,6 +44,11 @@ impl Secrets {
             let quoted = Value::from(text).to_string();
             add(&quoted.as_bytes()[1..quoted.len() - 1]);
         }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
     }
 
     /// The text without the secrets.
@@ -74,8 +79,21 @@ struct Node {
 
 const ROOT: u32 = 0;
 
+/// What a masker holds back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The secrets in them.
+    pub found: Vec<Range<usize>>,
+    /// The mask of the one that begins with the first of them was passed on already.
+    pub is_begun: bool,
+}
+
 /// Masks a stream of bytes.
 pub(super) struct Masker {
+    /// What it was made of, for a program that goes on with it.
+    pub(super) secrets: Secrets,
     nodes: Vec<Node>,
     /// What the bytes with which secrets begin lead to.
     first: Box<[u32; 256]>,
@@ -96,6 +114,7 @@ impl Masker {
             return None;
         }
         let mut masker = Self {
+            secrets: secrets.clone(),
             nodes: vec![Node::default()],
             first: Box::new([ROOT; 256]),
             at: ROOT,
@@ -109,6 +128,26 @@ impl Masker {
         }
         masker.connect();
         Some(masker)
+    }
+
+    /// One that goes on where another was.
+    pub(super) fn go_on(secrets: &Secrets, held: Held) -> Option<Self> {
+        let mut masker = Self::new(secrets)?;
+        // What is held back is the way from the root to where the other one was.
+        for byte in &held.bytes {
+            masker.at = masker.step(masker.at, *byte);
+        }
+        (masker.held, masker.found, masker.is_begun) = (held.bytes, held.found, held.is_begun);
+        Some(masker)
+    }
+
+    /// What one that goes on has to know.
+    pub(super) fn held(&self) -> Held {
+        Held {
+            bytes: self.held.clone(),
+            found: self.found.clone(),
+            is_begun: self.is_begun,
+        }
     }
 
     fn insert(&mut self, secret: &[u8]) {
@@ -351,6 +390,25 @@ mod tests {
             for size in [1, 2, 3, 7, 60] {
                 assert_eq!(masked(&secrets, &printed, size), expected);
             }
+        }
+    }
+
+    #[test]
+    fn another_masker_goes_on_at_any_byte() {
+        let hidden = secrets(&["hunter2!", "ter2!ab", "aaaaab"]);
+        let printed = b"x hunter2!ab hunhunter2!aaaaaaab hunte";
+        let whole = masked(&hidden, printed, printed.len());
+        for cut in 0..printed.len() {
+            let mut first = Masker::new(&hidden).unwrap();
+            let mut out = first.pass(&printed[..cut]).to_vec();
+            let mut second = Masker::go_on(&first.secrets, first.held()).unwrap();
+            out.extend_from_slice(second.pass(&printed[cut..]));
+            out.extend_from_slice(second.finish());
+            assert_eq!(
+                String::from_utf8_lossy(&out),
+                String::from_utf8_lossy(&whole),
+                "at {cut}"
+            );
         }
     }
 

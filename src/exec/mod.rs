@@ -13,6 +13,7 @@
 
 mod base_env;
 mod cgroup;
+mod handover;
 mod log;
 mod mask;
 mod output;
@@ -28,8 +29,9 @@ mod xcom;
 
 pub use base_env::base_env;
 pub use cgroup::Cgroups;
-pub use log::TaskLog;
-pub use mask::{MASK, SECRET_BYTES_MIN, SECRETS_BYTES_MAX, Secrets};
+pub use handover::{Handed, adopt, inherit, keep_on_exec};
+pub use log::{Kept, TaskLog};
+pub use mask::{Held, MASK, SECRET_BYTES_MIN, SECRETS_BYTES_MAX, Secrets};
 pub use output::LastLine;
 pub use prepare::prepare;
 pub use running::{Ending, Exit, Over, Process, Running, Signal};

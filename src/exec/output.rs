@@ -1,11 +1,9 @@
 //! What a task prints: out of the pipe, into the log, and the last line for progress and XCom.
 
-use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 
 use rustix::io::Errno;
-use smol::Async;
 
 use super::log::TaskLog;
 use super::mask::Masker;
@@ -24,7 +22,7 @@ pub struct LastLine {
     pub bytes: Vec<u8>,
     /// It was longer than what is kept.
     pub is_cut: bool,
-    is_ended: bool,
+    pub(super) is_ended: bool,
 }
 
 impl LastLine {
@@ -90,9 +88,8 @@ pub(super) enum Pumped {
     Closed,
 }
 
-/// The reading end of a task's output.
+/// Where a task's output goes, and what is known of it.
 pub(super) struct Output {
-    pub(super) pipe: Async<OwnedFd>,
     pub(super) log: TaskLog,
     pub(super) masker: Option<Masker>,
     pub(super) last_line: LastLine,
@@ -100,8 +97,8 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Takes what is there, within the bounds of one turn.
-    pub(super) fn pump(&mut self) -> Pumped {
+    /// Takes what is in the pipe, within the bounds of one turn.
+    pub(super) fn pump(&mut self, pipe: impl AsFd) -> Pumped {
         let mut taken = 0;
         #[expect(
             clippy::large_stack_arrays,
@@ -109,7 +106,7 @@ impl Output {
         )]
         let mut buffer = [MaybeUninit::uninit(); READ_BYTES];
         while taken < TURN_BYTES_MAX {
-            match rustix::io::read(self.pipe.get_ref(), &mut buffer) {
+            match rustix::io::read(&pipe, &mut buffer) {
                 Ok(([], _)) => return Pumped::Closed,
                 Ok((chunk, _)) => {
                     taken += chunk.len();
@@ -137,11 +134,6 @@ impl Output {
             self.last_line.follow(rest);
             self.log.write(rest);
         }
-    }
-
-    /// Resolves when there is something to read, or nobody left to write.
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        self.pipe.readable().await
     }
 }
 

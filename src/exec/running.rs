@@ -158,9 +158,12 @@ pub enum Signal {
 
 /// A started process, for as long as somebody may want to signal it.
 pub struct Process {
-    pid: Pid,
+    pub(super) pid: Pid,
     pidfd: Async<OwnedFd>,
-    tree: RefCell<Tree>,
+    /// What it prints, and where that goes.
+    pub(super) pipe: Async<OwnedFd>,
+    pub(super) output: RefCell<Output>,
+    pub(super) tree: RefCell<Tree>,
     is_reaped: Cell<bool>,
 }
 
@@ -203,7 +206,6 @@ impl Process {
 pub struct Running {
     process: Rc<Process>,
     limits: Limits,
-    output: Output,
 }
 
 enum Woken {
@@ -218,19 +220,18 @@ impl Running {
         pidfd: Async<OwnedFd>,
         tree: Tree,
         limits: Limits,
+        pipe: Async<OwnedFd>,
         output: Output,
     ) -> Self {
         let process = Rc::new(Process {
             pid,
             pidfd,
+            pipe,
+            output: RefCell::new(output),
             tree: RefCell::new(tree),
             is_reaped: Cell::new(false),
         });
-        Self {
-            process,
-            limits,
-            output,
-        }
+        Self { process, limits }
     }
 
     /// The handle with which to signal it while [`Running::wait`] runs.
@@ -242,7 +243,7 @@ impl Running {
     /// what comes with the end is in the [`Ending`].
     ///
     /// To be run to its end: if it is dropped, the process gets SIGPIPE when it prints, and is never reaped.
-    pub async fn wait(mut self, mut on_output: impl FnMut(&LastLine)) -> Ending {
+    pub async fn wait(self, mut on_output: impl FnMut(&LastLine)) -> Ending {
         let process = self.process();
         let mut is_open = true;
         {
@@ -254,7 +255,7 @@ impl Running {
                     Woken::Exited
                 };
                 let print = async {
-                    if is_open && self.output.readable().await.is_ok() {
+                    if is_open && process.pipe.readable().await.is_ok() {
                         Woken::Printed
                     } else {
                         future::pending().await
@@ -267,10 +268,11 @@ impl Running {
                 match future::or(exit, future::or(print, reap)).await {
                     Woken::Exited => break,
                     Woken::Printed => {
-                        let before = self.output.bytes;
-                        is_open = self.output.pump() != Pumped::Closed;
-                        if self.output.bytes > before {
-                            on_output(&self.output.last_line);
+                        let mut output = process.output.borrow_mut();
+                        let before = output.bytes;
+                        is_open = output.pump(process.pipe.get_ref()) != Pumped::Closed;
+                        if output.bytes > before {
+                            on_output(&output.last_line);
                         }
                     }
                     Woken::TimeToReap => proc::reap_orphans(),
@@ -278,16 +280,16 @@ impl Running {
             }
         }
         if is_open {
-            is_open = self.drain().await;
+            is_open = process.drain().await;
         }
         // What signals have learnt of the tree still holds.
         let mut tree = process.tree.borrow().clone();
         let leftovers = tree.settle().await;
         if is_open {
             // Whoever wrote is dead; a pipe holds no more than a turn takes.
-            self.output.pump();
+            process.pump();
         }
-        self.output.finish();
+        process.output.borrow_mut().finish();
         let (exit, usage) = process.reap().await;
         let cpu = usage.cpu_user
             + usage.cpu_system
@@ -297,7 +299,8 @@ impl Running {
         if let Some(cgroup) = tree.cgroup() {
             cgroup.remove();
         }
-        let (output_dropped_bytes, log_error) = self.output.log.finish();
+        let mut output = process.output.borrow_mut();
+        let (output_dropped_bytes, log_error) = output.log.finish();
         Ending {
             exit,
             cpu_user: usage.cpu_user + leftovers.usage.cpu_user,
@@ -305,46 +308,13 @@ impl Running {
             memory_peak_bytes: usage
                 .memory_peak_bytes
                 .max(leftovers.usage.memory_peak_bytes),
-            output_bytes: self.output.bytes,
+            output_bytes: output.bytes,
             output_dropped_bytes,
-            last_line: self.output.last_line,
+            last_line: std::mem::take(&mut output.last_line),
             leftovers_killed: leftovers.killed,
             leftovers_alive: leftovers.alive,
             log_error,
             over,
-        }
-    }
-
-    /// Takes what is still in the pipe, and waits a moment for what a child may still print. Returns whether
-    /// somebody still holds the other end.
-    async fn drain(&mut self) -> bool {
-        let mut limit = Timer::after(DRAIN_MAX);
-        loop {
-            let limit = async {
-                (&mut limit).await;
-                false
-            };
-            let goes_on = match self.output.pump() {
-                Pumped::Closed => return false,
-                Pumped::More => {
-                    future::or(limit, async {
-                        future::yield_now().await;
-                        true
-                    })
-                    .await
-                }
-                Pumped::Empty => {
-                    let print = async { self.output.readable().await.is_ok() };
-                    let idle = async {
-                        Timer::after(DRAIN_IDLE).await;
-                        false
-                    };
-                    future::or(limit, future::or(print, idle)).await
-                }
-            };
-            if !goes_on {
-                return true;
-            }
         }
     }
 }
@@ -369,6 +339,43 @@ fn over(limits: &Limits, tree: &Tree, exit: Exit, cpu: Duration) -> Option<Over>
 }
 
 impl Process {
+    fn pump(&self) -> Pumped {
+        self.output.borrow_mut().pump(self.pipe.get_ref())
+    }
+
+    /// Takes what is still in the pipe, and waits a moment for what a child may still print. Returns whether
+    /// somebody still holds the other end.
+    async fn drain(&self) -> bool {
+        let mut limit = Timer::after(DRAIN_MAX);
+        loop {
+            let limit = async {
+                (&mut limit).await;
+                false
+            };
+            let goes_on = match self.pump() {
+                Pumped::Closed => return false,
+                Pumped::More => {
+                    future::or(limit, async {
+                        future::yield_now().await;
+                        true
+                    })
+                    .await
+                }
+                Pumped::Empty => {
+                    let print = async { self.pipe.readable().await.is_ok() };
+                    let idle = async {
+                        Timer::after(DRAIN_IDLE).await;
+                        false
+                    };
+                    future::or(limit, future::or(print, idle)).await
+                }
+            };
+            if !goes_on {
+                return true;
+            }
+        }
+    }
+
     /// The main process has ended, so this takes no time; were the kernel of another opinion, it is asked again.
     async fn reap(&self) -> (Exit, Usage) {
         loop {

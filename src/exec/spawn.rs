@@ -283,14 +283,13 @@ pub fn spawn(launch: &Launch) -> Result<Running, LaunchError> {
     }
 
     let output = Output {
-        pipe,
         log,
         masker: Masker::new(&launch.secrets),
         last_line: LastLine::default(),
         bytes: 0,
     };
     let tree = Tree::new(pid, format!("{MARK}={mark}"), pipe_inode, cgroup);
-    Ok(Running::new(pid, pidfd, tree, launch.limits, output))
+    Ok(Running::new(pid, pidfd, tree, launch.limits, pipe, output))
 }
 
 /// A cgroup that is wanted only to find processes may be missing; one that bounds memory may not.

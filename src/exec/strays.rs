@@ -14,11 +14,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const ROUNDS: u32 = 10;
 
 /// Kills every process that was started by [`super::spawn`] (here or in a process before) and whose
-/// environment has `entry` (`NAME=value`), and waits for their ends. Returns how many were killed, and how many are still there. Blocks; for the start of a program.
-pub fn kill_strays(entry: &str) -> (usize, usize) {
+/// environment has `entry` (`NAME=value`), but not those with a mark that is to be `spared`, and waits for their ends. Returns how many were killed, and how many are still there. Blocks; for the start of a program.
+pub fn kill_strays(entry: &str, spared: &[&str]) -> (usize, usize) {
     let mut killed = 0;
     for _ in 0..ROUNDS {
-        let strays = strays(entry);
+        let strays = strays(entry, spared);
         if strays.is_empty() {
             return (killed, 0);
         }
@@ -37,17 +37,21 @@ pub fn kill_strays(entry: &str) -> (usize, usize) {
             }
         }
     }
-    (killed, strays(entry).len())
+    (killed, strays(entry, spared).len())
 }
 
-fn strays(entry: &str) -> Vec<proc::Stat> {
+fn strays(entry: &str, spared: &[&str]) -> Vec<proc::Stat> {
     // Somebody may have `entry` in a shell of their own; only what we start has our mark.
     let mark = format!("{MARK}=").into_bytes();
+    let is_wanted = |it: &[u8]| {
+        let own = it.strip_prefix(&mark[..]);
+        own.is_some_and(|own| spared.iter().all(|spared| spared.as_bytes() != own))
+    };
     let is_stray = |process: &proc::Stat| {
         process.pid != getpid()
             && !process.is_dead
             && proc::has_in_environment(process.pid, |it| it == entry.as_bytes()) == Some(true)
-            && proc::has_in_environment(process.pid, |it| it.starts_with(&mark)) == Some(true)
+            && proc::has_in_environment(process.pid, is_wanted) == Some(true)
     };
     let all = proc::all().unwrap_or_default();
     all.into_iter().filter(is_stray).collect()

@@ -1,5 +1,5 @@
-//! The four system calls that neither std nor rustix offers: `wait4`, `sigprocmask`, `sigaction`, `fcntl` on
-//! a number. The only unsafe code of the crate.
+//! What neither std nor rustix offers safely: `wait4`, `sigprocmask`, `sigaction`, and descriptors by their number
+//! (`fcntl`, owning one). The only unsafe code of the crate.
 
 #![expect(
     unsafe_code,
@@ -8,6 +8,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::ptr;
@@ -72,6 +73,20 @@ fn duration(time: libc::timeval) -> Duration {
 pub(super) fn close_on_exec(descriptor: i32) {
     // SAFETY: F_SETFD touches no memory of ours, and the flag changes nothing for this process.
     unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+}
+
+/// Owns a descriptor that the program before this one in the same process has left open for it.
+///
+/// Errors: it is not open, or a standard one.
+pub(super) fn inherit(descriptor: i32) -> io::Result<OwnedFd> {
+    // SAFETY: F_GETFD touches no memory of ours.
+    if descriptor <= 2 || unsafe { libc::fcntl(descriptor, libc::F_GETFD) } < 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    close_on_exec(descriptor);
+    // SAFETY: it is open. Whoever opened it is gone with its program; its number was handed over once, and this
+    // program has opened nothing that could have the same number.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
 /// Unblocks every signal in this thread and in those that it will start.

@@ -65,6 +65,12 @@ impl Tree {
         }
     }
 
+    /// What its environment is marked with.
+    pub(super) fn mark(&self) -> &str {
+        let mark = self.mark.split_once('=');
+        mark.map_or("", |(_, mark)| mark)
+    }
+
     /// The cgroup that it lives in, if it has one.
     pub(super) fn cgroup(&self) -> Option<&Cgroup> {
         self.cgroup.as_ref()

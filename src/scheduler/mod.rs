@@ -201,6 +201,10 @@ impl Scheduler {
                         started: now.monotonic,
                         is_recorded: true,
                     };
+                    if let Some(timeout) = task.timeout {
+                        let at = left(timeout, instance.started_at);
+                        self.timers.set(Timer::Attempt(number, index), at);
+                    }
                     self.attempts.insert((number, index), live);
                     running.push(index);
                 }
@@ -253,6 +257,12 @@ impl Scheduler {
     /// Live attempts of a DAG.
     pub fn running_tasks(&self, dag_id: &str) -> u32 {
         self.running.get(dag_id).copied().unwrap_or(0)
+    }
+
+    /// Whether an attempt was told to end and has not ended.
+    pub fn is_ending_attempts(&self) -> bool {
+        let mut attempts = self.attempts.values();
+        attempts.any(|live| live.stage != Stage::Running || live.stopped.is_some())
     }
 
     /// When to call [`Scheduler::step`] with [`Event::Tick`] by the wall clock if nothing else happens before.

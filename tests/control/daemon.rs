@@ -233,7 +233,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         self.kill();
         // What its tasks have started goes, too.
-        kill_strays(&format!("MINI_DAG_STATE={}", self.path("state")));
+        kill_strays(&format!("MINI_DAG_STATE={}", self.path("state")), &[]);
         _ = fs::remove_dir_all(&self.root);
     }
 }

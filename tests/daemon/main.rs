@@ -14,3 +14,4 @@ mod place;
 mod secrets;
 mod stop;
 mod systemd;
+mod takeover;

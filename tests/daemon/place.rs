@@ -69,10 +69,15 @@ impl Place {
 
     /// The same, with more in its environment.
     pub fn start_with(&self, dags: &str, env: &[(&str, &str)]) -> Daemon<'_> {
+        self.start_program(Path::new(env!("CARGO_BIN_EXE_mini-dag")), dags, env)
+    }
+
+    /// The same, of a program of the test's own.
+    pub fn start_program(&self, program: &Path, dags: &str, env: &[(&str, &str)]) -> Daemon<'_> {
         let log = self.path("daemon.log");
         let log = File::options().create(true).append(true).open(log).unwrap();
         let told_before = usize::try_from(log.metadata().unwrap().len()).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mini-dag"));
+        let mut command = Command::new(program);
         command.arg("daemon").arg("--dags").arg(self.path(dags));
         command.arg("--state").arg(self.path("state"));
         command.env("MINI_DAG_LISTEN", "none");
@@ -135,7 +140,10 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        kill_strays(&format!("MINI_DAG_STATE={}", self.path("state").display()));
+        kill_strays(
+            &format!("MINI_DAG_STATE={}", self.path("state").display()),
+            &[],
+        );
         let _ = fs::remove_dir_all(&self.root);
     }
 }

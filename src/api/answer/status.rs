@@ -277,10 +277,12 @@ fn short(run: &Run) -> Value {
     ])
 }
 
-/// Reads the DAG files again and says how that went.
-#[expect(clippy::unnecessary_wraps, reason = "a handler")]
-pub(crate) fn reload(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
-    Ok(Outcome::Reload(reloaded))
+/// Reads the DAG files again and says how that went, or, with `"exec": true`, makes way for a new program.
+pub(crate) fn reload(_: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    Ok(match call.request.field_bool("exec")? {
+        Some(true) => Outcome::Replace,
+        Some(false) | None => Outcome::Reload(reloaded),
+    })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a handler")]
