@@ -11,9 +11,10 @@ use std::time::Duration;
 use hyper::header::{CONNECTION, HeaderName};
 use hyper::{Method, StatusCode};
 use smol::Timer;
+use smol::lock::Mutex;
 
 use super::Api;
-use super::answer::{clear, dags, log, login, rest, runs, status, task_instances};
+use super::answer::{clear, dags, log, login, page, rest, runs, status, task_instances};
 use super::auth::{Caller, Means, Role};
 use super::body::Content;
 use super::connection::Visitor;
@@ -23,6 +24,7 @@ use super::problem::Problem;
 use super::request::Request;
 use super::stream;
 use super::view::{object, text};
+use crate::daemon::aside::aside;
 use crate::daemon::driver::Notice;
 use crate::daemon::service::Service;
 use crate::daemon::takeover;
@@ -87,13 +89,16 @@ pub(super) enum Outcome {
     LogOut,
     /// Tell what changes, from now on.
     Watch,
+    /// Make the JSON of an answer outside the loop: it may take a while.
+    Aside(Work),
 }
 
 impl Outcome {
-    /// The answer, if there is nothing to be done for it.
+    /// The answer, if it has only to be made.
     fn done(self) -> Option<Reply> {
         match self {
             Self::Done(reply) => Some(reply),
+            Self::Aside(work) => Some(Reply::json(work())),
             Self::Ask(..)
             | Self::AskAll(..)
             | Self::Reload(_)
@@ -117,6 +122,7 @@ impl From<Reply> for Outcome {
     }
 }
 
+pub(super) type Work = Box<dyn FnOnce() -> String + Send>;
 pub(super) type Then = fn(&Service, &Call<'_>, &Answer) -> Result<Reply, Problem>;
 pub(super) type Handler = fn(&Service, &Call<'_>) -> Result<Outcome, Problem>;
 
@@ -382,6 +388,19 @@ pub const ROUTES: &[Route] = &[
     get("/mini-dag/v1/events", "get_events", status::events),
     get("/mini-dag/v1/status", "get_status", status::status),
     post("/mini-dag/v1/reload", "reload", status::reload).role(Role::Admin),
+    get("/mini-dag/v1/dags", "get_dags_with_runs", page::dags),
+    get(
+        "/mini-dag/v1/dags/{dag_id}/layout",
+        "get_layout",
+        page::picture,
+    ),
+    get("/mini-dag/v1/dags/{dag_id}/grid", "get_grid", page::grid).with(History::Runs),
+    get(
+        "/mini-dag/v1/dags/{dag_id}/dagRuns/{run_id}/states",
+        "get_states",
+        page::states,
+    )
+    .with(History::Run),
 ];
 
 fn parts(pattern: &'static str) -> impl Iterator<Item = &'static str> {
@@ -493,6 +512,7 @@ async fn try_answer(
             let outcome = guarded(|| then(&service.borrow(), &call))?;
             outcome.done().ok_or_else(internal)
         }
+        Outcome::Aside(work) => work_aside(work).await.map(Reply::json),
         Outcome::Reload(_) => Err(internal()),
         Outcome::Replace => replace(api).await,
         Outcome::LogIn(means, name, password) => {
@@ -539,6 +559,17 @@ async fn replace(api: &Api) -> Result<Reply, Problem> {
         status: StatusCode::ACCEPTED,
         ..Reply::from(answer)
     })
+}
+
+/// One at a time, so that whoever asks much of the host gets it later, and nobody else waits.
+async fn work_aside(work: Work) -> Result<String, Problem> {
+    static WORKER: Mutex<()> = Mutex::new(());
+    let turn = WORKER.lock().await;
+    aside(move || {
+        let _turn = turn;
+        guarded(|| Ok(work()))
+    })
+    .await
 }
 
 /// Brings a run back that is to be cleared, if it is only history any more.

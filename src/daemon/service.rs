@@ -195,6 +195,11 @@ impl Service {
         self.loaded_at
     }
 
+    /// The zone of DAGs that name none.
+    pub fn timezone(&self) -> Zone {
+        self.library.zone()
+    }
+
     /// Where the daemon reads and writes.
     pub fn places(&self) -> &Places {
         &self.places

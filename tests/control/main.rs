@@ -14,3 +14,4 @@ mod page;
 mod pools;
 mod recorded;
 mod socket;
+mod views;

@@ -55,7 +55,10 @@ pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Proble
 }
 
 /// The DAGs that the query asks for, ordered by id.
-fn wanted<'s>(service: &'s Service, call: &Call<'_>) -> Result<Vec<&'s DagState>, Problem> {
+pub(super) fn wanted<'s>(
+    service: &'s Service,
+    call: &Call<'_>,
+) -> Result<Vec<&'s DagState>, Problem> {
     let request = call.request;
     let paused = request.query_bool("paused")?;
     let patterns = ["dag_id_pattern", "dag_display_name_pattern"];

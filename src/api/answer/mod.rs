@@ -4,6 +4,7 @@ pub(super) mod clear;
 pub(super) mod dags;
 pub(super) mod log;
 pub(super) mod login;
+pub(super) mod page;
 pub(super) mod rest;
 pub(super) mod runs;
 pub(super) mod status;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::dags::standing;
 use crate::api::problem::Problem;
 use crate::api::router::{Call, Outcome, Reply};
-use crate::api::view::{collection, date, number, object, text, took};
+use crate::api::view::{self, collection, date, number, object, text, took};
 use crate::api::{Audit, lookup};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
@@ -152,7 +152,7 @@ pub(crate) fn events(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
     Ok(Outcome::Watch)
 }
 
-/// Everything that `mini-dag status` shows; `dag_id` of the query: of one DAG.
+/// Everything that `mini-dag status` shows; `dag_id` of the query: of one DAG; `dags=false`: of none.
 pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let now = clock::now();
     let slots = service.scheduler().limits().pools.parallelism();
@@ -182,7 +182,9 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
     } else {
         Value::Null
     };
-    let dags = if let Some(dag_id) = call.request.query("dag_id") {
+    let dags = if call.request.query_bool("dags")? == Some(false) {
+        Vec::new()
+    } else if let Some(dag_id) = call.request.query("dag_id") {
         vec![dag(service, lookup::dag(service, dag_id)?)?]
     } else {
         let dags = service.state().dags().map(|known| dag(service, known));
@@ -217,6 +219,7 @@ fn clock_of(service: &Service, now: Timestamp) -> Value {
     let status = service.is_live().then(|| text(verdict.trust.name()));
     object([
         ("now", date(Some(now))),
+        ("timezone", text(service.timezone().name())),
         ("status", status.unwrap_or(Value::Null)),
         ("is_held", Value::Bool(verdict.is_held())),
         ("reason", reason.unwrap_or(Value::Null)),
@@ -265,12 +268,14 @@ fn dag(service: &Service, known: &DagState) -> Result<Value, Problem> {
     ]))
 }
 
-fn short(run: &Run) -> Value {
+/// A run, in few words.
+pub(super) fn short(run: &Run) -> Value {
     let ended_at = run.ended_at.filter(|_| run.state.is_finished());
     object([
         ("dag_run_id", text(&*run.facts.run_id)),
         ("state", text(run.state.name())),
         ("logical_date", date(Some(run.facts.logical_date))),
+        ("run_after", date(Some(view::run_after(run)))),
         ("start_date", date(run.started_at)),
         ("end_date", date(ended_at)),
         ("duration", took(run.started_at, ended_at)),

@@ -13,7 +13,7 @@ use crate::timetable::Timestamp;
 
 pub(crate) use dag::owner;
 pub use dag::{Standing, dag_details, dag_summary, task};
-pub(crate) use run::{attempt, run_after};
+pub(crate) use run::{attempt, run_after, task_state};
 pub use run::{dag_run, task_instance};
 
 /// A JSON object.

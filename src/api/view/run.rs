@@ -61,23 +61,7 @@ pub(crate) fn run_after(run: &Run) -> Timestamp {
 /// A task instance of a run: `TaskInstanceResponse`, and what it waits for if it may start otherwise.
 pub fn task_instance(run: &Run, index: TaskIndex, waits_for: Option<&WaitsFor>) -> Value {
     let (task, instance) = (run.dag.task(index), run.task(index));
-    // Airflow has no name for "not begun": its state is null.
-    let state = match instance.state {
-        // Between two pokes it waits for the next; else for a slot. One that waits for nothing is poked now.
-        TaskState::UpForReschedule => text(match waits_for {
-            Some(WaitsFor::Poke(_)) => instance.state.name(),
-            Some(_) => "scheduled",
-            None => TaskState::Running.name(),
-        }),
-        TaskState::None | TaskState::UpForRetry if waits_for.is_some() => text("scheduled"),
-        TaskState::None => Value::Null,
-        TaskState::Running
-        | TaskState::Success
-        | TaskState::Failed
-        | TaskState::UpForRetry
-        | TaskState::UpstreamFailed
-        | TaskState::Skipped => text(instance.state.name()),
-    };
+    let state = task_state(run, index, waits_for);
     let ended_at = instance
         .ended_at
         .filter(|_| instance.state != TaskState::Running);
@@ -122,6 +106,27 @@ pub fn task_instance(run: &Run, index: TaskIndex, waits_for: Option<&WaitsFor>) 
         ("triggerer_job", Value::Null),
         ("dag_version", version(&run.dag, run.queued_at)),
     ])
+}
+
+/// The state of a task instance; Airflow has no name for "not begun": that is null.
+pub(crate) fn task_state(run: &Run, index: TaskIndex, waits_for: Option<&WaitsFor>) -> Value {
+    let state = run.task(index).state;
+    match state {
+        // Between two pokes it waits for the next; else for a slot. One that waits for nothing is poked now.
+        TaskState::UpForReschedule => text(match waits_for {
+            Some(WaitsFor::Poke(_)) => state.name(),
+            Some(_) => "scheduled",
+            None => TaskState::Running.name(),
+        }),
+        TaskState::None | TaskState::UpForRetry if waits_for.is_some() => text("scheduled"),
+        TaskState::None => Value::Null,
+        TaskState::Running
+        | TaskState::Success
+        | TaskState::Failed
+        | TaskState::UpForRetry
+        | TaskState::UpstreamFailed
+        | TaskState::Skipped => text(state.name()),
+    }
 }
 
 /// One attempt of a task instance: `TaskInstanceHistoryResponse`, and what the attempt took.
