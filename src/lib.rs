@@ -54,7 +54,7 @@ pub mod ui;
 use std::process::ExitCode;
 
 pub use dag::function::Result;
-pub use dag::{Context, Dag, DagBuilder, Functions, Outcome, Value, json};
+pub use dag::{Context, Dag, DagBuilder, Functions, HookBuilder, Outcome, Value, json};
 
 /// A program: the DAGs and functions that are compiled in, and the whole command line around them.
 #[derive(Default)]

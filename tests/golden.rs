@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use mini_dag::dag::{Dag, Functions, Known, Outcome, Pools, TaskIndex, diagnostic, load};
+use mini_dag::dag::{
+    Dag, Functions, HookKind, Hooks, Known, Outcome, Pools, TaskIndex, diagnostic, load,
+};
 use mini_dag::timetable::Zone;
 
 #[test]
@@ -63,6 +65,14 @@ fn outcome(name: &str, text: &str) -> String {
     }
 }
 
+fn describe_hooks(out: &mut String, before: &str, hooks: &Hooks) {
+    for kind in [HookKind::Success, HookKind::Failure, HookKind::Retry] {
+        if let Some(hook) = hooks.get(kind) {
+            _ = writeln!(out, "{before}{}: {hook:?}", kind.name());
+        }
+    }
+}
+
 fn describe(dag: &Dag) -> String {
     let names = |indices: &[TaskIndex]| -> Vec<String> {
         indices
@@ -99,6 +109,8 @@ fn describe(dag: &Dag) -> String {
     for (variable, secret) in &dag.secrets {
         _ = writeln!(out, "  secret {variable}={secret}");
     }
+    describe_hooks(&mut out, "  ", &dag.hooks);
+    describe_hooks(&mut out, "  tasks: ", &dag.task_hooks);
     _ = writeln!(out, "  order {}", names(&dag.topological_order()).join(" "));
     for task in dag.tasks() {
         _ = writeln!(out, "task {}: {:#?}", task.task_id, task.operator);
@@ -138,6 +150,7 @@ fn describe(dag: &Dag) -> String {
             "  memory={:?} cpu={:?} nice={} secrets={:?}",
             task.memory_bytes_max, task.cpu_time_max, task.nice, task.secrets,
         );
+        describe_hooks(&mut out, "  ", &task.hooks);
     }
     out
 }

@@ -63,7 +63,15 @@ fn samples(shape: &Shape) -> Vec<String> {
                 let others: Vec<String> = others
                     .map(|other| format!(", \"{}\": {}", other.name, samples(&other.shape)[0]))
                     .collect();
-                format!("{{\"{}\": {value}{}}}", key.name, others.concat())
+                // Of a hook, an action must be there.
+                let needs_action = keys.iter().any(|it| ACTIONS.contains(&it.name));
+                let is_action = ACTIONS.contains(&key.name);
+                let action = if needs_action && !is_action {
+                    ", \"bash\": \"true\""
+                } else {
+                    ""
+                };
+                format!("{{\"{}\": {value}{}{action}}}", key.name, others.concat())
             };
             let supported = keys.iter().filter(|key| key.supported);
             supported

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::terminal::{Screen, size};
+use crate::daemon::hooks::why;
 use crate::dag::TaskIndex;
 use crate::dag::diagnostic::printable;
-use crate::scheduler::{
-    Attempt, Ended, Exit, Fact, Monotonic, Record, RunFact, StopCause, TaskFact, TaskState,
-};
+use crate::scheduler::{Ended, Fact, Monotonic, Record, RunFact, TaskFact, TaskState};
 use crate::timetable::{Timestamp, Zone, duration_text};
 
 /// Between two drawings.
@@ -126,7 +125,7 @@ impl Progress {
                 attempt,
                 ..
             } => {
-                let mut why = why(attempt);
+                let mut why = printable(&why(attempt));
                 if let Ended::UpForRetry(delay) = state {
                     let _ = write!(why, "; again in {}", duration_text(*delay));
                 }
@@ -295,38 +294,6 @@ impl Progress {
         let local = self.zone.local(at).to_string();
         local.get(11..19).unwrap_or(&local).to_owned()
     }
-}
-
-/// How an attempt ended, if there is anything to say about it.
-fn why(attempt: &Attempt) -> String {
-    let stopped = match attempt.stopped {
-        Some(StopCause::TimedOut) => "timed out",
-        Some(StopCause::RunStopped) => "stopped",
-        Some(StopCause::Cleared) => "cleared",
-        Some(StopCause::Shutdown) => "interrupted",
-        None => "",
-    };
-    let exit = match &attempt.exit {
-        Exit::Code(0) => String::new(),
-        Exit::Code(code) => format!("exit code {code}"),
-        Exit::Signal(number) => exec_signal(*number),
-        Exit::NotStarted(why) => printable(why),
-        Exit::Unknown => "could not be killed".to_owned(),
-    };
-    let reason = attempt.reason.as_deref().map(printable).unwrap_or_default();
-    [stopped, &exit, &reason]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-fn exec_signal(number: i32) -> String {
-    crate::exec::Exit::Signal {
-        number,
-        has_core: false,
-    }
-    .to_string()
 }
 
 /// `0.4s`, `12.0s`, `1m05s`.

@@ -19,6 +19,7 @@ use crate::api;
 use crate::daemon::driver::{Driver, Notice, Notices};
 use crate::daemon::launch::Launcher;
 use crate::daemon::{clock, config, layout, signals};
+use crate::dag::diagnostic::printable;
 use crate::dag::{DEFAULT_POOL, Dag, Diagnostic, Value};
 use crate::exec;
 use crate::scheduler::{
@@ -122,14 +123,21 @@ async fn follow(
     }
     progress.begin(clock::now().monotonic);
     let mut stops = 0;
+    let mut is_over = false;
     loop {
         for record in records.drain(..) {
             progress.record(&record, clock::now().monotonic);
-            if matches!(record.fact, Fact::Run(_, RunFact::Ended { .. })) {
-                let run = driver.scheduler().state().find_run(&dag_id, &run_id);
-                let run = run.expect("the latest finished run is kept").1;
-                return end(run, &mut progress, as_json);
+            is_over |= matches!(record.fact, Fact::Run(_, RunFact::Ended { .. }));
+        }
+        // Hooks have their timeouts: this does not wait for ever.
+        if is_over && driver.hooks().are_idle() {
+            let run = driver.scheduler().state().find_run(&dag_id, &run_id);
+            let run = run.expect("the latest finished run is kept").1;
+            let ended = end(run, &mut progress, as_json);
+            if let Some((_, last)) = driver.hooks().failures() {
+                terminal::note(&format!("warning: hook {}", printable(last)));
             }
+            return ended;
         }
         progress.draw(clock::now().monotonic);
         let deadlines = [progress.next_draw(), driver.scheduler().next_deadline()];
@@ -150,6 +158,8 @@ async fn follow(
                 }
             }
             Notice::Due
+            | Notice::HookEnded(_)
+            | Notice::HooksLate
             | Notice::Exited(..)
             | Notice::Synced(_)
             | Notice::Swept(_)

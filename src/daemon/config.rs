@@ -14,10 +14,10 @@ use super::{hygiene, layout};
 use crate::dag::check::{env_name, pool_name};
 use crate::dag::json::{Item, Kind};
 use crate::dag::keys::CONFIG_KEYS;
-use crate::dag::load::zone_of;
+use crate::dag::load::{config_hook, zone_of};
 use crate::dag::report::{self, Report};
 use crate::dag::shape::{self, Scope, check_file};
-use crate::dag::{DAG_FILE_BYTES_MAX, Diagnostic, POOLS_MAX, Pools};
+use crate::dag::{DAG_FILE_BYTES_MAX, Diagnostic, Hooks, POOLS_MAX, Pools};
 use crate::scheduler::{ClockDemand, ClockRule, Limits};
 use crate::timetable::Zone;
 
@@ -36,6 +36,8 @@ pub struct Config {
     pub timezone: Option<Zone>,
     /// Added to every task's environment.
     pub env: Vec<(String, String)>,
+    /// What is done about the runs of all DAGs.
+    pub hooks: Hooks,
     /// The directory of secrets; the usual one if it does not say.
     pub secrets: Option<PathBuf>,
     /// How much of the past is kept.
@@ -103,6 +105,7 @@ impl Default for Config {
             pools: Vec::new(),
             timezone: None,
             env: Vec::new(),
+            hooks: Hooks::default(),
             secrets: None,
             retention: Retention::default(),
             sync_interval: Duration::from_secs(1),
@@ -231,6 +234,9 @@ impl Config {
                     config.timezone = zone;
                 }
                 "env" => config.env = env_of(value, &mut report),
+                name @ ("on_success" | "on_failure" | "on_retry") => {
+                    config_hook(&mut config.hooks, name, value, &mut report);
+                }
                 "secrets" => config.secrets = path_of(value, directory, &mut report),
                 "retention" => config.retention = retention(value),
                 "sync_interval" => set(&mut config.sync_interval, duration(value)),

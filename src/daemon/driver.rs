@@ -16,10 +16,11 @@ use smol::{LocalExecutor, Timer, future};
 
 use super::clock::{self, Rang, WallTimer};
 use super::config::Config;
+use super::hooks::{HookEnd, Hooks};
 use super::launch::Launcher;
 use super::retention::Found;
 use super::takeover::Left;
-use crate::dag::{Operator, Task};
+use crate::dag::{self, Operator, Task};
 use crate::exec::{self, Handed, LastLine, Process, Running, TaskLog};
 use crate::journal::SyncDone;
 use crate::scheduler::{
@@ -40,6 +41,10 @@ pub enum Notice {
     Exited(AttemptId, Box<Attempt>),
     /// An attempt printed; this is its last line so far.
     Printed(AttemptId, String),
+    /// A hook ended.
+    HookEnded(HookEnd),
+    /// Hooks have had time enough to end by themselves.
+    HooksLate,
     /// What logs are to go, or that they have gone.
     Swept(Found),
     /// What was written has been synced to the disk, or not.
@@ -118,6 +123,7 @@ pub struct Driver {
     executor: Rc<LocalExecutor<'static>>,
     launcher: Launcher,
     processes: BTreeMap<AttemptId, (Monotonic, Rc<Process>)>,
+    hooks: Hooks,
     sender: Sender<Notice>,
 }
 
@@ -134,6 +140,7 @@ impl Driver {
             executor,
             launcher,
             processes: BTreeMap::new(),
+            hooks: Hooks::default(),
             sender,
         };
         let wall = WallTimer::new()?;
@@ -157,6 +164,15 @@ impl Driver {
             Notice::Exited(id, attempt) => {
                 self.processes.remove(&id);
                 Some(Event::Exited(id, *attempt))
+            }
+            Notice::HookEnded(end) => {
+                self.hooks.ended(&end);
+                self.start_hooks();
+                None
+            }
+            Notice::HooksLate => {
+                self.hooks.kill_all();
+                None
             }
             Notice::Printed(..)
             | Notice::Synced(_)
@@ -183,6 +199,8 @@ impl Driver {
                     Action::Record(record) => records.push(record),
                     Action::Reply(number, answer) => replies.push((number, answer)),
                     Action::Spawn(_) | Action::Signal(..) => rest.push(action),
+                    // What a hook is about has happened, whether it could be written down or not.
+                    Action::Hook(call) => self.hooks.call(call),
                 }
             }
             for record in &records {
@@ -204,10 +222,11 @@ impl Driver {
                         }
                     }
                     Action::Spawn(spawn) => events.push_back(Event::Lost(spawn.attempt)),
-                    Action::Record(_) | Action::Reply(..) => {}
+                    Action::Record(_) | Action::Reply(..) | Action::Hook(_) => {}
                 }
             }
         }
+        self.start_hooks();
         replies
     }
 
@@ -239,6 +258,32 @@ impl Driver {
         }
     }
 
+    fn start_hooks(&mut self) {
+        self.hooks
+            .start(&self.launcher, &self.executor, &self.sender);
+    }
+
+    /// The hooks that run and that wait.
+    pub fn hooks(&self) -> &Hooks {
+        &self.hooks
+    }
+
+    /// From now on these are the hooks of all DAGs.
+    pub fn set_hooks_of_all(&mut self, hooks: dag::Hooks) {
+        self.scheduler.set_hooks_of_all(hooks);
+    }
+
+    /// Hooks have so long to end by themselves; then they are killed.
+    pub fn hurry_hooks(&self, grace: Duration) {
+        let sender = self.sender();
+        let late = async move {
+            Timer::after(grace).await;
+            // The loop has ended.
+            let _ = sender.try_send(Notice::HooksLate);
+        };
+        self.executor.spawn(late).detach();
+    }
+
     /// Lets `change` apply records of the past to the state.
     pub fn recall(&mut self, now: Now, change: impl FnOnce(&mut State)) {
         self.scheduler.recall(now, change);
@@ -255,10 +300,11 @@ impl Driver {
     }
 
     /// Kills every process tree at once.
-    pub fn kill_all(&self) {
+    pub fn kill_all(&mut self) {
         for (_, process) in self.processes.values() {
             process.signal(exec::Signal::Kill);
         }
+        self.hooks.kill_all();
     }
 
     fn signal(&self, id: AttemptId, signal: Signal) {

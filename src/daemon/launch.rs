@@ -9,21 +9,26 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::config::Config;
+use super::hooks::told;
 use super::layout;
 use super::secrets::Vault;
-use crate::dag::{Context, Dag, Http, HttpBody, Operator, RunFacts, Task, Value};
+use crate::dag::{Context, Dag, Http, HttpBody, Operator, RunFacts, Task, Template, Value};
 use crate::exec::worker::{self, Body, Call, HttpRequest, Work};
 use crate::exec::{
     self, Cgroups, Handed, Launch, Limits, Running, SECRETS_BYTES_MAX, Secrets, Stdin, base_env,
 };
-use crate::scheduler::{self, AttemptId, Spawn};
+use crate::scheduler::{self, AttemptId, HookCall, HookLevel, HookOccasion, Spawn};
 use crate::timetable::Zone;
 
 /// Where `mini-dag`, called by a task, finds the daemon; and by which a daemon that was killed is
 /// survived by processes that the next one can find.
 const STATE: &str = "MINI_DAG_STATE";
+
+/// Of what a hook prints, this much is kept.
+const HOOK_OUTPUT_BYTES_MAX: u64 = 64 << 10;
 
 /// What all launches have in common.
 #[derive(Debug)]
@@ -98,12 +103,8 @@ impl Launcher {
     pub fn launch(&self, spawn: &Spawn) -> Result<Launch, String> {
         let (dag, run) = (&spawn.dag, &spawn.run);
         let task = dag.task(spawn.attempt.task);
-        let mut params = dag.params.clone();
-        params.extend(
-            run.params
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone())),
-        );
+        let params = params_of(dag, run);
+        let unlocked = self.unlock(dag.secrets.iter().chain(&task.secrets))?;
         let facts = RunFacts {
             dag_id: &dag.dag_id,
             run_id: &run.run_id,
@@ -114,34 +115,26 @@ impl Launcher {
             prev_data_interval_end_success: None,
             params: &params,
             xcoms: &spawn.xcoms,
+            hook: None,
+            secrets: &unlocked.texts,
             zone: dag.timezone.as_ref().unwrap_or(&self.local),
         };
-        let (argv, stdin) = self.command(task, &facts);
+        let (argv, stdin) = self.command(&task.operator, task.branch, task.timeout, &facts);
         let cwd = task.cwd.as_ref().or(dag.cwd.as_ref());
         let cwd = cwd.map_or_else(
             || self.home.clone(),
             |cwd| self.home.join(cwd.render(&facts)),
         );
-        let mut env: BTreeMap<OsString, OsString> =
-            self.base_env.iter().chain(&self.env).cloned().collect();
-        for (name, value) in dag.env.iter().chain(&task.env) {
-            env.insert(name.into(), value.render(&facts).into());
-        }
-        let secrets = self.unlock(dag.secrets.iter().chain(&task.secrets), &mut env)?;
-        env.insert(STATE.into(), self.root.clone().into());
-        for (name, value) in facts.environment() {
-            env.insert(name.into(), value.into());
-        }
         Ok(Launch {
             argv,
-            env: env.into_iter().collect(),
+            env: self.environment(dag.env.iter().chain(&task.env), &unlocked, &facts),
             cwd: Some(cwd),
             stdin,
             log: self.log(spawn),
             output_bytes_max: task.output_bytes_max,
             limits: limits(task),
             cgroups: self.cgroups.clone().ok(),
-            secrets,
+            secrets: unlocked.secrets,
         })
     }
 
@@ -159,6 +152,81 @@ impl Launcher {
         exec::adopt(process, &log, task.output_bytes_max, limits(task), cgroups)
     }
 
+    /// What to start for a hook. Errors say why it cannot be started.
+    pub fn hook(&self, call: &HookCall) -> Result<Launch, String> {
+        let (dag, run) = (&call.dag, &call.facts);
+        let (task_id, try_number, of) = match &call.occasion {
+            HookOccasion::Task {
+                task, try_number, ..
+            } => {
+                let task_id = &*dag.task(*task).task_id;
+                let of =
+                    layout::attempt_log(&self.root, &dag.dag_id, &run.run_id, task_id, *try_number);
+                (task_id, *try_number, of)
+            }
+            HookOccasion::Run { .. } => (
+                "",
+                0,
+                layout::run_logs(&self.root, &dag.dag_id, &run.run_id),
+            ),
+        };
+        let level = match call.level {
+            HookLevel::Task => "",
+            HookLevel::Dag => ".dag",
+            HookLevel::All => ".all",
+        };
+        let params = params_of(dag, run);
+        let unlocked = self.unlock(call.hook.secrets.iter())?;
+        let told = told(call, &of);
+        let facts = RunFacts {
+            dag_id: &dag.dag_id,
+            run_id: &run.run_id,
+            task_id,
+            try_number,
+            logical_date: run.logical_date,
+            data_interval: run.data_interval,
+            prev_data_interval_end_success: None,
+            params: &params,
+            xcoms: &BTreeMap::new(),
+            hook: Some(&told),
+            secrets: &unlocked.texts,
+            zone: dag.timezone.as_ref().unwrap_or(&self.local),
+        };
+        let timeout = Some(call.hook.timeout);
+        let (argv, stdin) = self.command(&call.hook.operator, false, timeout, &facts);
+        let mut env = self.environment(dag.env.iter(), &unlocked, &facts);
+        let told = facts.hook_environment().into_iter();
+        env.extend(told.map(|(name, value)| (name.into(), value.into())));
+        Ok(Launch {
+            argv,
+            env,
+            cwd: Some(self.home.clone()),
+            stdin,
+            log: layout::hook_log(&of, level, call.kind.name()),
+            output_bytes_max: HOOK_OUTPUT_BYTES_MAX,
+            limits: Limits::default(),
+            cgroups: self.cgroups.clone().ok(),
+            secrets: unlocked.secrets,
+        })
+    }
+
+    /// The later over the earlier: what all have, `own`, secrets, and what the run knows of itself.
+    fn environment<'e>(
+        &self,
+        own: impl Iterator<Item = &'e (String, Template)>,
+        unlocked: &Unlocked,
+        facts: &RunFacts<'_>,
+    ) -> Vec<(OsString, OsString)> {
+        let mut env: BTreeMap<OsString, OsString> =
+            self.base_env.iter().chain(&self.env).cloned().collect();
+        env.extend(own.map(|(name, value)| (name.into(), value.render(facts).into())));
+        env.extend(unlocked.env.iter().cloned());
+        env.insert(STATE.into(), self.root.clone().into());
+        let known = facts.environment().into_iter();
+        env.extend(known.map(|(name, value)| (name.into(), value.into())));
+        env.into_iter().collect()
+    }
+
     /// Where the output of an attempt goes.
     pub fn log(&self, spawn: &Spawn) -> PathBuf {
         let AttemptId {
@@ -173,27 +241,35 @@ impl Launcher {
         layout::attempt_log(&self.root, dag_id, run_id, task_id, try_number)
     }
 
-    /// Puts secrets into an environment. Returns what is not to be seen in the output.
+    /// Reads secrets.
     fn unlock<'s>(
         &self,
         named: impl Iterator<Item = &'s (String, String)>,
-        env: &mut BTreeMap<OsString, OsString>,
-    ) -> Result<Secrets, String> {
-        let mut secrets = Secrets::default();
+    ) -> Result<Unlocked, String> {
+        let mut unlocked = Unlocked::default();
         let mut room = SECRETS_BYTES_MAX;
         for (variable, name) in named {
             let secret = self.vault.read(name)?;
             room = room.checked_sub(secret.len()).ok_or_else(|| {
                 format!("its secrets have more than {SECRETS_BYTES_MAX} bytes together")
             })?;
-            secrets.add(&secret);
-            env.insert(variable.into(), OsString::from_vec(secret));
+            unlocked.secrets.add(&secret);
+            let text = String::from_utf8_lossy(&secret).into_owned();
+            unlocked.texts.insert(variable.clone(), text);
+            let variable = OsString::from(variable);
+            unlocked.env.push((variable, OsString::from_vec(secret)));
         }
-        Ok(secrets)
+        Ok(unlocked)
     }
 
-    fn command(&self, task: &Task, facts: &RunFacts<'_>) -> (Vec<OsString>, Stdin) {
-        let work = match &task.operator {
+    fn command(
+        &self,
+        operator: &Operator,
+        is_branch: bool,
+        timeout: Option<Duration>,
+        facts: &RunFacts<'_>,
+    ) -> (Vec<OsString>, Stdin) {
+        let work = match operator {
             Operator::Bash(script) => {
                 let argv = [self.shell.into(), "-c".into(), script.render(facts).into()];
                 return (argv.into(), Stdin::Null);
@@ -208,8 +284,8 @@ impl Launcher {
             Operator::Http(http) => Work::Http(request(http, facts)),
             Operator::Call { function, args } => Work::Call(Call {
                 function: function.clone(),
-                context: context(task, facts, args.render(facts)),
-                is_branch: task.branch,
+                context: context(timeout, facts, args.render(facts)),
+                is_branch,
             }),
         };
         let title = format!("{}.{}", facts.dag_id, facts.task_id);
@@ -223,6 +299,22 @@ fn limits(task: &Task) -> Limits {
         cpu_time: task.cpu_time_max,
         memory_bytes: task.memory_bytes_max,
     }
+}
+
+/// Secrets, for each of their uses.
+#[derive(Default)]
+struct Unlocked {
+    env: Vec<(OsString, OsString)>,
+    texts: BTreeMap<String, String>,
+    secrets: Secrets,
+}
+
+/// The DAG's params, and over them those of the trigger.
+fn params_of(dag: &Dag, run: &scheduler::RunFacts) -> BTreeMap<String, Value> {
+    let mut params = dag.params.clone();
+    let given = run.params.iter();
+    params.extend(given.map(|(name, value)| (name.clone(), value.clone())));
+    params
 }
 
 fn home_of(env: &[(OsString, OsString)]) -> Option<PathBuf> {
@@ -250,7 +342,7 @@ fn request(http: &Http, facts: &RunFacts<'_>) -> HttpRequest {
     }
 }
 
-fn context(task: &Task, facts: &RunFacts<'_>, args: Value) -> Context {
+fn context(timeout: Option<Duration>, facts: &RunFacts<'_>, args: Value) -> Context {
     Context {
         dag_id: facts.dag_id.to_owned(),
         run_id: facts.run_id.to_owned(),
@@ -273,6 +365,6 @@ fn context(task: &Task, facts: &RunFacts<'_>, args: Value) -> Context {
             .map(|(task_id, xcom)| (task_id.to_string(), Value::clone(xcom)))
             .collect(),
         prev_data_interval_end_success: facts.prev_data_interval_end_success,
-        timeout: task.timeout,
+        timeout,
     }
 }

@@ -71,6 +71,15 @@ pub fn run_logs(root: &Path, dag_id: &str, run_id: &str) -> PathBuf {
         .join(format!("run_id={run_id}"))
 }
 
+/// What a hook of a run, or of an attempt, prints; `level` tells apart those of one end.
+pub fn hook_log(of: &Path, level: &str, hook: &str) -> PathBuf {
+    let attempt = of.file_stem().filter(|_| of.extension().is_some());
+    match attempt {
+        Some(attempt) => of.with_file_name(format!("{}.{hook}{level}.log", attempt.display())),
+        None => of.join(format!("{hook}{level}.log")),
+    }
+}
+
 /// The log of one attempt.
 pub fn attempt_log(root: &Path, dag_id: &str, run_id: &str, task_id: &str, number: u32) -> PathBuf {
     run_logs(root, dag_id, run_id)

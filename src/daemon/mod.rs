@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod clock;
 pub mod config;
 pub mod driver;
+pub mod hooks;
 pub mod hygiene;
 pub mod launch;
 pub mod layout;

@@ -250,15 +250,19 @@ impl Service {
         let is_limited = |dag: &Dag| dag.tasks().iter().any(|it| it.memory_bytes_max.is_some());
         let limited = self.catalog.dags.values().filter(|dag| is_limited(dag));
         let limited: Vec<&str> = limited.map(|dag| &*dag.dag_id).collect();
-        match why {
-            Some(why) if self.is_live() && !limited.is_empty() => {
-                let dags = limited.join(", ");
-                vec![format!(
-                    "`memory` limits are not enforced (DAG {dags}): {why}"
-                )]
-            }
-            Some(_) | None => Vec::new(),
+        let mut warnings = Vec::new();
+        if let Some(why) = why.filter(|_| self.is_live() && !limited.is_empty()) {
+            let dags = limited.join(", ");
+            warnings.push(format!(
+                "`memory` limits are not enforced (DAG {dags}): {why}"
+            ));
         }
+        if let Some((count, last)) = self.driver.hooks().failures() {
+            warnings.push(format!(
+                "hooks that failed since the start: {count}; the last: {last}"
+            ));
+        }
+        warnings
     }
 
     /// When something is due.
@@ -292,6 +296,7 @@ impl Service {
         let is_synced = self.ledger.synced() >= self.ledger.appended;
         self.is_stopping
             && self.driver.scheduler().live_attempts().len() == 0
+            && self.driver.hooks().are_idle()
             && (is_synced || self.trouble().is_some())
     }
 
@@ -340,6 +345,7 @@ impl Service {
             log::error!("nothing new is started: {why}");
             self.step(Event::Recording(false));
         }
+        self.driver.set_hooks_of_all(self.config.hooks.clone());
         for id in lost {
             self.step(Event::Lost(id));
         }
@@ -407,6 +413,7 @@ impl Service {
         if config.listen != self.config.listen || config.host_names != self.config.host_names {
             log::warn!("config: `listen` and `host_names` are not changed before a restart");
         }
+        self.driver.set_hooks_of_all(config.hooks.clone());
         self.config = config;
         self.set_retention();
         self.look_at_the_clock();
@@ -498,6 +505,7 @@ impl Service {
                 log::info!("stopping: no new task starts, running ones are ended");
                 self.is_stopping = true;
                 self.systemd.stopping(self.config.kill_grace);
+                self.driver.hurry_hooks(self.config.kill_grace);
                 self.step(Event::Shutdown);
             }
             Notice::ClockSet => {
@@ -507,7 +515,11 @@ impl Service {
                 self.look_at_the_clock();
             }
             Notice::ClockSynchronised => self.look_at_the_clock(),
-            Notice::Due | Notice::Exited(..) | Notice::Printed(..) => {
+            Notice::Due
+            | Notice::HookEnded(_)
+            | Notice::HooksLate
+            | Notice::Exited(..)
+            | Notice::Printed(..) => {
                 if let Some(event) = self.driver.event(notice) {
                     self.step(event);
                 }

@@ -24,12 +24,14 @@
 //! [`DagBuilder::finish`] checks what was built as the JSON loader checks a file; what a method could not
 //! make sense of is reported there, too.
 
+mod hook;
 mod task;
 
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::hook::HookBuilder;
 pub use self::task::{TaskHandle, Tasks};
 use super::check::{check, check_schedule, no_tasks};
 use super::draft::{Action, Draft, DraftHttp, DraftTask, DraftValue, Text};
@@ -192,6 +194,21 @@ impl DagBuilder {
     /// Added to every task's environment; the value is a template.
     pub fn env(self, name: &str, value: &str) -> Self {
         self.set(|draft| draft.env.push((name.into(), value.into())))
+    }
+
+    /// What is done when a run has succeeded.
+    pub fn on_success(self, hook: HookBuilder) -> Self {
+        self.set(|draft| draft.hooks.success = Some(hook.0))
+    }
+
+    /// What is done when a run has failed.
+    pub fn on_failure(self, hook: HookBuilder) -> Self {
+        self.set(|draft| draft.hooks.failure = Some(hook.0))
+    }
+
+    /// What is done when a task will be tried again.
+    pub fn on_retry(self, hook: HookBuilder) -> Self {
+        self.set(|draft| draft.hooks.retry = Some(hook.0))
     }
 
     /// The working directory of every task without its own; a template.

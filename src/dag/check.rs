@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Span, quote};
-use super::draft::{Action, Dependency, Draft, DraftHttp, DraftTask, DraftValue, Text};
+use super::draft::{
+    Action, Dependency, Draft, DraftHook, DraftHooks, DraftHttp, DraftTask, DraftValue, Text,
+};
 use super::report::{At, Report};
 use super::template::Found;
 use super::xcoms::{XcomUse, hand_over};
 use super::{
-    DEFAULT_POOL, DEPENDENCIES_MAX, Dag, Functions, Http, HttpBody, ID_BYTES_MAX, Operator, Pools,
-    TASKS_MAX, Task, TaskIndex, Template, TemplateValue, Value, graph, suggest, weight,
+    DEFAULT_POOL, DEPENDENCIES_MAX, Dag, Functions, Hook, Hooks, Http, HttpBody, ID_BYTES_MAX,
+    Operator, Pools, TASKS_MAX, Task, TaskIndex, Template, TemplateValue, Value, graph, suggest,
+    weight,
 };
 use crate::timetable::{DURATION_MAX, Schedule};
 
@@ -35,6 +38,8 @@ pub(super) fn check(
         dag_id,
         env,
         secrets,
+        hooks,
+        task_hooks,
         cwd,
         tasks,
         dependencies,
@@ -63,9 +68,15 @@ pub(super) fn check(
         report,
         by: None,
         xcoms: Vec::new(),
+        secret_names: Vec::new(),
+        dag_secret_names: secrets.iter().map(|(name, _)| name.text.clone()).collect(),
+        is_hook: false,
+        is_http: false,
     };
     dag.env = checker.env(env);
     dag.secrets = checker.secrets(secrets);
+    dag.hooks = checker.hooks(hooks);
+    dag.task_hooks = checker.hooks(task_hooks);
     dag.cwd = cwd.map(|cwd| checker.template(&cwd));
     let task_ids: Vec<Text> = tasks.iter().map(|task| task.task_id.clone()).collect();
     dag.tasks = tasks.into_iter().map(|task| checker.task(task)).collect();
@@ -232,6 +243,25 @@ pub(crate) fn pool_name(name: &str, span: Span, report: &mut Report<'_>) {
     }
 }
 
+/// Hooks of no DAG: they know no params and no functions.
+pub(super) fn check_hooks(draft: DraftHooks, report: &mut Report<'_>) -> Hooks {
+    let (params, functions) = (BTreeMap::new(), Functions::new());
+    let mut checker = Checker {
+        params: &params,
+        own: &functions,
+        known: &functions,
+        pools: None,
+        report,
+        by: None,
+        xcoms: Vec::new(),
+        secret_names: Vec::new(),
+        dag_secret_names: Vec::new(),
+        is_hook: false,
+        is_http: false,
+    };
+    checker.hooks(draft)
+}
+
 struct Checker<'c, 't> {
     params: &'c BTreeMap<String, Value>,
     own: &'c Functions,
@@ -241,6 +271,11 @@ struct Checker<'c, 't> {
     /// The task whose templates are read.
     by: Option<TaskIndex>,
     xcoms: Vec<XcomUse>,
+    /// The variables that hold secrets where the checker is, and those of all tasks.
+    secret_names: Vec<String>,
+    dag_secret_names: Vec<String>,
+    is_hook: bool,
+    is_http: bool,
 }
 
 impl Checker<'_, '_> {
@@ -275,15 +310,24 @@ impl Checker<'_, '_> {
         time_limit("cpu_time", task.cpu_time_max, &draft.task_id, self.report);
         task.task_id = Arc::from(draft.task_id.text);
         task.env = self.env(draft.env);
+        task.hooks = self.hooks(draft.hooks);
         task.secrets = self.secrets(draft.secrets);
+        let own = task.secrets.iter().map(|(name, _)| name.clone());
+        self.secret_names = own.chain(self.dag_secret_names.iter().cloned()).collect();
         task.cwd = draft.cwd.map(|cwd| self.template(&cwd));
-        task.operator = match draft.action {
+        let what = format!("task `{}`", quote(&task.task_id));
+        task.operator = self.operator(draft.action, &what, draft.task_id.span);
+        self.choice(&task, draft.task_id.span);
+        task
+    }
+
+    fn operator(&mut self, action: Action, of: &str, span: Option<Span>) -> Operator {
+        match action {
             Action::Bash(script) => Operator::Bash(self.parse(&script, true)),
             Action::Argv(words) => {
                 if words.is_empty() {
-                    let id = quote(&task.task_id);
-                    self.report.error(draft.task_id.span, "", || {
-                        Diagnostic::new(format!("`argv` of task `{id}` is empty"))
+                    self.report.error(span, "", || {
+                        Diagnostic::new(format!("`argv` of {of} is empty"))
                             .help("the program comes first: [\"/bin/echo\", \"hello\"]".to_owned())
                     });
                 }
@@ -299,9 +343,34 @@ impl Checker<'_, '_> {
                 }
             }
             Action::Empty => Operator::Empty,
+        }
+    }
+
+    fn hooks(&mut self, draft: DraftHooks) -> Hooks {
+        let mut check = |hook: Option<DraftHook>| hook.map(|hook| Arc::new(self.hook(hook)));
+        Hooks {
+            on_success: check(draft.success),
+            on_failure: check(draft.failure),
+            on_retry: check(draft.retry),
+        }
+    }
+
+    fn hook(&mut self, draft: DraftHook) -> Hook {
+        let name = Text {
+            text: "a hook".to_owned(),
+            span: draft.span,
         };
-        self.choice(&task, draft.task_id.span);
-        task
+        time_limit("timeout", Some(draft.timeout), &name, self.report);
+        self.is_hook = true;
+        let secrets = self.secrets(draft.secrets);
+        self.secret_names = secrets.iter().map(|(name, _)| name.clone()).collect();
+        let operator = self.operator(draft.action, &name.text, draft.span);
+        self.is_hook = false;
+        Hook {
+            operator,
+            timeout: draft.timeout,
+            secrets,
+        }
     }
 
     /// A task that says what goes on after it says it in one way, and runs something that can say it.
@@ -329,6 +398,13 @@ impl Checker<'_, '_> {
     }
 
     fn http(&mut self, draft: DraftHttp) -> Http {
+        self.is_http = true;
+        let http = self.exchange(draft);
+        self.is_http = false;
+        http
+    }
+
+    fn exchange(&mut self, draft: DraftHttp) -> Http {
         let mut http = draft.http;
         http.url = self.template(&draft.url);
         // What stands before the first variable can be told now; the rest when the request is made.
@@ -457,17 +533,56 @@ impl Checker<'_, '_> {
         self.parse_any(text, script)
     }
 
+    /// A secret may stand where only the worker reads it, and nobody's command line shows it.
+    fn secret(&mut self, name: &str, text: &Text) {
+        let named = quote(name);
+        if !self.is_http {
+            self.report.error(text.span, "would be seen", || {
+                Diagnostic::new(format!("the secret `secrets.{named}` outside of `http`")).help(
+                    format!("it is in the environment: the program finds it as `{named}` there"),
+                )
+            });
+        } else if !self.secret_names.iter().any(|known| known == name) {
+            let known = self.secret_names.iter().map(String::as_str);
+            let help = suggest::help(name, known).unwrap_or_else(|| {
+                format!("declare it: \"secrets\": {{\"{named}\": \"its-name\"}}")
+            });
+            self.report.error(text.span, "no such secret here", || {
+                Diagnostic::new(format!("unknown secret `secrets.{named}`")).help(help)
+            });
+        }
+    }
+
     fn parse_any(&mut self, text: &Text, script: bool) -> Template {
         let mut found = Found::default();
         let template = Template::parse(&text.text, self.params, script, &mut found);
         for (part, task_id) in found.xcoms {
             let (by, at) = (self.by, text.part(part));
+            if self.is_hook {
+                self.report.error(at, "is for tasks", || {
+                    Diagnostic::new("a hook has no XComs").help(
+                        "hand it over in the environment of a task, and let the task do it"
+                            .to_owned(),
+                    )
+                });
+                continue;
+            }
             self.xcoms.push(XcomUse { by, task_id, at });
         }
         for error in found.errors {
             self.report.error(text.part(error.part), error.label, || {
                 Diagnostic::new(error.message).help(error.help)
             });
+        }
+        if template.asks_for_hook() && !self.is_hook {
+            self.report.error(text.span, "is no hook", || {
+                Diagnostic::new("`hook.` in a text that is not of a hook").help(
+                    "only `on_success`, `on_failure` and `on_retry` are told of an end".to_owned(),
+                )
+            });
+        }
+        for name in template.secrets() {
+            self.secret(name, text);
         }
         template
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::diagnostic::Span;
 use super::report::At;
 use super::{
-    Catchup, DEFAULT_POOL, Dag, Functions, Http, HttpBody, Operator, Overlap, Task, TaskIndex,
-    Template, TimetableKind, TriggerRule, Value, WeightRule,
+    Catchup, DEFAULT_POOL, Dag, Functions, Hooks, Http, HttpBody, Operator, Overlap, Task,
+    TaskIndex, Template, TimetableKind, TriggerRule, Value, WeightRule,
 };
 
 const RETRY_DELAY: Duration = Duration::from_secs(5 * 60);
@@ -18,6 +18,7 @@ const RETRY_DELAY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const SKIP_ON_EXIT_CODE: i32 = 99;
 const OUTPUT_BYTES_MAX: u64 = 10 << 20;
 const HTTP_TIMEOUT: Duration = Duration::from_secs(60);
+const HOOK_TIMEOUT: Duration = Duration::from_secs(60);
 const HTTP_BYTES_MAX: u64 = 10 << 20;
 
 /// A text that somebody wrote: in a file where it has a place, or in Rust where it has none.
@@ -35,6 +36,8 @@ pub(super) struct Draft {
     pub(super) dag_id: Text,
     pub(super) env: Vec<(Text, Text)>,
     pub(super) secrets: Vec<(Text, Text)>,
+    pub(super) hooks: DraftHooks,
+    pub(super) task_hooks: DraftHooks,
     pub(super) cwd: Option<Text>,
     pub(super) tasks: Vec<DraftTask>,
     pub(super) dependencies: Vec<Dependency>,
@@ -48,9 +51,27 @@ pub(super) struct DraftTask {
     pub(super) action: Action,
     pub(super) env: Vec<(Text, Text)>,
     pub(super) secrets: Vec<(Text, Text)>,
+    pub(super) hooks: DraftHooks,
     pub(super) cwd: Option<Text>,
     /// Where the pool, or its slots, are written.
     pub(super) pool: Option<Span>,
+}
+
+/// Hooks that have not been checked: of success, failure and retry.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DraftHooks {
+    pub(super) success: Option<DraftHook>,
+    pub(super) failure: Option<DraftHook>,
+    pub(super) retry: Option<DraftHook>,
+}
+
+/// A hook that has not been checked.
+#[derive(Clone, Debug)]
+pub(super) struct DraftHook {
+    pub(super) action: Action,
+    pub(super) timeout: Duration,
+    pub(super) secrets: Vec<(Text, Text)>,
+    pub(super) span: Option<Span>,
 }
 
 #[derive(Clone, Debug)]
@@ -128,6 +149,8 @@ impl Draft {
                 params: BTreeMap::new(),
                 env: Vec::new(),
                 secrets: Vec::new(),
+                hooks: Hooks::default(),
+                task_hooks: Hooks::default(),
                 cwd: None,
                 max_active_runs: 1,
                 max_active_tasks: None,
@@ -140,6 +163,8 @@ impl Draft {
             dag_id,
             env: Vec::new(),
             secrets: Vec::new(),
+            hooks: DraftHooks::default(),
+            task_hooks: DraftHooks::default(),
             cwd: None,
             tasks: Vec::new(),
             dependencies: Vec::new(),
@@ -179,6 +204,7 @@ pub(super) fn plain_task() -> Task {
         xcoms: Vec::new(),
         branch: false,
         short_circuit: false,
+        hooks: Hooks::default(),
         doc: String::new(),
     }
 }
@@ -191,8 +217,20 @@ impl DraftTask {
             action,
             env: Vec::new(),
             secrets: Vec::new(),
+            hooks: DraftHooks::default(),
             cwd: None,
             pool: None,
+        }
+    }
+}
+
+impl DraftHook {
+    pub(super) fn new(action: Action) -> Self {
+        Self {
+            action,
+            timeout: HOOK_TIMEOUT,
+            secrets: Vec::new(),
+            span: None,
         }
     }
 }

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Value;
+use super::hook::HookFacts;
 use super::template::Variable;
+use super::{HOOK_FIELDS, Value};
 use crate::timetable::{Timestamp, Zone};
 
 /// XComs take so much of an environment; of 2 MiB on most hosts.
@@ -35,6 +36,10 @@ pub struct RunFacts<'a> {
     pub params: &'a BTreeMap<String, Value>,
     /// What the tasks before it have left, by their ids.
     pub xcoms: &'a BTreeMap<Arc<str>, Arc<Value>>,
+    /// What a hook is told; `None` for a task.
+    pub hook: Option<&'a HookFacts>,
+    /// The secrets of its environment, by their variables.
+    pub secrets: &'a BTreeMap<String, String>,
     /// The DAG's zone.
     pub zone: &'a Zone,
 }
@@ -59,6 +64,8 @@ impl RunFacts<'_> {
             Variable::DagId => self.dag_id.to_owned(),
             Variable::TaskId => self.task_id.to_owned(),
             Variable::TryNumber => self.try_number.to_string(),
+            Variable::Hook(field) => self.hook.map_or_else(String::new, |it| it[*field].clone()),
+            Variable::Secret(name) => self.secrets.get(&**name).cloned().unwrap_or_default(),
             Variable::Param(_) | Variable::Xcom(_) => {
                 self.json(variable).map_or_else(String::new, Value::to_text)
             }
@@ -81,7 +88,9 @@ impl RunFacts<'_> {
             | Variable::RunId
             | Variable::DagId
             | Variable::TaskId
-            | Variable::TryNumber => None,
+            | Variable::TryNumber
+            | Variable::Hook(_)
+            | Variable::Secret(_) => None,
         }
     }
 
@@ -135,6 +144,17 @@ impl RunFacts<'_> {
         named.into_iter().filter_map(there).collect()
     }
 
+    /// What a hook has in its environment beside that.
+    pub fn hook_environment(&self) -> Vec<(String, String)> {
+        let fields = HOOK_FIELDS.iter().zip(self.hook.into_iter().flatten());
+        fields
+            .map(|(field, value)| {
+                let name = format!("MINI_DAG_HOOK_{}", field.to_ascii_uppercase());
+                (name, value.clone())
+            })
+            .collect()
+    }
+
     fn ts(&self, at: Timestamp) -> String {
         self.zone.local(at).to_string()
     }
@@ -155,6 +175,7 @@ mod tests {
             ("a".to_owned(), Value::from(1)),
         ]);
         let xcoms = BTreeMap::new();
+        let secrets = BTreeMap::new();
         let zone = Zone::from_posix("KST-9").expect("a zone");
         let mut facts = RunFacts {
             dag_id: "d",
@@ -166,6 +187,8 @@ mod tests {
             prev_data_interval_end_success: None,
             params: &params,
             xcoms: &xcoms,
+            hook: None,
+            secrets: &secrets,
             zone: &zone,
         };
         let lines = |facts: &RunFacts<'_>| -> Vec<String> {
@@ -211,6 +234,8 @@ mod tests {
                 prev_data_interval_end_success: None,
                 params: &BTreeMap::new(),
                 xcoms: &xcoms,
+                hook: None,
+                secrets: &BTreeMap::new(),
                 zone: &Zone::utc(),
             };
             let variables = facts.environment().into_iter().skip(8);

@@ -182,9 +182,9 @@ pub static CONFIG_KEYS: &[Key] = &[
     key("host_names", Shape::List(&Shape::Text), "[]", "names under which other hosts ask for the page, with or without a port"),
     key("clock", Shape::Word(&["require", "prefer", "ignore"]), "\"prefer\"", "whether schedules wait for a clock that is synchronised; none goes by one that cannot be right, but with `ignore`"),
     key("clock_wait", Shape::Duration, "\"90s\"", "how long they wait with `prefer`, from the boot of the host"),
-    key("on_success", Shape::Object(HOOK_KEYS), "", "what is done when a run of any DAG has succeeded").later(),
-    key("on_failure", Shape::Object(HOOK_KEYS), "", "what is done when a run of any DAG has failed").later(),
-    key("on_retry", Shape::Object(HOOK_KEYS), "", "what is done when a task of any DAG will be tried again").later(),
+    key("on_success", Shape::Object(HOOK_KEYS), "", "what is done when a run of any DAG has succeeded"),
+    key("on_failure", Shape::Object(HOOK_KEYS), "", "what is done when a run of any DAG has failed"),
+    key("on_retry", Shape::Object(HOOK_KEYS), "", "what is done when a task of any DAG will be tried again"),
 ];
 
 /// The keys of the config's `retention`.
@@ -218,9 +218,9 @@ pub static DAG_KEYS: &[Key] = &[
     key("defaults", Shape::Object(TASK_KEYS), "{}", "task keys that every task inherits"),
     key("env", TEMPLATES, "{}", "added to every task's environment"),
     key("cwd", Shape::Template, "the home directory", "the working directory of every task"),
-    key("on_success", Shape::Object(HOOK_KEYS), "", "what is done when a run has succeeded").later(),
-    key("on_failure", Shape::Object(HOOK_KEYS), "", "what is done when a run has failed").later(),
-    key("on_retry", Shape::Object(HOOK_KEYS), "", "what is done when a task will be tried again").later(),
+    key("on_success", Shape::Object(HOOK_KEYS), "", "what is done when a run has succeeded"),
+    key("on_failure", Shape::Object(HOOK_KEYS), "", "what is done when a run has failed"),
+    key("on_retry", Shape::Object(HOOK_KEYS), "", "what is done when a task will be tried again"),
     key("tasks", Shape::List(&Shape::Object(TASK_KEYS)), "", "what it does").required(),
     key("order", Shape::List(&Shape::Order), "[]", "which task waits for which: `a >> [b, c] >> d`"),
     key("is_paused_upon_creation", Shape::Boolean, "false", "whether it waits to be unpaused when it is first seen"),
@@ -259,9 +259,9 @@ pub static TASK_KEYS: &[Key] = &[
     key("poke", Shape::Object(POKE_KEYS), "", "run again until it succeeds, without a slot between").inherited(),
     key("limits", Shape::Object(LIMITS_KEYS), "{}", "what an attempt may use").inherited(),
     key("xcom", Shape::Boolean, "true", "whether its last line is kept for other tasks").inherited(),
-    key("on_success", Shape::Object(HOOK_KEYS), "", "what is done when it has succeeded").inherited().later(),
-    key("on_failure", Shape::Object(HOOK_KEYS), "", "what is done when it has failed").inherited().later(),
-    key("on_retry", Shape::Object(HOOK_KEYS), "", "what is done when it will be tried again").inherited().later(),
+    key("on_success", Shape::Object(HOOK_KEYS), "", "what is done when it has succeeded").inherited(),
+    key("on_failure", Shape::Object(HOOK_KEYS), "", "what is done when it has failed").inherited(),
+    key("on_retry", Shape::Object(HOOK_KEYS), "", "what is done when it will be tried again").inherited(),
     key("doc", Shape::Text, "\"\"", "Markdown for the task's page"),
 ];
 
@@ -310,7 +310,8 @@ pub static HOOK_KEYS: &[Key] = &[
     key("bash", Shape::Script, "", "a script"),
     key("argv", Shape::List(&Shape::Template), "", "a program and its arguments"),
     key("http", Shape::Object(HTTP_KEYS), "", "one HTTP request"),
-    key("timeout", Shape::Timeout, "\"1m\"", "when it is stopped"),
+    key("timeout", Shape::Timeout, "\"1m\"", "when it is stopped, and has failed"),
+    key("secrets", Shape::Map(&Shape::Id), "{}", "variables of its environment, and the names of the secrets that they hold"),
 ];
 
 #[rustfmt::skip] // a line a key

@@ -7,6 +7,7 @@
 //! [`DAG_FILE_BYTES_MAX`].
 
 mod dependencies;
+mod hook;
 mod item;
 mod schedule;
 mod task;
@@ -18,14 +19,14 @@ use self::item::{
 };
 use self::schedule::{catchup, overlap, start_date};
 use self::task::Settings;
-use super::check::{check, no_tasks};
+use super::check::{check, check_hooks, no_tasks};
 use super::date::{Moment, StartDate};
 use super::diagnostic::{Diagnostic, Span, quote};
-use super::draft::{Draft, Text};
+use super::draft::{Draft, DraftHooks, Text};
 use super::json::{Item, Kind};
 use super::keys::{TAG_CHARS_MAX, TAGS_MAX};
 use super::report::{self, Report};
-use super::{Dag, Functions, Pools, TASKS_MAX, TimetableKind, Value, shape};
+use super::{Dag, Functions, Hooks, Pools, TASKS_MAX, TimetableKind, Value, shape};
 use crate::timetable::{Zone, suggest_zone};
 
 /// The longest file that is read.
@@ -82,6 +83,16 @@ pub(crate) fn zone_of(value: Item<'_>, known: &Known<'_>, report: &mut Report<'_
     zone
 }
 
+/// The hooks that a config file names, into `hooks`: one of them, out of what stands under its key.
+pub(crate) fn config_hook(hooks: &mut Hooks, key: &str, value: Item<'_>, report: &mut Report<'_>) {
+    let mut draft = DraftHooks::default();
+    draft.read(key, value);
+    let read = check_hooks(draft, report);
+    hooks.on_success = read.on_success.or(hooks.on_success.take());
+    hooks.on_failure = read.on_failure.or(hooks.on_failure.take());
+    hooks.on_retry = read.on_retry.or(hooks.on_retry.take());
+}
+
 /// The name of a file without its directory and `.json`.
 fn stem(file: &str) -> &str {
     let name = file.rsplit('/').next().unwrap_or(file);
@@ -128,6 +139,7 @@ impl Reader<'_, '_> {
                 "defaults" => defaults.read(value),
                 "env" => draft.env = pairs_of(value),
                 "cwd" => draft.cwd = text_of(value),
+                name @ ("on_success" | "on_failure" | "on_retry") => draft.hooks.read(name, value),
                 "is_paused_upon_creation" => {
                     dag.is_paused_upon_creation = boolean_of(value).unwrap_or_default();
                 }
@@ -137,9 +149,10 @@ impl Reader<'_, '_> {
             }
         }
         self.dates(root, dag);
-        // Environment and directory of `defaults` are shared by all tasks instead of copied into each.
+        // Environment, directory and hooks of `defaults` are shared by all tasks instead of copied into each.
         draft.env.append(&mut defaults.env);
         draft.secrets.append(&mut defaults.secrets);
+        draft.task_hooks = std::mem::take(&mut defaults.hooks);
         draft.cwd = defaults.cwd.take().or(draft.cwd);
         if let Some(tasks) = tasks {
             if tasks.kind() == Kind::Array && tasks.elements().next().is_none() {

@@ -16,6 +16,7 @@ mod draft;
 mod facts;
 pub mod function;
 mod graph;
+mod hook;
 pub mod json;
 pub mod keys;
 mod layout;
@@ -33,11 +34,12 @@ mod weight;
 mod width;
 mod xcoms;
 
-pub use build::{DagBuilder, TaskHandle, Tasks};
+pub use build::{DagBuilder, HookBuilder, TaskHandle, Tasks};
 pub use date::{Moment, StartDate};
 pub use diagnostic::Diagnostic;
 pub use facts::RunFacts;
 pub use function::{CallFn, Context, Functions, Outcome};
+pub use hook::{HOOK_FIELDS, Hook, HookFacts, HookKind, Hooks};
 pub use layout::{LANE, Layout, Point, layout};
 pub use load::{DAG_FILE_BYTES_MAX, Known, load};
 pub use pool::{DEFAULT_POOL, POOLS_MAX, Pools};
@@ -106,6 +108,10 @@ pub struct Dag {
     pub env: Vec<(String, Template)>,
     /// Variables of every task's environment, and the names of the secrets that they hold.
     pub secrets: Vec<(String, String)>,
+    /// What is done about its runs, and about each retry.
+    pub hooks: Hooks,
+    /// What is done about a task that says nothing of that itself.
+    pub task_hooks: Hooks,
     /// The working directory of every task without its own.
     pub cwd: Option<Template>,
     /// Runs that may be active at once; further ones wait in `queued`. At least 1.
@@ -292,6 +298,8 @@ pub struct Task {
     pub branch: bool,
     /// Whether nothing after it goes on when it has nothing to do.
     pub short_circuit: bool,
+    /// What is done about its ends; over the DAG's `task_hooks`.
+    pub hooks: Hooks,
     /// Markdown for the task's page.
     pub doc: String,
 }

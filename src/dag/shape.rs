@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::diagnostic::{Diagnostic, quote};
 use super::json::{Item, Kind};
-use super::keys::{ACTIONS, DAG_KEYS, Key, Shape, TASK_KEYS};
+use super::keys::{ACTIONS, DAG_KEYS, HOOK_KEYS, Key, Shape, TASK_KEYS};
 use super::report::{At, Report};
 use super::{date, suggest};
 use crate::timetable;
@@ -275,7 +275,13 @@ fn check(item: Item<'_>, shape: &'static Shape, scope: Scope<'_>, report: &mut R
                 check(value, inner, Scope::Key(&scope, &key.text()), report);
             }
         }
-        Shape::Object(keys) => object(item, keys, scope, report),
+        Shape::Object(keys) => {
+            object(item, keys, scope, report);
+            if std::ptr::eq(*keys, HOOK_KEYS) {
+                let help = ["give it `bash`, `argv` or `http`", "let a script do both"];
+                actions(item, scope, help, report);
+            }
+        }
         Shape::Either(shapes) => {
             if let Some(shape) = shapes.iter().find(|shape| admits(shape, item.kind())) {
                 check(item, shape, scope, report);
@@ -291,7 +297,11 @@ fn list(item: Item<'_>, inner: &'static Shape, scope: Scope<'_>, report: &mut Re
             let scope = Scope::Task(index + 1, id.as_deref());
             if element.kind() == Kind::Object {
                 object(element, keys, scope, report);
-                actions(element, scope, report);
+                let help = [
+                    "give it `bash`, `argv`, `http`, `call` or `\"empty\": true`",
+                    "write two tasks, and `after` for their order",
+                ];
+                actions(element, scope, help, report);
             } else {
                 check(element, inner, scope, report);
             }
@@ -303,8 +313,8 @@ fn list(item: Item<'_>, inner: &'static Shape, scope: Scope<'_>, report: &mut Re
 
 const DURATION_HELP: &str = "write \"90s\", \"10m\", \"1h30m\", \"1d\", or a number of seconds";
 
-/// A task does exactly one thing.
-fn actions(task: Item<'_>, scope: Scope<'_>, report: &mut Report<'_>) {
+/// A task, or a hook, does exactly one thing. The helps are for none and for two.
+fn actions(task: Item<'_>, scope: Scope<'_>, [none, two]: [&str; 2], report: &mut Report<'_>) {
     let given = || {
         task.members()
             .filter(|(key, _)| ACTIONS.contains(&&*key.text()))
@@ -317,13 +327,12 @@ fn actions(task: Item<'_>, scope: Scope<'_>, report: &mut Report<'_>) {
         let label = format!("`{}` says already what it does", names[0]);
         report.error(second.span(), label, || {
             Diagnostic::new(format!("{scope} has two actions: `{}`", names.join("`, `")))
-                .help("write two tasks, and `after` for their order".to_owned())
+                .help(two.to_owned())
         });
     } else if names.is_empty() {
         let brace = super::diagnostic::Span::new(brace, brace + 1);
         report.error(brace, "says nothing of what it does", || {
-            Diagnostic::new(format!("{scope} has no action"))
-                .help("give it `bash`, `argv`, `http`, `call` or `\"empty\": true`".to_owned())
+            Diagnostic::new(format!("{scope} has no action")).help(none.to_owned())
         });
     }
 }

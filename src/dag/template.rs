@@ -10,6 +10,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::facts::RunFacts;
+use super::hook::HOOK_FIELDS;
 use super::{Value, suggest};
 
 /// A text with `{{ … }}` in it.
@@ -43,6 +44,10 @@ pub(super) enum Variable {
     TryNumber,
     Param(Box<str>),
     Xcom(Box<str>),
+    /// The place of one of [`HOOK_FIELDS`].
+    Hook(usize),
+    /// The variable of the environment that holds a secret.
+    Secret(Box<str>),
 }
 
 /// The variables that need no name after a dot.
@@ -187,6 +192,20 @@ impl Template {
         }
     }
 
+    /// Whether it asks for what only a hook is told.
+    pub(super) fn asks_for_hook(&self) -> bool {
+        let is_hook = |part: &Part| matches!(part, Part::Variable(Variable::Hook(_)));
+        self.parts.iter().any(is_hook)
+    }
+
+    /// The secrets that it names, by their variables.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Variable(Variable::Secret(name)) => Some(&**name),
+            Part::Variable(_) | Part::Text(_) => None,
+        })
+    }
+
     /// The params that it names.
     pub fn params(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
@@ -204,6 +223,10 @@ impl fmt::Display for Template {
                 Part::Text(text) => f.write_str(&text.replace("{{", LITERAL))?,
                 Part::Variable(Variable::Xcom(name)) => write!(f, "{{{{ xcom.{name} }}}}")?,
                 Part::Variable(Variable::Param(name)) => write!(f, "{{{{ params.{name} }}}}")?,
+                Part::Variable(Variable::Secret(name)) => write!(f, "{{{{ secrets.{name} }}}}")?,
+                Part::Variable(Variable::Hook(field)) => {
+                    write!(f, "{{{{ hook.{} }}}}", HOOK_FIELDS[*field])?;
+                }
                 Part::Variable(variable) => {
                     let named = NAMES.iter().find(|(_, other)| other == variable);
                     write!(f, "{{{{ {} }}}}", named.map_or("", |(name, _)| name))?;
@@ -280,6 +303,29 @@ fn variable(
             ));
         }
         return Ok(Variable::Param(param.into()));
+    }
+    if let Some(field) = name.strip_prefix("hook.") {
+        let Some(place) = HOOK_FIELDS.iter().position(|known| *known == field) else {
+            let help = suggest::help(field, HOOK_FIELDS.iter().copied());
+            let all = || format!("a hook is told {}", HOOK_FIELDS.join(", "));
+            return Err(error(
+                format!("unknown template variable `{quoted}`"),
+                "there is no such variable",
+                Some(help.unwrap_or_else(all)),
+            ));
+        };
+        if script {
+            let variable = field.to_ascii_uppercase();
+            return Err(error(
+                format!("`{quoted}` in a `bash` string"),
+                "a value must not become code",
+                Some(format!("write \"$MINI_DAG_HOOK_{variable}\"")),
+            ));
+        }
+        return Ok(Variable::Hook(place));
+    }
+    if let Some(secret) = name.strip_prefix("secrets.") {
+        return Ok(Variable::Secret(secret.into()));
     }
     if let Some(task_id) = name.strip_prefix("xcom.") {
         if script {
@@ -391,6 +437,8 @@ mod tests {
             prev_data_interval_end_success: None,
             params: &params,
             xcoms: &xcoms,
+            hook: None,
+            secrets: &BTreeMap::new(),
             zone: &zone,
         };
         let mut found = Found::default();

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::Limits;
 use super::clock::ClockReport;
 use super::record::RunNumber;
-use super::record::{Attempt, Record, RunFacts, RunImage, RunType};
-use crate::dag::{Dag, TaskIndex, Value};
+use super::record::{Attempt, Record, RunFacts, RunImage, RunType, StopReason};
+use crate::dag::{Dag, Hook, HookKind, TaskIndex, Value};
 use crate::timetable::Timestamp;
 
 /// Time since some fixed moment on a clock that nobody sets, in milliseconds; it goes on while the host
@@ -148,6 +148,8 @@ pub enum Action {
     Spawn(Spawn),
     /// Send a signal to an attempt's whole process tree.
     Signal(AttemptId, Signal),
+    /// Call a hook. What comes of it is told to nobody here.
+    Hook(HookCall),
     /// Answer a command.
     Reply(u64, Result<Answer, Refusal>),
 }
@@ -163,6 +165,61 @@ pub struct Spawn {
     pub run: Arc<RunFacts>,
     /// What the tasks before it have left for it: those of [`Task::xcoms`](crate::dag::Task::xcoms).
     pub xcoms: BTreeMap<Arc<str>, Arc<Value>>,
+}
+
+/// A hook to call.
+#[derive(Clone, Debug)]
+pub struct HookCall {
+    /// What to do.
+    pub hook: Arc<Hook>,
+    /// What kind of end it is about.
+    pub kind: HookKind,
+    /// Who has asked for it.
+    pub level: HookLevel,
+    /// The DAG that the run began with.
+    pub dag: Arc<Dag>,
+    /// The run.
+    pub run: RunNumber,
+    /// The run, too.
+    pub facts: Arc<RunFacts>,
+    /// What has ended, and how.
+    pub occasion: HookOccasion,
+}
+
+/// Where a hook is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HookLevel {
+    /// At the task, or in `defaults`.
+    Task,
+    /// At the DAG.
+    Dag,
+    /// In the config, for all DAGs.
+    All,
+}
+
+/// What a hook is about.
+#[derive(Clone, Debug)]
+pub enum HookOccasion {
+    /// A task instance.
+    Task {
+        /// Its task.
+        task: TaskIndex,
+        /// The attempt; 0 if there was nothing to do.
+        try_number: u32,
+        /// How long until the next attempt.
+        retry_in: Option<Duration>,
+        /// How the attempt ended; `None` if there was nothing to do.
+        attempt: Option<Box<Attempt>>,
+    },
+    /// The run.
+    Run {
+        /// Why it was told to stop, if it was.
+        stopped: Option<StopReason>,
+        /// From when it became `running`, by the wall clock.
+        duration: Duration,
+        /// The tasks that have failed.
+        failed: Vec<TaskIndex>,
+    },
 }
 
 /// How to end a process tree.

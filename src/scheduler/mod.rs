@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dag::{Dag, Pools, TaskIndex};
+use crate::dag::{Dag, Hooks, Pools, TaskIndex};
 use crate::timetable::Timestamp;
 
 mod attempt;
@@ -27,6 +27,7 @@ mod choice;
 mod clock;
 mod command;
 mod event;
+mod hooks;
 mod poke;
 mod queue;
 mod ran;
@@ -43,8 +44,8 @@ mod waits;
 pub use choice::{Choice, XCOM_BYTES_MAX, XCOM_RUN_BYTES_MAX};
 pub use clock::{ClockDemand, ClockReport, ClockRule, ClockTrust, Verdict, build_date};
 pub use event::{
-    Action, Answer, AttemptId, Command, Event, Monotonic, Now, Refusal, Selection, Signal, Spawn,
-    Trigger,
+    Action, Answer, AttemptId, Command, Event, HookCall, HookLevel, HookOccasion, Monotonic, Now,
+    Refusal, Selection, Signal, Spawn, Trigger,
 };
 pub use ran::Ran;
 pub use record::{
@@ -98,6 +99,8 @@ pub struct Scheduler {
     touched: VecDeque<(RunNumber, TaskIndex)>,
     ending: VecDeque<RunNumber>,
     waking: VecDeque<Arc<str>>,
+    /// Those of all DAGs.
+    hooks: Hooks,
     is_recording: bool,
     is_shutting_down: bool,
 }
@@ -119,6 +122,7 @@ impl Scheduler {
             touched: VecDeque::new(),
             ending: VecDeque::new(),
             waking: VecDeque::new(),
+            hooks: Hooks::default(),
             is_recording: true,
             is_shutting_down: false,
         };
@@ -391,10 +395,12 @@ impl Scheduler {
             dag_id: dag_id.clone(),
             fact,
         };
+        let calls = self.hook_calls(&record);
         if let Err(error) = self.state.apply(&record) {
             panic!("the scheduler decided what its own state refuses: {error}");
         }
         turn.actions.push(Action::Record(record));
+        turn.actions.extend(calls.into_iter().map(Action::Hook));
     }
 }
 

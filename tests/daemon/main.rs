@@ -9,6 +9,7 @@
 mod clock;
 mod crash;
 mod files;
+mod hooks;
 mod hygiene;
 mod place;
 mod secrets;

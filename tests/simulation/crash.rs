@@ -75,6 +75,7 @@ impl World {
         };
         self.absent.clone_from(&self.removed);
         self.scheduler = Scheduler::resume(self.limits.clone(), state, self.now());
+        self.scheduler.set_hooks_of_all(crate::hooks::of_all());
         self.model.restart(&self.scheduler);
         self.log_synchronised.truncate(self.log.len());
         for version in &self.versions {

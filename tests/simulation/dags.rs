@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mini_dag::dag::{Dag, DagBuilder, Poke, WeightRule, trigger_rule};
+use mini_dag::dag::{Dag, DagBuilder, HookKind, Poke, WeightRule, trigger_rule};
 
+use crate::hooks;
 use crate::rhythm::Plan;
 use crate::rng::Rng;
 use crate::world::POOLS;
@@ -31,7 +32,16 @@ impl Version {
         if rng.one_in(12) {
             dag = dag.is_paused_upon_creation(true);
         }
-        draw_tasks(rng, &dag);
+        if let Some(hook) = hooks::at_dag(number, HookKind::Success) {
+            dag = dag.on_success(hook);
+        }
+        if let Some(hook) = hooks::at_dag(number, HookKind::Failure) {
+            dag = dag.on_failure(hook);
+        }
+        if let Some(hook) = hooks::at_dag(number, HookKind::Retry) {
+            dag = dag.on_retry(hook);
+        }
+        draw_tasks(rng, &dag, number);
         let dag = Arc::new(dag.finish().expect("a random DAG is a DAG"));
         Self { dag, plan }
     }
@@ -51,7 +61,7 @@ impl Version {
     }
 }
 
-fn draw_tasks(rng: &mut Rng, dag: &DagBuilder) {
+fn draw_tasks(rng: &mut Rng, dag: &DagBuilder, number: usize) {
     let count = 1 + rng.below(9);
     let density = 1 + rng.below(4);
     let mut tasks = Vec::new();
@@ -87,6 +97,15 @@ fn draw_tasks(rng: &mut Rng, dag: &DagBuilder) {
                 _ => task,
             }
         };
+        if let Some(hook) = hooks::at_task(number, n, HookKind::Success) {
+            task = task.on_success(hook);
+        }
+        if let Some(hook) = hooks::at_task(number, n, HookKind::Failure) {
+            task = task.on_failure(hook);
+        }
+        if let Some(hook) = hooks::at_task(number, n, HookKind::Retry) {
+            task = task.on_retry(hook);
+        }
         for upstream in upstream {
             task = task.after(tasks[upstream]);
         }

@@ -21,6 +21,7 @@ mod crash;
 mod dags;
 mod due;
 mod hands;
+mod hooks;
 mod ledger;
 mod mishaps;
 mod model;

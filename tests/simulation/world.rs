@@ -275,6 +275,7 @@ impl World {
         let mut records = Vec::new();
         let mut rest = Vec::new();
         let mut replies = Vec::new();
+        let mut calls = Vec::new();
         for action in actions {
             match action {
                 Action::Record(record) => {
@@ -287,10 +288,12 @@ impl World {
                     rest.push(action);
                 }
                 Action::Signal(..) => rest.push(action),
+                Action::Hook(call) => calls.push(call),
             }
         }
         self.model.end(wall_ms, &self.scheduler);
         self.check_deadlines();
+        crate::hooks::check(&records, &calls);
         self.told.extend(records.iter().cloned().map(Told::Record));
         let boundaries = records.len() + rest.len() + 1;
         let crash_after = (self.weather.crashes && !self.is_quiet && self.rng.one_in(80))
@@ -324,7 +327,7 @@ impl World {
             match action {
                 Action::Signal(id, signal) => self.signal(id, signal),
                 Action::Spawn(spawn) => events.extend(self.begin(&spawn, is_written)),
-                Action::Record(_) | Action::Reply(..) => {}
+                Action::Record(_) | Action::Reply(..) | Action::Hook(_) => {}
             }
         }
         if crash_after.is_some() || self.disk.has_crashed() {

@@ -3,6 +3,7 @@
 
 mod choices;
 mod clock;
+mod hooks;
 mod pokes;
 mod pools;
 mod recalled;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use mini_dag::dag::{DEFAULT_POOL, Functions, Known, Pools, load};
 use mini_dag::scheduler::{
-    Action, Answer, Attempt, AttemptId, ClockReport, ClockRule, Command, Event, Exit, Fact, Limits,
-    Monotonic, Now, Record, Refusal, RunFact, RunNumber, RunState, RunType, Scheduler, Selection,
-    Signal, Spawn, State, TaskFact, TaskState, Trigger,
+    Action, Answer, Attempt, AttemptId, ClockReport, ClockRule, Command, Event, Exit, Fact,
+    HookCall, HookOccasion, Limits, Monotonic, Now, Record, Refusal, RunFact, RunNumber, RunState,
+    RunType, Scheduler, Selection, Signal, Spawn, State, TaskFact, TaskState, Trigger,
 };
 use mini_dag::timetable::{Timestamp, Zone};
 
@@ -489,8 +489,32 @@ impl Tale {
                 Action::Reply(_, answer) => self.refused = answer.map(|_: Answer| ()).err(),
                 Action::Spawn(spawn) => self.spawn(&spawn),
                 Action::Signal(id, signal) => self.signal(id, signal),
+                Action::Hook(call) => self.tell_hook(&call),
             }
         }
+    }
+
+    fn tell_hook(&mut self, call: &HookCall) {
+        let (now_s, name) = (self.now_s, call.kind.name());
+        let of = match &call.occasion {
+            HookOccasion::Task { task, .. } => call.dag.task(*task).task_id.to_string(),
+            HookOccasion::Run {
+                failed, duration, ..
+            } => {
+                let failed = failed.iter().map(|it| &*call.dag.task(*it).task_id);
+                let failed: Vec<_> = failed.collect();
+                let run_id = &call.facts.run_id;
+                format!("{run_id} {}s [{}]", duration.as_secs(), failed.join(" "))
+            }
+        };
+        let level = call.level;
+        writeln!(self.told, "{now_s} {name} {level:?}: {of}").unwrap();
+    }
+
+    /// From now on these are the hooks of all DAGs: those of the DAG in `text`.
+    pub fn hooks_of_all(mut self, text: &str) -> Self {
+        self.scheduler().set_hooks_of_all(parse(text).hooks);
+        self
     }
 
     fn tell(&mut self, record: &Record) {

@@ -93,6 +93,9 @@ impl Service {
         if self.scheduler().is_ending_attempts() {
             return Some("a task is being ended and does not end");
         }
+        if !self.driver.hooks().are_idle() {
+            return Some("hooks run");
+        }
         let is_syncing = self.ledger.syncing_since.is_some() || !self.unsynced.is_empty();
         is_syncing.then_some("the disk does not sync")
     }

@@ -7,7 +7,7 @@ use super::super::check::too_many_dependencies;
 use super::super::draft::{Action, Dependency, DraftHttp, DraftTask, DraftValue};
 use super::super::report::At;
 use super::super::{DEPENDENCIES_MAX, Diagnostic, Poke, TaskIndex, TriggerRule, Value, WeightRule};
-use super::DagBuilder;
+use super::{DagBuilder, HookBuilder};
 
 /// A task of a [`DagBuilder`], to order it with `>>` and to set its options.
 #[derive(Clone, Copy, Debug)]
@@ -207,6 +207,21 @@ impl<'d> TaskHandle<'d> {
     /// A variable of its environment, and the name of the secret that it holds.
     pub fn secret(self, variable: &str, secret: &str) -> Self {
         self.set(|draft| draft.secrets.push((variable.into(), secret.into())))
+    }
+
+    /// What is done when it has succeeded.
+    pub fn on_success(self, hook: HookBuilder) -> Self {
+        self.set(|draft| draft.hooks.success = Some(hook.0))
+    }
+
+    /// What is done when it has failed.
+    pub fn on_failure(self, hook: HookBuilder) -> Self {
+        self.set(|draft| draft.hooks.failure = Some(hook.0))
+    }
+
+    /// What is done when it will be tried again.
+    pub fn on_retry(self, hook: HookBuilder) -> Self {
+        self.set(|draft| draft.hooks.retry = Some(hook.0))
     }
 
     /// Markdown for the task's page.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::diagnostic::Diagnostic;
 use super::super::diagnostic::Span;
-use super::super::draft::{Action, DraftHttp, DraftTask, DraftValue, Text, plain_task};
+use super::super::draft::{Action, DraftHooks, DraftHttp, DraftTask, DraftValue, Text, plain_task};
 use super::super::json::{Item, Kind};
 use super::super::{Poke, Task, TriggerRule, WeightRule, shape};
 use super::Reader;
@@ -19,6 +19,7 @@ pub(super) struct Settings {
     pub(super) task: Task,
     pub(super) env: Vec<(Text, Text)>,
     pub(super) secrets: Vec<(Text, Text)>,
+    pub(super) hooks: DraftHooks,
     pub(super) cwd: Option<Text>,
     /// Where the pool, or else its slots, are written.
     pool: Option<Span>,
@@ -30,6 +31,7 @@ impl Default for Settings {
             task: plain_task(),
             env: Vec::new(),
             secrets: Vec::new(),
+            hooks: DraftHooks::default(),
             cwd: None,
             pool: None,
         }
@@ -76,6 +78,7 @@ impl Settings {
                 "short_circuit" => self.task.short_circuit = boolean_of(value).unwrap_or_default(),
                 "skip_on_exit_code" => self.task.skip_on_exit_code = number_of(value),
                 "limits" => self.limits(value),
+                name @ ("on_success" | "on_failure" | "on_retry") => self.hooks.read(name, value),
                 _ => {}
             }
         }
@@ -158,6 +161,7 @@ impl Reader<'_, '_> {
             action: action.unwrap_or(Action::Empty),
             env: settings.env,
             secrets: settings.secrets,
+            hooks: settings.hooks,
             cwd: settings.cwd,
             pool: settings.pool,
         }
@@ -177,7 +181,7 @@ fn poke(value: Item<'_>) -> Poke {
     poke
 }
 
-fn http(value: Item<'_>) -> Option<DraftHttp> {
+pub(super) fn http(value: Item<'_>) -> Option<DraftHttp> {
     let url = member(value, "url").and_then(text_of)?;
     let mut draft = DraftHttp::new(url);
     for (key, value) in value.members() {
