@@ -245,6 +245,7 @@ def clear(story):
     browser.see(".attempts", "exit 0")
     browser.see(".attempts", "Peak memory")
     story.visit("attempts", "#/dags/chain/grid?run=r1&task=second&tab=attempts", ".attempts", "CPU time")
+    story.visit("rendered", "#/dags/chain/grid?run=r1&task=second&tab=rendered", ".panel", "echo second")
     first = json.loads(story.daemon.command("status", "chain", "r1", "--json"))["task_instances"][0]
     assert first["try_number"] == 1, "the first task has run again"
     say("a clear from the middle runs what its preview said")

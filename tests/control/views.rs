@@ -77,6 +77,30 @@ fn the_states_of_a_run_are_those_of_its_task_instances() {
 }
 
 #[test]
+fn a_task_instance_shows_what_it_runs_with_every_template_filled_in() {
+    let daemon = ran("v-rendered");
+    let path = "/api/v2/dags/chain/dagRuns/good/taskInstances/second";
+    let task = daemon.answer("GET", path, "");
+    assert_eq!(
+        task.get("rendered_fields").unwrap().to_string(),
+        r#"{"bash_command":"echo looking; test -e \"$ok\"","env":{"ok":"/"}}"#
+    );
+}
+
+#[test]
+fn what_a_task_runs_is_shown_without_its_secrets() {
+    let private = r#"{"is_paused_upon_creation": true, "tasks": [
+        {"task_id": "ask", "secrets": {"TOKEN": "api_token"}, "http": {"url": "http://127.0.0.1:9/", "headers": {"X-Token": "t {{ secrets.TOKEN }}"}}}
+    ]}"#;
+    let daemon = Daemon::with("v-secrets", &[("private.json", private)]);
+    daemon.ok(&["trigger", "private", "--run-id", "r"]);
+    let path = "/api/v2/dags/private/dagRuns/r/taskInstances/ask";
+    let task = daemon.answer("GET", path, "");
+    let rendered = task.get("rendered_fields").unwrap().to_string();
+    assert!(rendered.contains(r#""X-Token":"t ***""#), "{rendered}");
+}
+
+#[test]
 fn a_picture_says_where_every_task_stands() {
     let daemon = ran("v-picture");
     let picture = daemon.answer("GET", "/mini-dag/v1/dags/chain/layout", "");

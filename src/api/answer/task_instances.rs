@@ -3,7 +3,7 @@
 use crate::api::lookup::{self, EVERY_RUN, Known};
 use crate::api::problem::Problem;
 use crate::api::router::{Call, Outcome, Reply};
-use crate::api::view::{self, collection, cursor_collection};
+use crate::api::view::{self, collection, cursor_collection, with};
 use crate::daemon::service::Service;
 use crate::dag::{TaskIndex, Value};
 
@@ -61,7 +61,9 @@ pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Proble
 
 pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let (known, index) = named(service, call)?;
-    Ok(entry(service, &known, index).into())
+    let rendered = view::rendered_fields(known.1, index, &service.timezone());
+    let entry = entry(service, &known, index);
+    Ok(with(entry, [("rendered_fields", rendered)]).into())
 }
 
 /// Every attempt, in the order they began, with what it took. The journal has them; of an attempt that

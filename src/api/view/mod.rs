@@ -3,6 +3,7 @@
 //! Every object has all the fields that Airflow's has, so that a client's model takes it.
 
 mod dag;
+mod rendered;
 mod run;
 
 use std::fmt::{self, Write as _};
@@ -13,6 +14,7 @@ use crate::timetable::Timestamp;
 
 pub(crate) use dag::owner;
 pub use dag::{Standing, dag_details, dag_summary, task};
+pub(crate) use rendered::rendered_fields;
 pub(crate) use run::{attempt, run_after, task_state};
 pub use run::{dag_run, task_instance};
 
