@@ -6,6 +6,7 @@ mod cancel;
 mod clear;
 mod client;
 mod daemon;
+mod dry_run;
 mod journal;
 mod list;
 mod logs;
@@ -293,6 +294,27 @@ fn run_command() -> Command {
         .arg(dag_arg())
         .arg(params::param_arg())
         .arg(params::logical_date_arg())
+        .arg(
+            Arg::new("task")
+                .long("task")
+                .value_name("TASK")
+                .action(ArgAction::Append)
+                .help("Only this task, whatever it waits for; may be repeated"),
+        )
+        .arg(
+            Arg::new("from")
+                .long("from")
+                .value_name("TASK")
+                .action(ArgAction::Append)
+                .help("Only this task and everything after it"),
+        )
+        .arg(
+            Arg::new("dry-run")
+                .long("dry-run")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("json")
+                .help("Show what would run, with all templates filled in, and run nothing"),
+        )
         .arg(
             Arg::new("parallelism")
                 .long("parallelism")

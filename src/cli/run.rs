@@ -14,17 +14,17 @@ use clap::ArgMatches;
 use smol::LocalExecutor;
 
 use super::progress::Progress;
-use super::{Context, Failure, params, terminal};
+use super::{Context, Failure, dry_run, params, terminal};
 use crate::api;
 use crate::daemon::driver::{Driver, Notice, Notices};
 use crate::daemon::launch::Launcher;
 use crate::daemon::{clock, config, layout, signals};
 use crate::dag::diagnostic::printable;
-use crate::dag::{DEFAULT_POOL, Dag, Diagnostic, Value};
+use crate::dag::{DEFAULT_POOL, Dag, Diagnostic, TaskIndex, Value, suggest};
 use crate::exec;
 use crate::scheduler::{
-    Command, Event, Fact, Limits, Run, RunFact, RunState, RunType, Scheduler, Trigger,
-    data_interval,
+    ClockTrust, Command, Event, Fact, Limits, Run, RunFact, RunFacts, RunState, RunType, Scheduler,
+    Trigger, data_interval,
 };
 use crate::timetable::Timestamp;
 
@@ -37,6 +37,7 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
         Some(name) => context.find(name, matches)?,
         None => example(context)?,
     };
+    let dag = selected(dag, matches)?;
     let params = params::params(&dag.dag_id, &dag.params, matches)?;
     let logical_date = params::logical_date(matches)?;
     let parallelism = matches
@@ -48,8 +49,19 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
     let logical_date = logical_date
         .unwrap_or_else(|| clock::now().wall)
         .truncated_to_secs();
-    let run_id = claim_run_id(&root, &dag, logical_date)?;
     let data_interval = data_interval(&dag, logical_date, logical_date);
+    if matches.get_flag("dry-run") {
+        let run = RunFacts {
+            run_id: format!("manual__{logical_date}").into(),
+            run_type: RunType::Manual,
+            logical_date,
+            data_interval,
+            params,
+            clock: ClockTrust::default(),
+        };
+        return dry_run::show(context, &root, &dag, run);
+    }
+    let run_id = claim_run_id(&root, &dag, logical_date)?;
     // One run, and not those that the schedule would add.
     let dag = Arc::new(Dag {
         schedule: None,
@@ -97,6 +109,35 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
         })
         .detach();
     smol::block_on(executor.run(follow(driver, notices, dag, trigger, progress, as_json)))
+}
+
+/// The DAG, or what `--task` and `--from` leave of it.
+fn selected(dag: Arc<Dag>, matches: &ArgMatches) -> Result<Arc<Dag>, Failure> {
+    let named = |option: &str| -> Result<Vec<TaskIndex>, Failure> {
+        let names = matches.get_many::<String>(option).into_iter().flatten();
+        let find = |name: &String| {
+            dag.find(name).ok_or_else(|| {
+                let ids = dag.tasks().iter().map(|task| &*task.task_id);
+                let help = suggest::help(name, ids.clone())
+                    .unwrap_or_else(|| format!("its tasks are {}", few(ids)));
+                let message = format!("DAG `{}` has no task `{}`", dag.dag_id, printable(name));
+                Failure::from(Diagnostic::new(message).help(help))
+            })
+        };
+        names.map(find).collect()
+    };
+    let mut tasks = dag.from_here(&named("from")?);
+    tasks.extend(named("task")?);
+    if tasks.is_empty() {
+        return Ok(dag);
+    }
+    Ok(Arc::new(dag.only(&tasks)))
+}
+
+/// The first of them, for a help.
+fn few<'i>(ids: impl Iterator<Item = &'i str>) -> String {
+    let ids: Vec<&str> = ids.take(10).collect();
+    ids.join(", ")
 }
 
 /// Runs the loop until the run is over, and says how it went.

@@ -186,6 +186,54 @@ impl Dag {
         graph::sort(&self.tasks).order
     }
 
+    /// Everything that comes after these tasks, and they themselves; ascending.
+    pub fn from_here(&self, tasks: &[TaskIndex]) -> Vec<TaskIndex> {
+        let mut found = tasks.to_vec();
+        let mut seen = vec![false; self.tasks.len()];
+        for task in tasks {
+            seen[task.get()] = true;
+        }
+        let mut at = 0;
+        while let Some(task) = found.get(at).copied() {
+            at += 1;
+            for next in &self.task(task).downstream {
+                if !std::mem::replace(&mut seen[next.get()], true) {
+                    found.push(*next);
+                }
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// This DAG with only these tasks, as if it had never had the others: nobody waits for what is not there,
+    /// and a branch that has lost a task of its choice chooses no more.
+    pub fn only(&self, tasks: &[TaskIndex]) -> Self {
+        let mut place = vec![None; self.tasks.len()];
+        let mut kept: Vec<TaskIndex> = tasks.to_vec();
+        kept.sort_unstable();
+        kept.dedup();
+        for (index, task) in kept.iter().enumerate() {
+            place[task.get()] = Some(TaskIndex::new(index));
+        }
+        let there = |tasks: &[TaskIndex]| -> Vec<TaskIndex> {
+            tasks.iter().filter_map(|task| place[task.get()]).collect()
+        };
+        let mut dag = self.clone();
+        let cut = |index: &TaskIndex| {
+            let mut task = self.task(*index).clone();
+            let downstream = there(&task.downstream);
+            task.branch &= downstream.len() == task.downstream.len();
+            task.downstream = downstream;
+            task.upstream = there(&task.upstream);
+            task.xcoms = there(&task.xcoms);
+            task
+        };
+        dag.tasks = kept.iter().map(cut).collect();
+        dag.by_id = there(&self.by_id);
+        dag
+    }
+
     /// The function of a `call` task: the DAG's own, else the program's.
     pub fn function<'a>(&'a self, task: &Task, known: &'a Functions) -> Option<&'a CallFn> {
         match &task.operator {
