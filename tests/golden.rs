@@ -101,7 +101,9 @@ fn describe(dag: &Dag) -> String {
         dag.is_paused_upon_creation,
     );
     for (name, param) in &dag.params {
-        _ = writeln!(out, "  param {name}={param}");
+        let default = param.default.as_ref().map(ToString::to_string);
+        let (default, schema) = (default.unwrap_or_default(), param.schema());
+        _ = writeln!(out, "  param {name}={default} {schema}");
     }
     for (name, value) in &dag.env {
         _ = writeln!(out, "  env {name}={value}");

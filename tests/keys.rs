@@ -45,6 +45,11 @@ fn samples(shape: &Shape) -> Vec<String> {
         Shape::Order => vec!["\"a >> b\"".to_owned(), "\"b << a\"".to_owned()],
         Shape::Word(words) => words.iter().map(|word| format!("\"{word}\"")).collect(),
         Shape::Integer(least, most) => vec![least.to_string(), most.to_string()],
+        Shape::Number => vec!["-1".to_owned(), "0.5".to_owned()],
+        Shape::Param => vec![
+            "{\"a\": 1}".to_owned(),
+            "{\"type\": \"integer\", \"minimum\": 1, \"default\": 1}".to_owned(),
+        ],
         Shape::Any | Shape::AnyTemplate => one("[1, {\"x\": \"{{ ds }}\"}, null]"),
         Shape::List(inner) => samples(inner)
             .iter()

@@ -45,7 +45,7 @@ use crate::timetable::Timestamp;
 pub use auth::{PASSWORD_BYTES_MAX, PASSWORD_MIN, Role, User, Users};
 pub use door::{Doors, listen};
 pub use router::{ROUTES, Route, answer_offline};
-pub use view::{Standing, dag_run, dag_summary, task, task_instance};
+pub use view::{Standing, dag_run, dag_summary, params, task, task_instance};
 
 /// Changes by people that are remembered for `eventLogs`.
 const AUDITS_MAX: usize = 200;

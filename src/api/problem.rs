@@ -77,6 +77,7 @@ impl From<Refusal> for Problem {
                 StatusCode::CONFLICT
             }
             Refusal::BadRunId(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::BadParams(_) => StatusCode::BAD_REQUEST,
             Refusal::TooManyQueued(_) => StatusCode::TOO_MANY_REQUESTS,
             Refusal::NotRecorded(_) | Refusal::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -14,7 +14,7 @@ use smol::Timer;
 use smol::lock::Mutex;
 
 use super::Api;
-use super::answer::{clear, dags, log, login, page, rest, runs, status, task_instances};
+use super::answer::{clear, dags, log, login, page, rest, runs, status, task_instances, xcoms};
 use super::auth::{Caller, Means, Role};
 use super::body::Content;
 use super::connection::Visitor;
@@ -382,6 +382,20 @@ pub const ROUTES: &[Route] = &[
         "get_external_log_url",
         rest::external_log,
     ),
+    get(
+        "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries",
+        "get_xcom_entries",
+        xcoms::list,
+    )
+    .with(History::Run)
+    .query(&["limit", "offset", "xcom_key_pattern"]),
+    get(
+        "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}",
+        "get_xcom_entry",
+        xcoms::get,
+    )
+    .with(History::Run)
+    .query(&["stringify"]),
     post("/mini-dag/v1/login", "log_in", login::page).public(),
     post("/mini-dag/v1/logout", "log_out", login::out).role(Role::Viewer),
     get("/mini-dag/v1/session", "get_session", login::session),

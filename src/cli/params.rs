@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 
 use super::Failure;
 use crate::dag::diagnostic::printable;
-use crate::dag::{Diagnostic, Value, suggest};
+use crate::dag::{Diagnostic, Param, Value, suggest};
 use crate::timetable::Timestamp;
 
 pub(super) fn param_arg() -> Arg {
@@ -34,10 +34,10 @@ pub(super) fn logical_date(matches: &ArgMatches) -> Result<Option<Timestamp>, Fa
     })
 }
 
-/// The `--param`s over the DAG's own. A value is of the kind that the DAG's own has.
+/// The `--param`s, each of a kind that the DAG's own may be.
 pub(super) fn params(
     dag_id: &str,
-    defaults: &BTreeMap<String, Value>,
+    known: &BTreeMap<String, Param>,
     matches: &ArgMatches,
 ) -> Result<BTreeMap<String, Value>, Failure> {
     let mut params = BTreeMap::new();
@@ -47,10 +47,10 @@ pub(super) fn params(
             let help = "write --param NAME=VALUE".to_owned();
             return Err(Failure::Usage(Diagnostic::new(message).help(help).into()));
         };
-        let Some(default) = defaults.get(name) else {
-            let names = defaults.keys().map(String::as_str);
+        let Some(own) = known.get(name) else {
+            let names = known.keys().map(String::as_str);
             let help = suggest::help(name, names).unwrap_or_else(|| {
-                let names: Vec<_> = defaults.keys().map(String::as_str).collect();
+                let names: Vec<_> = known.keys().map(String::as_str).collect();
                 if names.is_empty() {
                     "it has none".into()
                 } else {
@@ -60,18 +60,13 @@ pub(super) fn params(
             let message = format!("DAG `{dag_id}` has no parameter `{}`", printable(name));
             return Err(Diagnostic::new(message).help(help).into());
         };
-        let value = match default {
-            Value::String(_) => Value::String(text.to_owned()),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::Array(_)
-            | Value::Object(_) => Value::parse(text).map_err(|_| {
-                let message = format!("parameter `{name}` cannot be `{}`", printable(text));
-                let help = format!("it is JSON, such as its default {default}");
-                Diagnostic::new(message).help(help)
-            })?,
-        };
+        let value = own.parse(text).map_err(|why| {
+            Diagnostic::new(format!(
+                "parameter `{name}` cannot be `{}`",
+                printable(text)
+            ))
+            .help(format!("it {why}"))
+        })?;
         params.insert(name.to_owned(), value);
     }
     Ok(params)

@@ -228,7 +228,7 @@ fn json(dag: &Dag) -> String {
             .map(|task| api::task(dag, task))
             .collect();
         members.insert("tasks".to_owned(), Value::Array(tasks));
-        members.insert("params".to_owned(), Value::Object(dag.params.clone()));
+        members.insert("params".to_owned(), api::params(dag));
     }
     format!("{answer}\n")
 }

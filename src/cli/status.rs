@@ -9,7 +9,7 @@ use super::client::{self, Client, STATUS_OF_DAG, encode, number, run_path, runs_
 use super::progress::clip;
 use super::runs::{self, moment, took};
 use super::terminal::{self, Screen};
-use super::trigger::with_tasks;
+use super::trigger::with;
 use super::{Context, Failure, json_arg, offline_dags_arg, run_arg, state_arg};
 use crate::dag::Value;
 use crate::dag::diagnostic::printable;
@@ -87,11 +87,16 @@ fn look(
         let path = run_path(dag_id, &client.run_id(dag_id, matches)?);
         let run = client.get(&path)?;
         let tasks = client.all(&format!("{path}/taskInstances?"), "task_instances")?;
+        let left = client.all(
+            &format!("{path}/taskInstances/~/xcomEntries?"),
+            "xcom_entries",
+        )?;
         let is_final = matches!(&*text(&run, "state"), "success" | "failed");
         let text = if as_json {
-            format!("{}\n", with_tasks(run, tasks))
+            let run = with(run, "task_instances", tasks);
+            format!("{}\n", with(run, "xcom_entries", left))
         } else {
-            run_text(&run, &tasks, screen, zone)
+            run_text(&run, &tasks, screen, zone) + &xcoms_text(&left)
         };
         return Ok(View { text, is_final });
     }
@@ -329,6 +334,24 @@ fn run_text(run: &Value, tasks: &[Value], screen: &Screen, zone: &Zone) -> Strin
             let waits = format!("  waits: {}", text(task, "waits_for"));
             let _ = writeln!(out, "{}", clip(&waits, COLUMNS));
         }
+    }
+    out
+}
+
+/// What tasks have left for others, the beginning of each.
+fn xcoms_text(left: &[Value]) -> String {
+    let ids = left
+        .iter()
+        .map(|entry| text(entry, "task_id").chars().count());
+    let width = ids.max().unwrap_or(0).clamp(4, 28);
+    let mut out = String::new();
+    for entry in left {
+        if out.is_empty() {
+            let _ = write!(out, "\n{:width$}  XCOM\n", "TASK");
+        }
+        let task_id = clip(&text(entry, "task_id"), width);
+        let xcom = clip(&text(entry, "value_preview"), COLUMNS - width - 2);
+        let _ = writeln!(out, "{task_id:width$}  {xcom}");
     }
     out
 }

@@ -9,7 +9,7 @@ use super::client::{self, Client, dag_path, number, run_path, runs_path, text};
 use super::progress::{Change, Progress};
 use super::{Context, Failure, dag_id_arg, json_arg, params, state_arg, terminal};
 use crate::daemon::{clock, layout};
-use crate::dag::Value;
+use crate::dag::{Param, Value};
 use crate::scheduler::TaskState;
 use crate::timetable::Timestamp;
 
@@ -43,7 +43,7 @@ pub(super) fn trigger(context: &Context, matches: &ArgMatches) -> Result<(), Fai
     let dag_id = super::dag_id(matches);
     let logical_date = params::logical_date(matches)?;
     let details = client.get(&format!("{}/details", dag_path(dag_id)))?;
-    let params = params::params(dag_id, &defaults(&details), matches)?;
+    let params = params::params(dag_id, &declared(&details), matches)?;
     let date = logical_date.map_or(Value::Null, |date| Value::String(date.to_string()));
     let mut body: BTreeMap<String, Value> = [
         ("logical_date".to_owned(), date),
@@ -77,12 +77,18 @@ pub(super) fn trigger(context: &Context, matches: &ArgMatches) -> Result<(), Fai
 }
 
 /// The parameters that a DAG has, from its details.
-fn defaults(details: &Value) -> BTreeMap<String, Value> {
+fn declared(details: &Value) -> BTreeMap<String, Param> {
     let params = details.get("params").and_then(Value::as_object);
+    let own = |param: &Value| {
+        let schema = param.get("schema").and_then(Value::as_object);
+        let mut members = schema.cloned().unwrap_or_default();
+        let default = param.get("value").cloned().unwrap_or(Value::Null);
+        members.insert("default".to_owned(), default);
+        Param::read(Value::Object(members)).0
+    };
     let params = params.into_iter().flatten();
-    let default = |param: &Value| param.get("value").cloned().unwrap_or(Value::Null);
     params
-        .map(|(name, param)| (name.clone(), default(param)))
+        .map(|(name, param)| (name.clone(), own(param)))
         .collect()
 }
 
@@ -122,7 +128,7 @@ fn wait(
         if matches!(&*state, "success" | "failed") {
             progress.end(&state, now);
             if as_json {
-                terminal::print(&format!("{}\n", with_tasks(run, tasks)))?;
+                terminal::print(&format!("{}\n", with(run, "task_instances", tasks)))?;
             }
             return if state == "success" {
                 Ok(())
@@ -162,11 +168,11 @@ fn change(task: &Value) -> Change {
     }
 }
 
-/// A run and its task instances, as `run --json` shows them.
-pub(super) fn with_tasks(run: Value, tasks: Vec<Value>) -> Value {
+/// A run with a list of what belongs to it; its task instances as `run --json` shows them.
+pub(super) fn with(run: Value, name: &str, list: Vec<Value>) -> Value {
     match run {
         Value::Object(mut members) => {
-            members.insert("task_instances".to_owned(), Value::Array(tasks));
+            members.insert(name.to_owned(), Value::Array(list));
             Value::Object(members)
         }
         run @ (Value::Null

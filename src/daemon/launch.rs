@@ -103,7 +103,7 @@ impl Launcher {
     pub fn launch(&self, spawn: &Spawn) -> Result<Launch, String> {
         let (dag, run) = (&spawn.dag, &spawn.run);
         let task = dag.task(spawn.attempt.task);
-        let params = params_of(dag, run);
+        let params = dag.params_of(&run.params);
         let unlocked = self.unlock(dag.secrets.iter().chain(&task.secrets))?;
         let facts = RunFacts {
             dag_id: &dag.dag_id,
@@ -175,7 +175,7 @@ impl Launcher {
             HookLevel::Dag => ".dag",
             HookLevel::All => ".all",
         };
-        let params = params_of(dag, run);
+        let params = dag.params_of(&run.params);
         let unlocked = self.unlock(call.hook.secrets.iter())?;
         let told = told(call, &of);
         let facts = RunFacts {
@@ -307,14 +307,6 @@ struct Unlocked {
     env: Vec<(OsString, OsString)>,
     texts: BTreeMap<String, String>,
     secrets: Secrets,
-}
-
-/// The DAG's params, and over them those of the trigger.
-fn params_of(dag: &Dag, run: &scheduler::RunFacts) -> BTreeMap<String, Value> {
-    let mut params = dag.params.clone();
-    let given = run.params.iter();
-    params.extend(given.map(|(name, value)| (name.clone(), value.clone())));
-    params
 }
 
 fn home_of(env: &[(OsString, OsString)]) -> Option<PathBuf> {

@@ -37,7 +37,7 @@ use super::check::{check, check_schedule, no_tasks};
 use super::draft::{Action, Draft, DraftHttp, DraftTask, DraftValue, Text};
 use super::report::{At, Report};
 use super::{
-    Catchup, Context, Dag, Diagnostic, Functions, Moment, Overlap, StartDate, TaskIndex,
+    Catchup, Context, Dag, Diagnostic, Functions, Moment, Overlap, Param, StartDate, TaskIndex,
     TimetableKind, Value, function,
 };
 use crate::timetable::{Schedule, ScheduleError, Zone};
@@ -186,9 +186,13 @@ impl DagBuilder {
         self.set(|draft| draft.dag.run_timeout = Some(timeout))
     }
 
-    /// Declares a param, with its default.
+    /// Declares a param: its default, or an object that says what it may be, as in a DAG file.
     pub fn param(self, name: &str, default: impl Into<Value>) -> Self {
-        self.set(|draft| _ = draft.dag.params.insert(name.to_owned(), default.into()))
+        let (param, fault) = Param::read(default.into());
+        if let Some(why) = fault {
+            self.fault(Diagnostic::new(format!("param `{name}`: {why}")));
+        }
+        self.set(|draft| _ = draft.dag.params.insert(name.to_owned(), param))
     }
 
     /// Added to every task's environment; the value is a template.

@@ -15,7 +15,7 @@ use super::template::Found;
 use super::xcoms::{XcomUse, hand_over};
 use super::{
     DEFAULT_POOL, DEPENDENCIES_MAX, Dag, Functions, Hook, Hooks, Http, HttpBody, ID_BYTES_MAX,
-    Operator, Pools, TASKS_MAX, Task, TaskIndex, Template, TemplateValue, Value, graph, suggest,
+    Operator, Param, Pools, TASKS_MAX, Task, TaskIndex, Template, TemplateValue, graph, suggest,
     weight,
 };
 use crate::timetable::{DURATION_MAX, Schedule};
@@ -58,6 +58,7 @@ pub(super) fn check(
         });
         return dag;
     }
+    check_params(&dag, dag_id.span, report);
     let params = std::mem::take(&mut dag.params);
     let functions = std::mem::take(&mut dag.functions);
     let mut checker = Checker {
@@ -87,6 +88,18 @@ pub(super) fn check(
         hand_over(&mut dag, &xcoms, report);
     }
     dag
+}
+
+/// The schedule gives a run no params, and what every run has must fit.
+fn check_params(dag: &Dag, span: Option<Span>, report: &mut Report<'_>) {
+    if let Err(why) = dag.check_params(&BTreeMap::new())
+        && (dag.schedule.is_some() || dag.params.values().all(|param| param.default.is_some()))
+    {
+        report.error(span, "", || {
+            let error = Diagnostic::new(format!("no run of this DAG can begin by itself: {why}"));
+            error.help("give each param a `default`, or leave out `schedule`".to_owned())
+        });
+    }
 }
 
 /// What is said of a DAG without tasks.
@@ -263,7 +276,7 @@ pub(super) fn check_hooks(draft: DraftHooks, report: &mut Report<'_>) -> Hooks {
 }
 
 struct Checker<'c, 't> {
-    params: &'c BTreeMap<String, Value>,
+    params: &'c BTreeMap<String, Param>,
     own: &'c Functions,
     known: &'c Functions,
     pools: Option<&'c Pools>,

@@ -56,8 +56,12 @@ pub enum Shape {
     Word(&'static [&'static str]),
     /// A whole number from the first to the second.
     Integer(i64, i64),
+    /// A number.
+    Number,
     /// Anything.
     Any,
+    /// A param: anything, or an object that says what it may be.
+    Param,
     /// Anything; its strings are templates.
     AnyTemplate,
     /// An array of these.
@@ -76,6 +80,7 @@ impl Shape {
         match self {
             Self::List(inner) | Self::Map(inner) => inner.objects(),
             Self::Object(keys) => vec![keys],
+            Self::Param => vec![PARAM_KEYS],
             Self::Either(shapes) => shapes.iter().flat_map(Self::objects).collect(),
             Self::Null
             | Self::Boolean
@@ -92,6 +97,7 @@ impl Shape {
             | Self::Order
             | Self::Word(_)
             | Self::Integer(..)
+            | Self::Number
             | Self::Any
             | Self::AnyTemplate => Vec::new(),
         }
@@ -114,7 +120,9 @@ impl Shape {
                 words.join(", ")
             }
             Self::Integer(..) => "a whole number".to_owned(),
+            Self::Number => "a number".to_owned(),
             Self::Any | Self::AnyTemplate => "any value".to_owned(),
+            Self::Param => "any value, or what it may be".to_owned(),
             Self::List(_) => "an array".to_owned(),
             Self::Map(_) | Self::Object(_) => "an object".to_owned(),
             Self::Either(shapes) => {
@@ -162,6 +170,7 @@ pub(super) const TAG_CHARS_MAX: usize = 100;
 
 const TEMPLATES: Shape = Shape::Map(&Shape::Template);
 const COUNT: Shape = Shape::Integer(1, COUNT_MAX);
+const TYPE: Shape = Shape::Word(super::param::TYPES);
 const STATUS: Shape = Shape::Integer(100, 599);
 
 /// The keys of the daemon's config file.
@@ -214,7 +223,7 @@ pub static DAG_KEYS: &[Key] = &[
     key("max_active_runs", COUNT, "1", "runs that may be active at once"),
     key("max_active_tasks", COUNT, "as many as there are slots", "its task instances that may run at once, over all runs"),
     key("run_timeout", Shape::Timeout, "none", "a run that is active for longer fails"),
-    key("params", Shape::Map(&Shape::Any), "{}", "what `{{ params.x }}` stands for, unless a trigger says otherwise"),
+    key("params", Shape::Map(&Shape::Param), "{}", "what `{{ params.x }}` stands for, unless a trigger says otherwise"),
     key("defaults", Shape::Object(TASK_KEYS), "{}", "task keys that every task inherits"),
     key("env", TEMPLATES, "{}", "added to every task's environment"),
     key("cwd", Shape::Template, "the home directory", "the working directory of every task"),
@@ -267,6 +276,20 @@ pub static TASK_KEYS: &[Key] = &[
 
 /// The names of the keys that say what a task does.
 pub static ACTIONS: &[&str] = &["bash", "argv", "http", "call", "trigger", "empty"];
+
+/// The keys of an object that says what a param may be: one that has `type`, `default` or `enum`.
+#[rustfmt::skip] // a line a key
+pub static PARAM_KEYS: &[Key] = &[
+    key("type", Shape::Either(&[TYPE, Shape::List(&TYPE)]), "anything", "of which JSON types it may be"),
+    key("default", Shape::Any, "none: every trigger has to give it", "what it is unless a trigger says otherwise"),
+    key("enum", Shape::List(&Shape::Any), "", "it is one of these"),
+    key("minimum", Shape::Number, "", "the least number"),
+    key("maximum", Shape::Number, "", "the greatest number"),
+    key("minLength", Shape::Integer(0, COUNT_MAX), "0", "the least number of characters of a text"),
+    key("maxLength", Shape::Integer(0, COUNT_MAX), "", "the greatest number of characters of a text"),
+    key("title", Shape::Text, "its name", "what a form calls it"),
+    key("description", Shape::Text, "\"\"", "one line for people"),
+];
 
 /// The keys of `http`.
 #[rustfmt::skip] // a line a key

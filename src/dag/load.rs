@@ -26,7 +26,7 @@ use super::draft::{Draft, DraftHooks, Text};
 use super::json::{Item, Kind};
 use super::keys::{TAG_CHARS_MAX, TAGS_MAX};
 use super::report::{self, Report};
-use super::{Dag, Functions, Hooks, Pools, TASKS_MAX, TimetableKind, Value, shape};
+use super::{Dag, Functions, Hooks, Param, Pools, TASKS_MAX, TimetableKind, shape};
 use crate::timetable::{Zone, suggest_zone};
 
 /// The longest file that is read.
@@ -183,21 +183,19 @@ impl Reader<'_, '_> {
         tags.into_iter().map(|tag| tag.text).collect()
     }
 
-    fn params(&mut self, value: Item<'_>) -> BTreeMap<String, Value> {
-        for (_, param) in value.members() {
-            // Airflow's Param with a type and a range; as a plain value it would look as if it worked.
-            let described = |key: &str| member(param, key).is_some();
-            if described("type") || described("default") {
-                self.report.error(Some(param.span()), "", || {
-                    Diagnostic::new("a param with `type` or `default` is not supported yet")
-                        .help("write the default itself".to_owned())
+    fn params(&mut self, value: Item<'_>) -> BTreeMap<String, Param> {
+        let mut params = BTreeMap::new();
+        for (key, item) in value.members() {
+            let name = key.text().into_owned();
+            let (param, fault) = Param::read(item.to_value());
+            if let Some(why) = fault {
+                self.report.error(item.span(), "", || {
+                    Diagnostic::new(format!("param `{}`: {why}", quote(&name)))
                 });
             }
+            params.insert(name, param);
         }
-        let members = value.members();
-        members
-            .map(|(key, value)| (key.text().into_owned(), value.to_value()))
-            .collect()
+        params
     }
 
     fn zone(&mut self, value: Item<'_>) -> Option<Zone> {

@@ -22,6 +22,7 @@ pub mod keys;
 mod layout;
 pub(crate) mod load;
 mod order;
+mod param;
 mod pool;
 pub(crate) mod report;
 pub mod schema;
@@ -42,6 +43,7 @@ pub use function::{CallFn, Context, Functions, Outcome};
 pub use hook::{HOOK_FIELDS, Hook, HookFacts, HookKind, Hooks};
 pub use layout::{LANE, Layout, Point, layout};
 pub use load::{DAG_FILE_BYTES_MAX, Known, load};
+pub use param::{PARAMS_BYTES_MAX, Param};
 pub use pool::{DEFAULT_POOL, POOLS_MAX, Pools};
 pub use template::{Template, TemplateValue};
 pub use trigger_rule::TriggerRule;
@@ -103,7 +105,7 @@ pub struct Dag {
     /// Whether it waits to be unpaused when it is first seen.
     pub is_paused_upon_creation: bool,
     /// What `{{ params.x }}` stands for unless a trigger says otherwise.
-    pub params: BTreeMap<String, Value>,
+    pub params: BTreeMap<String, Param>,
     /// Added to every task's environment. Values are templates.
     pub env: Vec<(String, Template)>,
     /// Variables of every task's environment, and the names of the secrets that they hold.
@@ -167,6 +169,16 @@ impl Dag {
             .binary_search_by(|index| (*self.task(*index).task_id).cmp(task_id))
             .ok()
             .map(|found| self.by_id[found])
+    }
+
+    /// The params of a run that was given these.
+    pub fn params_of(&self, given: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+        param::effective(&self.params, given)
+    }
+
+    /// Why a run cannot be given these params, for people.
+    pub fn check_params(&self, given: &BTreeMap<String, Value>) -> Result<(), String> {
+        param::check_given(&self.params, given)
     }
 
     /// The tasks that wait for no other.

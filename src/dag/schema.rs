@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Value;
-use super::keys::{ACTIONS, CONFIG_KEYS, DAG_KEYS, HOOK_KEYS, HTTP_KEYS, Key, Shape};
+use super::keys::{ACTIONS, CONFIG_KEYS, DAG_KEYS, HOOK_KEYS, HTTP_KEYS, Key, PARAM_KEYS, Shape};
 
 /// Objects that stand in several places: written once, and referred to.
 const SHARED: [(&str, &[Key]); 2] = [("http", HTTP_KEYS), ("hook", HOOK_KEYS)];
@@ -103,6 +103,21 @@ fn property(key: &'static Key) -> Value {
     merge(about)
 }
 
+/// Anything; but an object that has one of the marks says what the param may be.
+fn param() -> Value {
+    let marks = super::param::MARKS.map(|mark| Value::from([("required", vec![mark])]));
+    Value::from([
+        (
+            "if",
+            Value::from([
+                ("type", Value::from("object")),
+                ("anyOf", Value::Array(marks.into())),
+            ]),
+        ),
+        ("then", object(PARAM_KEYS, true)),
+    ])
+}
+
 /// What a value may be. The depth of recursion is that of the table.
 fn shape(shape: &'static Shape) -> Value {
     let of_type = |name: &str| Value::from([("type", name)]);
@@ -131,7 +146,9 @@ fn shape(shape: &'static Shape) -> Value {
             ("minimum", (*least).into()),
             ("maximum", (*most).into()),
         ]),
+        Shape::Number => of_type("number"),
         Shape::Any | Shape::AnyTemplate => Value::Object(BTreeMap::new()),
+        Shape::Param => param(),
         Shape::List(inner) => Value::from([
             ("type", Value::from("array")),
             ("items", self::shape(inner)),

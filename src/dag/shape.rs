@@ -5,9 +5,9 @@ use std::fmt;
 
 use super::diagnostic::{Diagnostic, quote};
 use super::json::{Item, Kind};
-use super::keys::{ACTIONS, DAG_KEYS, HOOK_KEYS, Key, Shape, TASK_KEYS};
+use super::keys::{ACTIONS, DAG_KEYS, HOOK_KEYS, Key, PARAM_KEYS, Shape, TASK_KEYS};
 use super::report::{At, Report};
-use super::{date, suggest};
+use super::{date, param, suggest};
 use crate::timetable;
 
 /// What an object belongs to, for messages: "task `a`", "`http` of task `a`".
@@ -127,6 +127,10 @@ fn unknown_key(
                     Some("it is a key of a DAG file".to_owned())
                 }
                 Scope::Dag | Scope::Config | Scope::Task(..) => None,
+                Scope::Key(..) if text == "pattern" => Some(
+                    "patterns are not looked at; `enum`, `minLength` and `maxLength` are"
+                        .to_owned(),
+                ),
                 Scope::Key(..) | Scope::Element(_) => {
                     let names: Vec<String> =
                         keys.iter().map(|key| format!("`{}`", key.name)).collect();
@@ -186,8 +190,8 @@ fn admits(shape: &Shape, kind: Kind) -> bool {
         Shape::Duration | Shape::Timeout | Shape::Size => {
             matches!(kind, Kind::String | Kind::Number)
         }
-        Shape::Integer(..) => kind == Kind::Number,
-        Shape::Any | Shape::AnyTemplate => true,
+        Shape::Integer(..) | Shape::Number => kind == Kind::Number,
+        Shape::Any | Shape::AnyTemplate | Shape::Param => true,
         Shape::List(_) => kind == Kind::Array,
         Shape::Map(_) | Shape::Object(_) => kind == Kind::Object,
         Shape::Either(shapes) => shapes.iter().any(|shape| admits(shape, kind)),
@@ -213,6 +217,7 @@ fn check(item: Item<'_>, shape: &'static Shape, scope: Scope<'_>, report: &mut R
         | Shape::Zone
         | Shape::Schedule
         | Shape::Order
+        | Shape::Number
         | Shape::Any
         | Shape::AnyTemplate => {}
         Shape::Moment => {
@@ -280,6 +285,12 @@ fn check(item: Item<'_>, shape: &'static Shape, scope: Scope<'_>, report: &mut R
             if std::ptr::eq(*keys, HOOK_KEYS) {
                 let help = ["give it `bash`, `argv` or `http`", "let a script do both"];
                 actions(item, scope, help, report);
+            }
+        }
+        Shape::Param => {
+            let keys: Vec<_> = item.members().map(|(key, _)| key.text()).collect();
+            if param::is_described(keys.iter().map(|key| &**key)) {
+                object(item, PARAM_KEYS, scope, report);
             }
         }
         Shape::Either(shapes) => {

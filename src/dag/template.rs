@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::facts::RunFacts;
 use super::hook::HOOK_FIELDS;
-use super::{Value, suggest};
+use super::{Param, Value, suggest};
 
 /// A text with `{{ … }}` in it.
 #[derive(Clone, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Template {
     /// What it finds goes to `found`; where there is an error, nothing stands.
     pub(super) fn parse(
         text: &str,
-        params: &BTreeMap<String, Value>,
+        params: &BTreeMap<String, Param>,
         script: bool,
         found: &mut Found,
     ) -> Self {
@@ -256,7 +256,7 @@ fn inside_braces(text: &str, open: usize) -> Option<Range<usize>> {
 
 fn variable(
     name: &str,
-    params: &BTreeMap<String, Value>,
+    params: &BTreeMap<String, Param>,
     script: bool,
 ) -> Result<Variable, TemplateError> {
     let error = |message: String, label: &str, help: Option<String>| TemplateError {
@@ -442,7 +442,9 @@ mod tests {
             zone: &zone,
         };
         let mut found = Found::default();
-        let template = Template::parse(text, &params, script, &mut found);
+        let bare = |(name, value): (&String, &Value)| (name.clone(), Param::read(value.clone()).0);
+        let declared = params.iter().map(bare).collect();
+        let template = Template::parse(text, &declared, script, &mut found);
         if found.errors.is_empty() {
             Ok(template.render(&facts))
         } else {
@@ -529,7 +531,7 @@ mod tests {
 
     #[test]
     fn a_template_reads_as_it_was_written() {
-        let params = BTreeMap::from([("a b".to_owned(), Value::Null)]);
+        let params = BTreeMap::from([("a b".to_owned(), Param::default())]);
         for text in [
             "{{ ds }} x {{ params.a b }}",
             "plain }}",

@@ -70,6 +70,9 @@ impl Scheduler {
         if known.queued.len() >= RUNS_QUEUED_MAX {
             return Err(Refusal::TooManyQueued(trigger.dag_id));
         }
+        if let Err(why) = known.dag.check_params(&trigger.params) {
+            return Err(Refusal::BadParams(why));
+        }
         let first_seen = known.first_seen.unwrap_or(turn.now.wall);
         let data_interval = trigger
             .data_interval

@@ -257,6 +257,8 @@ pub enum Refusal {
     RunExists(Arc<str>),
     /// Not a run id.
     BadRunId(String),
+    /// The DAG does not allow these params, and why.
+    BadParams(String),
     /// The run is over.
     RunFinished(String),
     /// The run is being stopped.
@@ -282,6 +284,7 @@ impl fmt::Display for Refusal {
                 id.escape_debug(),
                 super::RUN_ID_BYTES_MAX
             ),
+            Self::BadParams(why) => f.write_str(why),
             Self::RunFinished(id) => write!(f, "run `{id}` is over"),
             Self::RunStopping(id) => write!(f, "run `{id}` is being stopped"),
             Self::TooManyQueued(id) => {

@@ -8,6 +8,7 @@
 
 mod commands;
 mod daemon;
+mod flow;
 mod history;
 mod hostile;
 mod page;

@@ -9,3 +9,4 @@ pub(super) mod rest;
 pub(super) mod runs;
 pub(super) mod status;
 pub(super) mod task_instances;
+pub(super) mod xcoms;

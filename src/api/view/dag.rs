@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{date, number, object, text, text_or_null, uuid, with};
-use crate::dag::{Catchup, Dag, Moment, StartDate, Task, TaskIndex, TimetableKind, Value};
+use crate::dag::{Catchup, Dag, Moment, Param, StartDate, Task, TaskIndex, TimetableKind, Value};
 use crate::timetable::{Timestamp, Zone};
 
 /// Where a DAG stands, as far as its definition does not say.
@@ -133,14 +133,6 @@ pub fn dag_details(dag: &Dag, standing: &Standing) -> Value {
         StartDate::Moment(start) => moment(start),
         StartDate::DaysAgo(_) => None,
     });
-    let param = |(name, value): (&String, &Value)| {
-        let param = object([
-            ("value", value.clone()),
-            ("description", Value::Null),
-            ("schema", object([])),
-        ]);
-        (name.clone(), param)
-    };
     let timeout = dag
         .run_timeout
         .map(|timeout| format!("PT{}S", timeout.as_secs()));
@@ -157,10 +149,7 @@ pub fn dag_details(dag: &Dag, standing: &Standing) -> Value {
             "is_paused_upon_creation",
             Value::Bool(dag.is_paused_upon_creation),
         ),
-        (
-            "params",
-            Value::Object(dag.params.iter().map(param).collect()),
-        ),
+        ("params", params(dag)),
         ("render_template_as_native_obj", Value::Bool(false)),
         ("template_search_path", Value::Null),
         (
@@ -177,6 +166,19 @@ pub fn dag_details(dag: &Dag, standing: &Standing) -> Value {
         ("latest_dag_version", version(dag, loaded_at)),
     ];
     with(dag_summary(dag, standing), details)
+}
+
+/// What a DAG's runs may be given: Airflow's `Param`s. The value is the default.
+pub fn params(dag: &Dag) -> Value {
+    let param = |(name, param): (&String, &Param)| {
+        let param = object([
+            ("value", param.default.clone().unwrap_or(Value::Null)),
+            ("description", text_or_null(&param.description)),
+            ("schema", param.schema()),
+        ]);
+        (name.clone(), param)
+    };
+    Value::Object(dag.params.iter().map(param).collect())
 }
 
 /// A task of a DAG: `TaskResponse`.

@@ -13,7 +13,7 @@ use crate::dag::Value;
 use crate::timetable::Timestamp;
 
 pub(crate) use dag::owner;
-pub use dag::{Standing, dag_details, dag_summary, task};
+pub use dag::{Standing, dag_details, dag_summary, params, task};
 pub(crate) use rendered::rendered_fields;
 pub(crate) use run::{attempt, run_after, task_state};
 pub use run::{dag_run, task_instance};

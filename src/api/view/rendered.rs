@@ -17,8 +17,7 @@ const MASK: &str = "***";
 /// `local`: the zone of a DAG that names none.
 pub(crate) fn rendered_fields(run: &Run, index: TaskIndex, local: &Zone) -> Value {
     let (dag, task) = (&run.dag, run.dag.task(index));
-    let mut params = dag.params.clone();
-    params.extend(run.facts.params.clone());
+    let params = run.dag.params_of(&run.facts.params);
     let left = |upstream: &TaskIndex| {
         let xcom = run.task(*upstream).xcom.clone()?;
         Some((dag.task(*upstream).task_id.clone(), xcom))
