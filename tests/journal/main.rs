@@ -4,11 +4,14 @@
 
 mod bytes;
 mod clock;
+mod dags;
 mod damage;
 mod faults;
 mod keep;
 mod past;
+mod repair;
 mod rng;
+mod room;
 mod sim_disk;
 mod story;
 
@@ -25,6 +28,14 @@ fn options() -> Options {
     Options {
         boot_id: "boot".to_owned(),
         ..Options::default()
+    }
+}
+
+/// Segments are full soon.
+fn small() -> Options {
+    Options {
+        segment_bytes_max: 4_000,
+        ..options()
     }
 }
 
@@ -70,4 +81,18 @@ fn journal_of(records: &[Record]) -> SimDisk {
     sync(&mut journal, &state);
     assert_eq!(journal.synced(), journal.written());
     disk.after_crash(Tail::Torn, &mut Rng::new(0))
+}
+
+/// A life without trouble; a sync after every record.
+fn write(journal: &mut Journal, state: &mut State, records: &[Record]) {
+    for record in records {
+        state.apply(record).unwrap();
+        journal.append(record);
+        journal.flush(now(0), state);
+        sync(journal, state);
+    }
+}
+
+fn segments(disk: &SimDisk) -> Vec<String> {
+    files(disk, "jsonl")
 }
