@@ -11,6 +11,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use smol::lock::Mutex;
 
+use super::answer::runs;
 use super::lookup::{self, EVERY_DAG, EVERY_RUN};
 use super::problem::Problem;
 use super::router::{Call, guarded};
@@ -19,6 +20,7 @@ use crate::daemon::service::Service;
 use crate::dag::Dag;
 use crate::journal::{Directory, Filter, OpenError, PastAttempt, history};
 use crate::scheduler::{Run, RunNumber, RunState};
+use crate::timetable::Timestamp;
 
 /// Runs that are read back for one request, at most: the latest.
 pub const RUNS_MAX: usize = 1_000;
@@ -30,6 +32,8 @@ pub enum History {
     None,
     /// The run that the path or the body names.
     Run,
+    /// A run that has the name or the logical date that the body asks for.
+    Twin,
     /// That run with all its attempts, which memory never has.
     Attempts,
     /// The runs of a DAG.
@@ -52,6 +56,7 @@ pub struct Question {
     dags: BTreeMap<Arc<str>, Arc<Dag>>,
     dag_id: Option<String>,
     run_id: Option<String>,
+    logical_date: Option<Timestamp>,
     limit: usize,
 }
 
@@ -62,6 +67,7 @@ impl Question {
         if dag_id != EVERY_DAG && service.state().dag(dag_id).is_none() {
             return Ok(None);
         }
+        let mut logical_date = None;
         let (run_id, limit) = match call.history {
             History::None => return Ok(None),
             History::Run | History::Attempts => {
@@ -75,6 +81,14 @@ impl Question {
                 }
                 (Some(run_id.to_owned()), 1)
             }
+            History::Twin => {
+                let run_id;
+                (run_id, logical_date) = runs::identity(call.request)?;
+                if run_id.is_none() && logical_date.is_none() {
+                    return Ok(None);
+                }
+                (run_id, 1)
+            }
             History::Runs => match runs_missing(service, call)? {
                 Some(limit) => (None, limit),
                 None => return Ok(None),
@@ -86,6 +100,7 @@ impl Question {
             dags: dags.map(|dag| (dag.dag_id.clone(), dag.clone())).collect(),
             dag_id: (dag_id != EVERY_DAG).then(|| dag_id.to_owned()),
             run_id,
+            logical_date,
             limit,
         }))
     }
@@ -111,6 +126,7 @@ impl Question {
         let filter = Filter {
             dag_id: self.dag_id.as_deref(),
             run_id: self.run_id.as_deref(),
+            logical_date: self.logical_date,
             limit: self.limit,
         };
         let mut past = Past::new();

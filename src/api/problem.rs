@@ -80,6 +80,8 @@ impl From<Refusal> for Problem {
             Refusal::BadParams(_) => StatusCode::BAD_REQUEST,
             Refusal::TooManyQueued(_) => StatusCode::TOO_MANY_REQUESTS,
             Refusal::NotRecorded(_) | Refusal::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            // Not for a client that asks again after a 503: it might be done twice.
+            Refusal::Unrecorded(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, refusal.to_string())
     }

@@ -326,7 +326,8 @@ pub const ROUTES: &[Route] = &[
         "/api/v2/dags/{dag_id}/dagRuns",
         "trigger_dag_run",
         runs::trigger,
-    ),
+    )
+    .with(History::Twin),
     get(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}",
         "get_dag_run",

@@ -298,7 +298,7 @@ impl Service {
         self.is_stopping
             && self.driver.scheduler().live_attempts().len() == 0
             && self.driver.hooks().are_idle()
-            && (is_synced || self.trouble().is_some())
+            && (is_synced || self.ledger.cut_off().is_some())
     }
 
     /// Asks the scheduler for something. The answer comes when it is on the disk.

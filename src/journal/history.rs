@@ -23,10 +23,25 @@ use crate::timetable::Timestamp;
 pub struct Filter<'f> {
     /// Of this DAG; of all if `None`.
     pub dag_id: Option<&'f str>,
-    /// Of this name.
+    /// Of this name, or of this logical date, if either is given.
     pub run_id: Option<&'f str>,
+    /// See `run_id`.
+    pub logical_date: Option<Timestamp>,
     /// The latest so many.
     pub limit: usize,
+}
+
+impl Filter<'_> {
+    /// Whether only certain runs are wanted, however old they are.
+    fn is_narrow(&self) -> bool {
+        self.run_id.is_some() || self.logical_date.is_some()
+    }
+
+    fn takes(&self, facts: &RunFacts) -> bool {
+        !self.is_narrow()
+            || self.run_id == Some(&facts.run_id)
+            || self.logical_date == Some(facts.logical_date)
+    }
 }
 
 /// A run as the journal tells it. One that has not ended is here too.
@@ -238,16 +253,15 @@ pub fn history(disk: &dyn Disk, filter: Filter<'_>) -> Result<Vec<PastRun>, Open
             Err(error) => return Err(error.into()),
         }
         found.retain(|_, found| {
-            let facts = found.facts.as_ref().filter(|_| filter.run_id.is_some());
-            facts.is_none_or(|facts| filter.run_id == Some(&facts.run_id))
+            let facts = found.facts.as_ref();
+            facts.is_none_or(|facts| filter.takes(facts))
         });
         let beyond = found.keys().rev().nth(filter.limit).copied();
-        let is_candidate = filter.run_id.is_none();
-        if let Some(beyond) = beyond.filter(|_| is_candidate) {
+        if let Some(beyond) = beyond.filter(|_| !filter.is_narrow()) {
             found.retain(|number, _| *number > beyond);
         }
         let whole = found.values().filter(|found| found.is_whole).count();
-        if whole >= filter.limit && (is_candidate || whole == 1) && found.len() == whole {
+        if whole >= filter.limit && found.len() == whole {
             break;
         }
     }
@@ -256,12 +270,8 @@ pub fn history(disk: &dyn Disk, filter: Filter<'_>) -> Result<Vec<PastRun>, Open
         let later = found.records.into_iter().rev().flatten();
         PastRun::of(number, image.into_iter().chain(later).collect())
     });
-    let is_wanted = |run: &PastRun| {
-        filter
-            .run_id
-            .is_none_or(|run_id| *run.facts.run_id == *run_id)
-    };
-    Ok(runs.filter(is_wanted).take(filter.limit).collect())
+    let wanted = runs.filter(|run| filter.takes(&run.facts));
+    Ok(wanted.take(filter.limit).collect())
 }
 
 fn read_segment(

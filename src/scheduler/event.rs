@@ -244,7 +244,8 @@ pub enum Answer {
     Paused,
 }
 
-/// A command was not carried out, and nothing has changed.
+/// Why a command is not answered with what it did. It was not carried out, and nothing has changed; but for
+/// [`Refusal::Unrecorded`], which says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// No DAG has this id.
@@ -265,8 +266,11 @@ pub enum Refusal {
     RunStopping(String),
     /// The DAG has [`super::RUNS_QUEUED_MAX`] runs waiting.
     TooManyQueued(String),
-    /// It cannot be written down, and why.
+    /// Nothing can be written down now, and why.
     NotRecorded(String),
+    /// It was carried out, and then the disk failed, and why. If the disk heals it will be on record; if the
+    /// program ends before, it never was.
+    Unrecorded(String),
     /// The daemon is going down.
     ShuttingDown,
 }
@@ -294,7 +298,13 @@ impl fmt::Display for Refusal {
                     super::RUNS_QUEUED_MAX
                 )
             }
-            Self::NotRecorded(why) => write!(f, "nothing can be recorded now: {why}"),
+            Self::NotRecorded(why) => {
+                write!(f, "nothing can be recorded now, so nothing was done: {why}")
+            }
+            Self::Unrecorded(why) => write!(
+                f,
+                "it was done, but is not on the disk yet and is lost if mini-dag ends before the disk heals: {why}"
+            ),
             Self::ShuttingDown => f.write_str("mini-dag is shutting down"),
         }
     }

@@ -87,6 +87,39 @@ fn a_list_goes_on_where_memory_ends() {
     }
 }
 
+/// A name that only the journal knew was given to a second run.
+#[test]
+fn no_run_gets_the_name_or_the_date_of_a_run_that_is_only_history() {
+    let daemon = after_runs("twin", 10);
+    let first = daemon.answer("GET", &format!("{RUNS}/r01"), "");
+    let date = text(&first, "logical_date");
+    let trigger = |body: &str| daemon.request("POST", RUNS, "", body);
+    for (body, detail) in [
+        (
+            r#"{"dag_run_id": "r01", "logical_date": null}"#.to_owned(),
+            "there is a run `r01` already",
+        ),
+        (
+            format!(r#"{{"logical_date": "{date}"}}"#),
+            "has a run with the logical date",
+        ),
+        (
+            format!(r#"{{"dag_run_id": "new", "logical_date": "{date}"}}"#),
+            "has a run with the logical date",
+        ),
+    ] {
+        let (status, answer) = trigger(&body);
+        assert_eq!(status, 409, "{body}: {answer}");
+        assert!(answer.contains(detail), "{body}: {answer}");
+    }
+    let (status, answer) =
+        trigger(r#"{"dag_run_id": "r11", "logical_date": "2001-01-01T00:00:00Z"}"#);
+    assert_eq!(status, 200, "{answer}");
+    let (status, _) =
+        trigger(r#"{"dag_run_id": "manual__2001-01-01T00:00:00+00:00", "logical_date": null}"#);
+    assert_eq!(status, 200, "the name of a date that another run has");
+}
+
 #[test]
 fn every_attempt_is_told_with_what_it_took() {
     let mut daemon = Daemon::with("tries", &[("stubborn.json", STUBBORN)]);

@@ -15,6 +15,7 @@ use crate::{open, options, read, sync};
 const ALL: Filter<'static> = Filter {
     dag_id: None,
     run_id: None,
+    logical_date: None,
     limit: usize::MAX,
 };
 
@@ -124,10 +125,19 @@ fn a_filter_gives_the_latest_runs_that_match() {
             dag_id: Some(&run.dag_id),
             run_id: Some(&run.facts.run_id),
             limit: 1,
+            ..ALL
         };
         let found = history(&disk, filter).unwrap();
         assert_eq!(numbers(&found), [run.number]);
         assert_eq!(found[0].attempts, run.attempts);
+        // One that has the date, though not the name.
+        let dated = Filter {
+            run_id: Some("nobody"),
+            logical_date: Some(run.facts.logical_date),
+            ..filter
+        };
+        let found = history(&disk, dated).unwrap();
+        assert_eq!(found[0].facts.logical_date, run.facts.logical_date);
     }
     let nobody = Filter {
         run_id: Some("nobody"),

@@ -13,7 +13,7 @@ use crate::api::view::{self, cursor_collection, text};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
 use crate::dag::Value;
-use crate::scheduler::{Answer, Command, RunState, RunType, Trigger};
+use crate::scheduler::{Answer, Command, Refusal, RunState, RunType, Trigger};
 use crate::timetable::Timestamp;
 
 /// A page of the runs in memory and of the latest [`RUNS_MAX`] in the journal. `total_entries` counts those
@@ -113,7 +113,7 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
             return Err(Problem::invalid("dict_type", &["body", "conf"], msg, input));
         }
     };
-    let logical_date = date_of(request, "logical_date")?.map(Timestamp::truncated_to_secs);
+    let (run_id, logical_date) = identity(request)?;
     let interval = (
         date_of(request, "data_interval_start")?,
         date_of(request, "data_interval_end")?,
@@ -134,18 +134,19 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
     if date_of(request, "run_after")?.is_some_and(|at| at > clock::now().wall) {
         return Err(Problem::not_implemented("a `run_after` in the future"));
     }
-    let runs = lookup::held(service, &dag_id)?;
+    let runs = lookup::runs(service, &call.past, &dag_id)?;
     if let Some(date) = logical_date
         && runs.iter().any(|(_, run)| run.facts.logical_date == date)
     {
         let detail = format!("DAG `{dag_id}` has a run with the logical date {date} already");
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     }
-    let run_id = match request.field_text("dag_run_id")? {
-        Some(run_id) => Some(run_id.to_owned()),
-        None if logical_date.is_some() => None,
-        None => Some(fresh_run_id(&runs)),
-    };
+    if let Some(run_id) = &run_id
+        && runs.iter().any(|(_, run)| *run.facts.run_id == **run_id)
+    {
+        return Err(Refusal::RunExists(run_id.as_str().into()).into());
+    }
+    let run_id = run_id.or_else(|| Some(fresh_run_id(&runs)));
     let trigger = Trigger {
         data_interval,
         dag_id,
@@ -155,6 +156,15 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
         params,
     };
     Ok(Outcome::Ask(Command::Trigger(trigger), triggered))
+}
+
+/// What no other run of the DAG may have, now or in the past, as far as the body says: the name, and the
+/// logical date, of which the name is made if there is none.
+pub(crate) fn identity(request: &Request) -> Result<(Option<String>, Option<Timestamp>), Problem> {
+    let logical_date = date_of(request, "logical_date")?.map(Timestamp::truncated_to_secs);
+    let named = request.field_text("dag_run_id")?.map(str::to_owned);
+    let dated = || logical_date.map(|date| format!("{}__{date}", RunType::Manual.name()));
+    Ok((named.or_else(dated), logical_date))
 }
 
 /// A date of the body.

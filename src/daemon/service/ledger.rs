@@ -6,7 +6,7 @@ use super::feed::Feed;
 use super::meters::Meters;
 use crate::daemon::driver::Recorder;
 use crate::daemon::retention::Keeper;
-use crate::journal::{Journal, Position};
+use crate::journal::{Health, Journal, Position};
 use crate::scheduler::{ClockTrust, Monotonic, Now, Record, Scheduler};
 
 /// The journal, as the driver's recorder.
@@ -26,6 +26,17 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn synced(&self) -> Position {
         self.journal.as_ref().map_or(Position(0), Journal::synced)
+    }
+
+    /// Why nothing reaches the disk any more, if so.
+    pub(super) fn cut_off(&self) -> Option<&str> {
+        match self.journal.as_ref()?.health() {
+            Health::Degraded {
+                why,
+                is_writable: false,
+            } => Some(why),
+            Health::Healthy | Health::Degraded { .. } => None,
+        }
     }
 
     pub(super) fn retry_at(&self) -> Option<Monotonic> {

@@ -91,10 +91,11 @@ impl Service {
         }
         self.feed_the_watchdog(now.monotonic);
         self.sweep(now);
-        if let Some(why) = trouble {
-            // Nobody can be promised anything now.
+        if let Some(why) = self.ledger.cut_off() {
+            // What was done cannot be undone, and nobody can be promised that it stays.
+            let why = why.to_owned();
             for (_, number, _) in std::mem::take(&mut self.unsynced) {
-                self.reply(number, Err(Refusal::NotRecorded(why.clone())));
+                self.reply(number, Err(Refusal::Unrecorded(why.clone())));
             }
         }
     }
