@@ -88,6 +88,7 @@ mod crc;
 mod decode;
 mod disk;
 mod encode;
+mod fields;
 mod health;
 mod history;
 mod names;

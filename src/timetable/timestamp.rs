@@ -8,6 +8,8 @@ use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
+use super::civil::{SECONDS_PER_DAY, days_from_civil};
+
 /// A moment on the wall clock: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted (POSIX time).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -79,6 +81,9 @@ impl Timestamp {
     /// Reads RFC 3339 with a zone: `2026-11-22T06:00:00+09:00`, `2026-11-22T06:00:00.5Z`.
     /// Digits below the millisecond are dropped.
     pub fn parse(text: &str) -> Result<Self, TimestampError> {
+        if let Some(moment) = plain(text.as_bytes()) {
+            return Ok(moment);
+        }
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError)?;
         let millis = i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000))
             .map_err(|_| TimestampError)?;
@@ -95,6 +100,29 @@ impl Timestamp {
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
             .to_offset(UtcOffset::UTC)
     }
+}
+
+/// `2026-11-22T06:00:00.000Z`, of which a journal has a hundred thousand; only days that every month has.
+fn plain(text: &[u8]) -> Option<Timestamp> {
+    let text: &[u8; 24] = text.try_into().ok()?;
+    let marks = [4, 7, 10, 13, 16, 19, 23].map(|at| text[at]);
+    let number = |from: usize, until: usize| {
+        text[from..until].iter().try_fold(0, |number, byte| {
+            let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
+            Some(number * 10 + digit)
+        })
+    };
+    let (month, day) = (number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let is_plain = marks == *b"--T::.Z"
+        && (1..=12).contains(&month)
+        && (1..=28).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    let day = days_from_civil(number(0, 4)?, month, day);
+    let seconds = day * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
+    is_plain.then_some(Timestamp(seconds * 1000 + number(20, 23)?))
 }
 
 /// RFC 3339 in UTC as Airflow writes it: `2026-11-22T06:00:00+00:00`, with `.123` only when there is a fraction.
@@ -145,6 +173,35 @@ mod tests {
             Timestamp::from_millis(1_795_334_488_160).to_string(),
             "2026-11-22T08:01:28.160+00:00"
         );
+    }
+
+    #[test]
+    fn the_journals_own_form_is_read_as_every_other() {
+        for text in [
+            "2026-11-22T08:01:28.160Z",
+            "0000-01-01T00:00:00.000Z",
+            "9999-12-28T23:59:59.999Z",
+            "2024-02-28T12:00:00.001Z",
+            "1969-03-01T00:00:00.000Z",
+        ] {
+            let other = text.replace('Z', "0+00:00");
+            assert!(plain(text.as_bytes()).is_some(), "{text}");
+            assert_eq!(Timestamp::parse(text), Timestamp::parse(&other), "{text}");
+        }
+        for text in [
+            "2026-00-22T08:01:28.160Z",
+            "2026-13-22T08:01:28.160Z",
+            "2026-11-00T08:01:28.160Z",
+            "2026-11-22T24:01:28.160Z",
+            "2026-11-22T08:60:28.160Z",
+            "2026-11-22T08:01:60.160Z",
+            "2026-11-22T08:01:28.1x0Z",
+            "2026-11-22T08:01:28.160z",
+            "2026-11-22t08:01:28.160Z",
+            "+026-11-22T08:01:28.160Z",
+        ] {
+            assert_eq!(plain(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]

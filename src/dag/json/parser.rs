@@ -12,8 +12,10 @@ pub(super) struct Parser<'t> {
     /// The indices of the arrays and objects that are open, `depth` of them.
     open: [usize; DEPTH_MAX],
     depth: usize,
-    /// Scratch space for looking for repeated keys.
-    keys: Vec<usize>,
+    /// Scratch space for looking for repeated keys: as they are written, and which.
+    keys: Vec<(&'t str, usize)>,
+    /// Somewhere there is an escape, so that the same key may be written in two ways.
+    has_escape: bool,
 }
 
 impl<'t> Parser<'t> {
@@ -31,6 +33,7 @@ impl<'t> Parser<'t> {
             open: [0; DEPTH_MAX],
             depth: 0,
             keys: Vec::new(),
+            has_escape: false,
         }
     }
 
@@ -165,14 +168,22 @@ impl<'t> Parser<'t> {
     fn find_duplicates(&mut self, object: usize) {
         let document = &self.document;
         self.keys.clear();
-        self.keys
-            .extend(document.item(object).members().map(|(key, _)| key.index));
-        let text = |index: usize| document.item(index).text();
-        // Stable, so that equal keys stay in file order.
-        self.keys.sort_by(|&a, &b| text(a).cmp(&text(b)));
+        for (key, _) in document.item(object).members() {
+            self.keys.push((&self.text[key.span().range()], key.index));
+        }
         let mut found = Vec::new();
-        for same in self.keys.chunk_by(|&a, &b| text(a) == text(b)) {
-            found.extend(same[1..].iter().map(|&again| (same[0], again)));
+        if self.has_escape {
+            let text = |key: &(&str, usize)| document.item(key.1).text();
+            // Stable, so that equal keys stay in file order.
+            self.keys.sort_by(|a, b| text(a).cmp(&text(b)));
+            for same in self.keys.chunk_by(|a, b| text(a) == text(b)) {
+                found.extend(same[1..].iter().map(|again| (same[0].1, again.1)));
+            }
+        } else {
+            self.keys.sort_unstable();
+            for same in self.keys.chunk_by(|a, b| a.0 == b.0) {
+                found.extend(same[1..].iter().map(|again| (same[0].1, again.1)));
+            }
         }
         self.document.duplicates.append(&mut found);
     }
@@ -225,6 +236,7 @@ impl<'t> Parser<'t> {
     }
 
     fn escape(&mut self) -> Result<(), SyntaxError> {
+        self.has_escape = true;
         let at = self.at;
         match self.bytes.get(at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
