@@ -12,6 +12,7 @@ pub mod launch;
 pub mod layout;
 pub mod lock;
 pub mod logging;
+pub mod pages;
 pub mod retention;
 pub mod secrets;
 pub mod service;

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use smol::channel::{Receiver, Sender, bounded};
 use smol::{LocalExecutor, Task};
@@ -46,6 +47,9 @@ use replacing::Replacing;
 
 pub use feed::{Change, Changed, Feed};
 pub use meters::{BUCKETS_MS, Histogram, Meters};
+
+/// Whoever is not needed for so long is at rest.
+const REST: Duration = Duration::from_secs(10);
 
 /// The daemon, as everybody on its thread holds it.
 pub type Shared = Rc<RefCell<Service>>;
@@ -285,6 +289,17 @@ impl Service {
     /// When a DAG is due by the wall clock.
     pub fn next_fire(&self) -> Option<Timestamp> {
         self.driver.scheduler().next_fire()
+    }
+
+    /// Whether nothing runs, nothing waits for the disk, and nothing is due for a while.
+    pub fn is_at_rest(&self) -> bool {
+        let now = clock::now();
+        let is_later = |at: Monotonic| at.since(now.monotonic) > REST;
+        let is_quiet = self.ledger.synced() >= self.ledger.appended
+            && self.driver.scheduler().live_attempts().len() == 0;
+        is_quiet
+            && self.next_deadline().is_none_or(is_later)
+            && self.next_fire().is_none_or(|at| at.since(now.wall) > REST)
     }
 
     /// When this DAG is due next, as far as the clock alone decides.
