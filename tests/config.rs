@@ -190,14 +190,18 @@ impl Place {
 
     /// Triggers a run, waits for it, and returns what its tasks printed.
     fn prints(&self, dag_id: &str) -> String {
-        let done = self.run(&format!("trigger {dag_id} --wait"));
+        let done = self.run(&format!("trigger {dag_id} --wait --state state"));
         assert!(
             done.status.success(),
             "{}{}",
             text(&done.stderr),
             self.log()
         );
-        text(&self.run(&format!("logs {dag_id} latest t")).stdout)
+        text(
+            &self
+                .run(&format!("logs {dag_id} latest t --state state"))
+                .stdout,
+        )
     }
 }
 
@@ -367,6 +371,48 @@ fn flags_win_over_the_file_and_a_bad_file_is_no_start() {
         "daemon --config open.json",
         "`open.json` is refused: everybody may write to it",
     );
+}
+
+/// They asked the usual directory, and said that no daemon runs.
+#[test]
+fn commands_ask_the_daemon_whose_state_the_config_file_names() {
+    let place = Place::new("client");
+    let there = place.path.join("there").display().to_string();
+    let says = |args: &str, piece: &str| {
+        let output = place.run(args);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args}: {told}");
+        assert!(told.contains(piece), "{args}: {told}");
+    };
+    let usual = place.path.join("state").display().to_string();
+    says("status", &format!("no daemon runs on `{usual}`"));
+    place.file("mini-dag.json", r#"{"state": "there"}"#);
+    for args in [
+        "status",
+        "runs d",
+        "logs d",
+        "trigger d",
+        "pause d",
+        "reload",
+    ] {
+        says(args, "no daemon runs on `./there`");
+        says(&format!("{args} --state here"), "no daemon runs on `here`");
+    }
+    says("journal verify", "there is no journal at `./there/journal`");
+    fs::create_dir(place.path.join("elsewhere")).unwrap();
+    let elsewhere = place.path.join("elsewhere");
+    let config = place.path.join("mini-dag.json").display().to_string();
+    let mut status = place.command("status");
+    let output = status.current_dir(elsewhere).env("MINI_DAG_CONFIG", config);
+    let told = text(&output.output().unwrap().stderr);
+    assert!(
+        told.contains(&format!("no daemon runs on `{there}`")),
+        "{told}"
+    );
+    // What cannot be read could have said anything.
+    place.file("mini-dag.json", "{");
+    says("status", "`--state` does without it");
+    says("status --state here", "no daemon runs on `here`");
 }
 
 #[test]

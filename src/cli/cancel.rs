@@ -3,7 +3,7 @@
 use clap::{ArgMatches, Command};
 
 use super::client::{Client, run_path, text};
-use super::{Failure, dag_id_arg, json_arg, run_arg, state_arg, terminal};
+use super::{Context, Failure, dag_id_arg, json_arg, run_arg, state_arg, terminal};
 use crate::dag::Value;
 
 pub(super) fn command() -> Command {
@@ -18,8 +18,8 @@ pub(super) fn command() -> Command {
         .arg(json_arg())
 }
 
-pub(super) fn cancel(matches: &ArgMatches) -> Result<(), Failure> {
-    let client = Client::new(matches)?;
+pub(super) fn cancel(context: &Context, matches: &ArgMatches) -> Result<(), Failure> {
+    let client = Client::new(context, matches)?;
     let dag_id = super::dag_id(matches);
     let run_id = client.run_id(dag_id, matches)?;
     let body = Value::Object([("state".to_owned(), Value::String("failed".to_owned()))].into());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::client::{Client, dag_path, text};
-use super::{Failure, dag_id_arg, json_arg, run_arg, state_arg, terminal};
+use super::{Context, Failure, dag_id_arg, json_arg, run_arg, state_arg, terminal};
 use crate::dag::Value;
 
 pub(super) fn command() -> Command {
@@ -40,8 +40,8 @@ pub(super) fn command() -> Command {
         .arg(json_arg())
 }
 
-pub(super) fn clear(matches: &ArgMatches) -> Result<(), Failure> {
-    let client = Client::new(matches)?;
+pub(super) fn clear(context: &Context, matches: &ArgMatches) -> Result<(), Failure> {
+    let client = Client::new(context, matches)?;
     let dag_id = super::dag_id(matches);
     let run_id = client.run_id(dag_id, matches)?;
     let tasks = matches.get_many::<String>("task").into_iter().flatten();

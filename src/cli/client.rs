@@ -36,9 +36,9 @@ pub(super) struct Client<'c> {
 }
 
 impl<'c> Client<'c> {
-    /// The daemon of the state directory that the command line names.
-    pub(super) fn new(matches: &ArgMatches) -> Result<Self, Failure> {
-        let state = super::state_directory(matches.get_one("state"))?;
+    /// The daemon of the state directory that the command line, or the config file, names.
+    pub(super) fn new(context: &Context, matches: &ArgMatches) -> Result<Self, Failure> {
+        let state = context.state(matches.get_one("state"))?;
         Ok(Self {
             socket: state.join("control.sock"),
             state,

@@ -57,7 +57,7 @@ pub(super) fn journal(context: &Context, matches: &ArgMatches) -> Result<(), Fai
     let Some((name, matches)) = matches.subcommand() else {
         unreachable!("clap requires a subcommand");
     };
-    let state = super::state_directory(matches.get_one("state"))?;
+    let state = context.state(matches.get_one("state"))?;
     let path = state.join("journal");
     if !path.is_dir() {
         let message = format!("there is no journal at `{}`", path.display());

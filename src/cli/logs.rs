@@ -60,7 +60,7 @@ struct Logs<'a> {
 }
 
 pub(super) fn logs(context: &Context, matches: &ArgMatches) -> Result<(), Failure> {
-    let state = super::state_directory(matches.get_one("state"))?;
+    let state = context.state(matches.get_one("state"))?;
     let client = Client::reading(state, context, matches);
     let dag_id = super::dag_id(matches);
     let run_id = client.run_id(dag_id, matches)?;

@@ -104,11 +104,11 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("trigger", matches)) => trigger::trigger(&context, matches),
         Some(("runs", matches)) => runs::runs(&context, matches),
         Some(("logs", matches)) => logs::logs(&context, matches),
-        Some(("clear", matches)) => clear::clear(matches),
-        Some(("cancel", matches)) => cancel::cancel(matches),
-        Some(("pause", matches)) => pause::pause(matches, true),
-        Some(("unpause", matches)) => pause::pause(matches, false),
-        Some(("reload", matches)) => reload::reload(matches),
+        Some(("clear", matches)) => clear::clear(&context, matches),
+        Some(("cancel", matches)) => cancel::cancel(&context, matches),
+        Some(("pause", matches)) => pause::pause(&context, matches, true),
+        Some(("unpause", matches)) => pause::pause(&context, matches, false),
+        Some(("reload", matches)) => reload::reload(&context, matches),
         Some(("schema", matches)) => schema::schema(matches),
         Some(("completions", matches)) => manual::completions(matches),
         Some(("man", matches)) => manual::man(matches),
@@ -194,6 +194,25 @@ impl Context {
         let mut errors = catalog.errors;
         errors.push(Diagnostic::new(message).help(help));
         Err(Failure::Diagnostics(errors))
+    }
+}
+
+impl Context {
+    /// The state directory of the daemon that is meant: what `--state` names, else what its config file
+    /// says, else the usual one.
+    fn state(&self, named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+        if named.is_some() {
+            return state_directory(named);
+        }
+        let config = Origin::default().read(&self.library);
+        let config = config.map_err(|mut errors| {
+            if let Some(error) = errors.last_mut() {
+                let note = "it may say where the state directory is; `--state` does without it";
+                error.notes.push(note.to_owned());
+            }
+            Failure::Diagnostics(errors)
+        })?;
+        state_directory(config.state.as_ref())
     }
 }
 
@@ -365,7 +384,7 @@ fn state_arg() -> Arg {
         .long("state")
         .value_name("DIR")
         .value_parser(value_parser!(PathBuf))
-        .help("Where journal and logs are [default: $MINI_DAG_STATE, else ~/.local/state/mini-dag]")
+        .help("Where journal and logs are [default: the config file's, else $MINI_DAG_STATE or ~/.local/state/mini-dag]")
 }
 
 /// For commands that ask the daemon, which knows its own.

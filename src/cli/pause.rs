@@ -3,7 +3,7 @@
 use clap::{ArgMatches, Command};
 
 use super::client::{Client, dag_path};
-use super::{Failure, dag_id_arg, json_arg, state_arg, terminal};
+use super::{Context, Failure, dag_id_arg, json_arg, state_arg, terminal};
 use crate::dag::Value;
 use crate::dag::diagnostic::printable;
 
@@ -24,10 +24,14 @@ fn command(name: &'static str, about: &'static str) -> Command {
         .arg(json_arg())
 }
 
-pub(super) fn pause(matches: &ArgMatches, is_paused: bool) -> Result<(), Failure> {
+pub(super) fn pause(
+    context: &Context,
+    matches: &ArgMatches,
+    is_paused: bool,
+) -> Result<(), Failure> {
     let dag_id = super::dag_id(matches);
     let body = Value::Object([("is_paused".to_owned(), Value::Bool(is_paused))].into());
-    let answer = Client::new(matches)?.send("PATCH", &dag_path(dag_id), &body)?;
+    let answer = Client::new(context, matches)?.send("PATCH", &dag_path(dag_id), &body)?;
     if matches.get_flag("json") {
         return terminal::print(&format!("{answer}\n"));
     }

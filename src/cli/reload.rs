@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use smol::Timer;
 
 use super::client::{Client, number};
-use super::{Failure, json_arg, state_arg, terminal};
+use super::{Context, Failure, json_arg, state_arg, terminal};
 use crate::dag::{Diagnostic, Value};
 
 /// How often, and how many times, the new program is looked for: a little longer than the old one takes to give up.
@@ -32,8 +32,8 @@ pub(super) fn command() -> Command {
 }
 
 /// Exit code 1 if a file does not load, or if the daemon is still the old program.
-pub(super) fn reload(matches: &ArgMatches) -> Result<(), Failure> {
-    let client = Client::new(matches)?;
+pub(super) fn reload(context: &Context, matches: &ArgMatches) -> Result<(), Failure> {
+    let client = Client::new(context, matches)?;
     if matches.get_flag("exec") {
         return replace(&client, matches.get_flag("json"));
     }

@@ -45,7 +45,7 @@ pub(super) fn runs(context: &Context, matches: &ArgMatches) -> Result<(), Failur
     let named = matches.get_many::<PathBuf>("state").into_iter().flatten();
     let (states, directories): (Vec<_>, Vec<_>) =
         named.partition(|name| STATES.iter().any(|state| name.as_os_str() == *state));
-    let state = super::state_directory(directories.last().copied())?;
+    let state = context.state(directories.last().copied())?;
     let client = Client::reading(state, context, matches);
     let limit = matches.get_one::<u64>("limit").copied().unwrap_or(20);
     let mut path = format!(

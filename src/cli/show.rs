@@ -76,7 +76,7 @@ fn states(
     if !matches.contains_id("run") {
         return Ok(BTreeMap::new());
     }
-    let state = super::state_directory(matches.get_one("state"))?;
+    let state = context.state(matches.get_one("state"))?;
     let client = Client::reading(state, context, matches);
     let run = run_path(&dag.dag_id, &client.run_id(&dag.dag_id, matches)?);
     let tasks = client.all(&format!("{run}/taskInstances?"), "task_instances")?;

@@ -49,7 +49,7 @@ struct View {
 }
 
 pub(super) fn status(context: &Context, matches: &ArgMatches) -> Result<(), Failure> {
-    let state = super::state_directory(matches.get_one("state"))?;
+    let state = context.state(matches.get_one("state"))?;
     let client = Client::reading(state, context, matches);
     let zone = context.library.zones.local();
     let mut screen = Screen::new(false);

@@ -39,7 +39,7 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn trigger(context: &Context, matches: &ArgMatches) -> Result<(), Failure> {
-    let client = Client::new(matches)?;
+    let client = Client::new(context, matches)?;
     let dag_id = super::dag_id(matches);
     let logical_date = params::logical_date(matches)?;
     let details = client.get(&format!("{}/details", dag_path(dag_id)))?;
