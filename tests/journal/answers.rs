@@ -12,6 +12,7 @@ use mini_dag::daemon::config::{Config, Origin};
 use mini_dag::daemon::driver::{Driver, Notices};
 use mini_dag::daemon::launch::Launcher;
 use mini_dag::daemon::service::{Parts, Places, Service};
+use mini_dag::daemon::systemd::Systemd;
 use mini_dag::daemon::zones::Zones;
 use mini_dag::journal::Journal;
 use mini_dag::scheduler::{Answer, Command, Refusal, Scheduler};
@@ -51,6 +52,7 @@ impl Daemon {
                 functions: Functions::new(),
                 zones: Zones::of_host(),
                 timezone: Some(Zone::utc()),
+                pools: None,
             },
             compiled_in: Vec::new(),
             zoned: Vec::new(),
@@ -62,6 +64,7 @@ impl Daemon {
             },
             origin: Origin::default(),
             config,
+            systemd: Systemd::default(),
         });
         Self {
             service,

@@ -7,7 +7,7 @@ use mini_dag::journal::{Health, Journal, Position, verify};
 use crate::rng::Rng;
 use crate::sim_disk::{Fault, SimDisk, Tail};
 use crate::story::{fold, now, records};
-use crate::{open, options, read, sync, write};
+use crate::{journal_of, open, options, read, sync, write};
 
 fn why(journal: &Journal) -> (&str, bool) {
     match journal.health() {
@@ -109,4 +109,47 @@ fn a_disk_that_is_away_for_long_costs_bounded_memory_and_no_state() {
     assert_eq!(*journal.health(), Health::Healthy);
     assert!(disk.after_crash(Tail::Torn, &mut Rng::new(1)).files().len() >= 2);
     assert!(read(&disk).state == state);
+}
+
+/// In the middle of a number, a key, a newline: of a write of several lines the disk takes any part.
+#[test]
+fn a_write_that_the_disk_takes_a_part_of_loses_nothing_wherever_it_is_cut() {
+    let records = records(20, 16);
+    let states: Vec<_> = (0..=16).map(|count| fold(&records[..count])).collect();
+    let used = |disk: &SimDisk| -> usize {
+        let files = disk.files();
+        files.iter().map(|name| disk.contents(name).len()).sum()
+    };
+    let begun = SimDisk::default();
+    let (mut journal, found) = open(&begun, options());
+    write(&mut journal, &mut found.state.clone(), &records[..8]);
+    let before = used(&begun);
+    let mut whole = 0;
+    for room in 0.. {
+        let disk = begun.copy();
+        let (mut journal, _) = open(&disk, options());
+        disk.set_space(Some(before + room));
+        for record in &records[8..] {
+            journal.append(record);
+        }
+        journal.flush(now(0), &states[16]);
+        sync(&mut journal, &states[16]);
+        // What the disk did not take stands in the room of the ballast, synced.
+        assert_eq!(journal.synced(), Position(8), "{room}");
+        let after = read(&disk.after_crash(Tail::Torn, &mut Rng::new(room as u64)));
+        assert!(after.state == states[16], "{room}");
+        assert_eq!((after.report.damage, after.report.held), (vec![], false));
+        if *journal.health() == Health::Healthy {
+            whole = room;
+            break;
+        }
+        assert_eq!(why(&journal), ("no space left on the device", true));
+        disk.set_space(None);
+        journal.retry(now(30_000), &states[16]);
+        assert_eq!(*journal.health(), Health::Healthy, "{room}");
+        assert!(verify(&disk).unwrap().is_sound(), "{room}");
+    }
+    let lines = journal_of(&records).contents("0000000001.jsonl");
+    let tail = lines.split_inclusive(|byte| *byte == b'\n').rev().take(8);
+    assert_eq!(whole, tail.map(<[u8]>::len).sum::<usize>());
 }
