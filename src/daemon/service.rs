@@ -32,7 +32,7 @@ use crate::scheduler::{
     Answer, AttemptId, ClockTrust, Command, Event, Monotonic, Now, Refusal, Run, RunNumber,
     Scheduler, State,
 };
-use crate::timetable::Timestamp;
+use crate::timetable::{Timestamp, Zone};
 
 mod feed;
 mod ledger;
@@ -96,6 +96,8 @@ pub struct Service {
     unsynced: VecDeque<(Position, u64, Answer)>,
     /// The journal is damaged: nothing starts until somebody has looked at it.
     damage: Option<String>,
+    /// The trouble that the log tells of.
+    told: Option<String>,
     is_stopping: bool,
     systemd: Systemd,
     /// None of a service that only looks.
@@ -173,6 +175,7 @@ impl Service {
             waiting: BTreeMap::new(),
             unsynced: VecDeque::new(),
             damage: parts.damage,
+            told: None,
             is_stopping: false,
             systemd: parts.systemd,
             lock: parts.lock,
@@ -350,6 +353,7 @@ impl Service {
         self.watch(watcher);
         if let Some(why) = self.trouble() {
             log::error!("nothing new is started: {why}");
+            self.told = Some(why);
             self.step(Event::Recording(false));
         }
         self.driver.set_hooks_of_all(self.config.hooks.clone());

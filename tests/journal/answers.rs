@@ -65,6 +65,8 @@ impl Daemon {
             origin: Origin::default(),
             config,
             systemd: Systemd::default(),
+            lock: None,
+            synced_at: None,
         });
         Self {
             service,

@@ -76,7 +76,9 @@ impl Service {
             self.begin_sync();
         }
         let trouble = self.trouble();
-        if trouble.is_none() != self.scheduler().is_recording() {
+        // Not by what the scheduler knows: a write that fails has told it before this is asked.
+        let is_news = trouble != self.told;
+        if is_news {
             match &trouble {
                 Some(why) => {
                     log::error!("nothing new is started: {why}");
@@ -85,8 +87,13 @@ impl Service {
                 }
                 None => log::info!("records can be written again"),
             }
+            self.told.clone_from(&trouble);
             self.ledger.feed.tell(now.wall, Changed::Daemon);
+        }
+        if trouble.is_none() != self.scheduler().is_recording() {
             self.step(Event::Recording(trouble.is_none()));
+        }
+        if is_news {
             self.systemd.status(&self.in_a_line());
         }
         self.feed_the_watchdog(now.monotonic);
