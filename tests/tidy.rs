@@ -213,13 +213,16 @@ fn mini_dag(args: &[&str]) -> std::process::Output {
 fn every_command_of_the_readme_parses() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let mut commands = 0;
-    let mut in_session = false;
+    let mut session = "";
     for line in readme.lines() {
-        if line.starts_with("```") {
-            in_session = line.starts_with("```console") || line.starts_with("```sh");
-        }
-        let line = line.trim_start_matches("$ ");
-        let Some(rest) = line.strip_prefix("mini-dag ").filter(|_| in_session) else {
+        session = line.strip_prefix("```").unwrap_or(session);
+        // In a console, what has no `$` is what a command said.
+        let command = match session {
+            "console" => line.strip_prefix("$ "),
+            "sh" => Some(line),
+            _ => None,
+        };
+        let Some(rest) = command.and_then(|command| command.strip_prefix("mini-dag ")) else {
             continue;
         };
         let words = rest.split('#').next().unwrap_or("").split_whitespace();
