@@ -111,6 +111,34 @@ fn validate_tells_what_is_there_and_what_is_wrong() {
     place.complains("validate dags/latin.json", 1, "is not UTF-8: line 2");
 }
 
+/// `UPDATE=1` writes what is compared; the diff is the review.
+#[test]
+fn validate_tells_of_dags_that_wait_for_nobody_or_for_each_other() {
+    let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mini-dag"));
+    command.args(["validate", "waiting"]).current_dir(&golden);
+    let output = command.env_clear().stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout), "5 files, 5 DAGs, 2 errors\n");
+    let out = golden.join("waiting.out");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(out, &output.stderr).unwrap();
+    } else {
+        assert_eq!(text(&output.stderr), fs::read_to_string(out).unwrap());
+    }
+    // A file that is named alone may wait for one that is elsewhere.
+    let alone = Place::new("alone").dag(
+        "b.json",
+        &fs::read_to_string(golden.join("waiting/a.json")).unwrap(),
+    );
+    alone.check("validate dags/b.json", 1, "1 file, 0 DAGs, 1 error\n");
+    let alone = Place::new("elsewhere").dag(
+        "a.json",
+        &fs::read_to_string(golden.join("waiting/a.json")).unwrap(),
+    );
+    alone.check("validate dags/a.json", 0, "1 file, 1 DAG, 0 errors\n");
+}
+
 #[test]
 fn list_shows_every_dag_and_every_file_that_is_none() {
     let place = Place::new("list").dag("diamond.json", DIAMOND);

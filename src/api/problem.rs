@@ -72,11 +72,17 @@ impl Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match &refusal {
-            Refusal::NoDag(_) | Refusal::NoRun(_) | Refusal::NoTask(_) => StatusCode::NOT_FOUND,
-            Refusal::RunExists(_) | Refusal::RunFinished(_) | Refusal::RunStopping(_) => {
-                StatusCode::CONFLICT
+            Refusal::NoDag(_) | Refusal::NoRun(_) | Refusal::NoTask(_) | Refusal::NoBackfill(_) => {
+                StatusCode::NOT_FOUND
             }
-            Refusal::BadRunId(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal::RunExists(_)
+            | Refusal::RunFinished(_)
+            | Refusal::RunStopping(_)
+            | Refusal::BackfillExists(..)
+            | Refusal::BackfillOver(_) => StatusCode::CONFLICT,
+            Refusal::BadRunId(_) | Refusal::NoDates(_) | Refusal::BadSpan(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Refusal::BadParams(_) => StatusCode::BAD_REQUEST,
             Refusal::TooManyQueued(_) => StatusCode::TOO_MANY_REQUESTS,
             Refusal::NotRecorded(_) | Refusal::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,

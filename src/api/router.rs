@@ -14,7 +14,9 @@ use smol::Timer;
 use smol::lock::Mutex;
 
 use super::Api;
-use super::answer::{clear, dags, log, login, page, rest, runs, status, task_instances, xcoms};
+use super::answer::{
+    backfills, clear, dags, log, login, page, rest, runs, status, task_instances, xcoms,
+};
 use super::auth::{Caller, Means, Role};
 use super::body::Content;
 use super::connection::Visitor;
@@ -98,11 +100,11 @@ impl Outcome {
     fn done(self) -> Option<Reply> {
         match self {
             Self::Done(reply) => Some(reply),
-            Self::Aside(work) => Some(Reply::json(work())),
             Self::Ask(..)
             | Self::AskAll(..)
             | Self::Reload(_)
             | Self::Replace
+            | Self::Aside(_)
             | Self::LogIn(..)
             | Self::LogOut
             | Self::Watch => None,
@@ -122,7 +124,7 @@ impl From<Reply> for Outcome {
     }
 }
 
-pub(super) type Work = Box<dyn FnOnce() -> String + Send>;
+pub(super) type Work = Box<dyn FnOnce() -> Result<String, Problem> + Send>;
 pub(super) type Then = fn(&Service, &Call<'_>, &Answer) -> Result<Reply, Problem>;
 pub(super) type Handler = fn(&Service, &Call<'_>) -> Result<Outcome, Problem>;
 
@@ -159,7 +161,7 @@ impl<'r> Call<'r> {
 
 /// One thing that can be asked.
 pub struct Route {
-    /// `GET`, `POST`, `PATCH` or `DELETE`.
+    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
     pub method: &'static str,
     /// The path; `{name}` stands for one part of it.
     pub pattern: &'static str,
@@ -207,6 +209,10 @@ const fn get(pattern: &'static str, name: &'static str, handler: Handler) -> Rou
 
 const fn post(pattern: &'static str, name: &'static str, handler: Handler) -> Route {
     route("POST", (pattern, name), Role::Op, handler)
+}
+
+const fn put(pattern: &'static str, name: &'static str, handler: Handler) -> Route {
+    route("PUT", (pattern, name), Role::Op, handler)
 }
 
 const fn patch(pattern: &'static str, name: &'static str, handler: Handler) -> Route {
@@ -382,6 +388,39 @@ pub const ROUTES: &[Route] = &[
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/externalLogUrl/{try}",
         "get_external_log_url",
         rest::external_log,
+    ),
+    get("/api/v2/backfills", "list_backfills", backfills::list)
+        .query(&["limit", "offset", "order_by", "dag_id"]),
+    post("/api/v2/backfills", "create_backfill", backfills::create),
+    post(
+        "/api/v2/backfills/dry_run",
+        "create_backfill_dry_run",
+        backfills::dry_run,
+    ),
+    get(
+        "/api/v2/backfills/{backfill_id}",
+        "get_backfill",
+        backfills::get,
+    ),
+    put(
+        "/api/v2/backfills/{backfill_id}/pause",
+        "pause_backfill",
+        backfills::pause,
+    ),
+    put(
+        "/api/v2/backfills/{backfill_id}/unpause",
+        "unpause_backfill",
+        backfills::unpause,
+    ),
+    put(
+        "/api/v2/backfills/{backfill_id}/cancel",
+        "cancel_backfill",
+        backfills::cancel,
+    ),
+    get(
+        "/mini-dag/v1/backfills/{backfill_id}",
+        "get_backfill_progress",
+        backfills::progress,
     ),
     get(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries",
@@ -582,7 +621,7 @@ async fn work_aside(work: Work) -> Result<String, Problem> {
     let turn = WORKER.lock().await;
     aside(move || {
         let _turn = turn;
-        guarded(|| Ok(work()))
+        guarded(work)
     })
     .await
 }
@@ -615,6 +654,9 @@ fn try_answer_offline(service: &Service, target: &str) -> Result<Reply, Problem>
         call.past = question.read_now()?;
     }
     let outcome = (route.handler)(service, &call)?;
+    if let Outcome::Aside(work) = outcome {
+        return work().map(Reply::json);
+    }
     outcome.done().ok_or_else(internal)
 }
 

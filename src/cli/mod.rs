@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 the answer is no (invalid, failed, not found), 2 wrong usage.
 
+mod backfill;
 mod cancel;
 mod clear;
 mod client;
@@ -102,6 +103,7 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("journal", matches)) => journal::journal(&context, matches),
         Some(("status", matches)) => status::status(&context, matches),
         Some(("trigger", matches)) => trigger::trigger(&context, matches),
+        Some(("backfill", matches)) => backfill::backfill(&context, matches),
         Some(("runs", matches)) => runs::runs(&context, matches),
         Some(("logs", matches)) => logs::logs(&context, matches),
         Some(("clear", matches)) => clear::clear(&context, matches),
@@ -283,6 +285,7 @@ fn command() -> Command {
         .subcommand(journal::command())
         .subcommand(status::command())
         .subcommand(trigger::command())
+        .subcommand(backfill::command())
         .subcommand(runs::command())
         .subcommand(logs::command())
         .subcommand(clear::command())

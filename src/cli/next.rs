@@ -29,6 +29,7 @@ struct Coming {
     kind: TimetableKind,
     /// Whether the fires hang on when the DAG was first seen, which is taken to be `from`.
     depends_on_first_seen: bool,
+    begins_paused: bool,
 }
 
 pub(super) fn command() -> Command {
@@ -115,6 +116,7 @@ fn coming(context: &Context, matches: &ArgMatches, now: Timestamp) -> Result<Com
                 anchor: from,
             }),
             kind: TimetableKind::Trigger,
+            begins_paused: false,
             zone,
             from,
         });
@@ -131,6 +133,7 @@ fn coming(context: &Context, matches: &ArgMatches, now: Timestamp) -> Result<Com
         title: format!("{}  ({shown})", dag.dag_id),
         timetable: scheduler::timetable(&dag, from),
         kind: dag.timetable,
+        begins_paused: dag.is_paused_upon_creation,
         depends_on_first_seen: depends && !has_date,
         zone,
         from,
@@ -211,10 +214,18 @@ impl Coming {
     }
 
     fn text(&self, count: usize) -> String {
-        let title = printable(&self.title);
-        if let Some(words) = self.words() {
-            return format!("{title}\n\n{words}\n");
+        let mut text = match self.words() {
+            Some(words) => format!("{}\n\n{words}\n", printable(&self.title)),
+            None => self.calendar(count),
+        };
+        if self.begins_paused {
+            text.push_str("\nIt begins paused: nothing starts before `mini-dag unpause`.\n");
         }
+        text
+    }
+
+    fn calendar(&self, count: usize) -> String {
+        let title = printable(&self.title);
         let zone = printable(self.zone.name());
         let mut text = format!(
             "{title}  in {zone}, from {}\n\n",
@@ -259,12 +270,16 @@ impl Coming {
             return Some("It runs only when somebody asks for it: `mini-dag trigger`.".to_owned());
         };
         match &timetable.schedule {
-            Schedule::Reboot => Some("It runs once after each boot of the host.".to_owned()),
-            Schedule::Continuous => {
-                Some("It runs again whenever its last run has ended.".to_owned())
-            }
+            Schedule::Reboot => Some(
+                "It runs once in each boot of the host, however often the daemon starts in it."
+                    .to_owned(),
+            ),
+            Schedule::Continuous => Some(
+                "It runs again whenever its last run has ended, at least a second later."
+                    .to_owned(),
+            ),
             Schedule::AfterDags(dag_ids) => Some(format!(
-                "It runs when {} succeeded since its own last run.",
+                "It runs when {} succeeded since the last run that this made.",
                 match &**dag_ids {
                     [one] => format!("`{one}` has"),
                     several => format!("each of `{}` has", several.join("`, `")),

@@ -58,6 +58,7 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
             data_interval,
             params,
             clock: ClockTrust::default(),
+            occasion: None,
         };
         return dry_run::show(context, &root, &dag, run);
     }
@@ -201,6 +202,7 @@ async fn follow(
             Notice::Due
             | Notice::HookEnded(_)
             | Notice::HooksLate
+            | Notice::Found(..)
             | Notice::Exited(..)
             | Notice::Synced(_)
             | Notice::Swept(_)

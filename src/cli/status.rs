@@ -301,6 +301,9 @@ fn next_text(dag: &Value, now: Timestamp) -> String {
         let next = date(dag, "next_dagrun_run_after");
         return format!("in {} ({schedule})", since(now, next));
     }
+    if has(dag, "waits_for") {
+        return format!("waits for {}", text(dag, "waits_for"));
+    }
     schedule
 }
 

@@ -77,7 +77,7 @@ pub(super) fn trigger(context: &Context, matches: &ArgMatches) -> Result<(), Fai
 }
 
 /// The parameters that a DAG has, from its details.
-fn declared(details: &Value) -> BTreeMap<String, Param> {
+pub(super) fn declared(details: &Value) -> BTreeMap<String, Param> {
     let params = details.get("params").and_then(Value::as_object);
     let own = |param: &Value| {
         let schema = param.get("schema").and_then(Value::as_object);

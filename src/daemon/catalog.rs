@@ -15,6 +15,8 @@ use super::zones::Zones;
 use crate::dag::{self, DAG_FILE_BYTES_MAX, Dag, Diagnostic, Functions, Known, Pools};
 use crate::timetable::Zone;
 
+mod after;
+
 /// Files of one directory that are looked at.
 const FILES_MAX: usize = 1_000;
 
@@ -158,6 +160,10 @@ impl Catalog {
             }
             catalog.errors.extend(faults);
         }
+        // Of files that are named one by one, the others may be anywhere.
+        let is_whole = again.is_some() || paths.iter().any(|path| path.is_dir());
+        let errors = after::check(&catalog.dags, is_whole);
+        catalog.errors.extend(errors);
         catalog
     }
 

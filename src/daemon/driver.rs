@@ -14,6 +14,7 @@ use std::time::Duration;
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::{LocalExecutor, Timer, future};
 
+use super::aside::aside;
 use super::clock::{self, Rang, WallTimer};
 use super::config::Config;
 use super::hooks::{HookEnd, Hooks};
@@ -22,15 +23,18 @@ use super::retention::Found;
 use super::takeover::Left;
 use crate::dag::{self, Operator, Task};
 use crate::exec::{self, Handed, LastLine, Process, Running, TaskLog};
-use crate::journal::SyncDone;
+use crate::journal::{Directory, SyncDone, dates};
 use crate::scheduler::{
-    Action, Answer, Attempt, AttemptId, Event, Exit, Fact, Monotonic, Now, Record, Refusal,
-    RunFact, Scheduler, Signal, Spawn, State, TaskFact,
+    Action, Answer, Attempt, AttemptId, BackfillNumber, Event, Exit, Fact, Look, Monotonic, Now,
+    PastDate, Record, Refusal, RunFact, Scheduler, Signal, Spawn, State, TaskFact,
 };
 use crate::timetable::{Timestamp, Zone};
 
 /// The longest piece of a task's last line that is shown while it runs.
 const GLIMPSE_BYTES_MAX: usize = 256;
+
+/// Until a journal that could not be read is read again.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// What can wake the loop.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ pub enum Notice {
     HookEnded(HookEnd),
     /// Hooks have had time enough to end by themselves.
     HooksLate,
+    /// Which dates of a backfill have runs.
+    Found(BackfillNumber, Vec<PastDate>),
     /// What logs are to go, or that they have gone.
     Swept(Found),
     /// What was written has been synced to the disk, or not.
@@ -174,6 +180,7 @@ impl Driver {
                 self.hooks.kill_all();
                 None
             }
+            Notice::Found(number, dates) => Some(Event::Found(number, dates)),
             Notice::Printed(..)
             | Notice::Synced(_)
             | Notice::Swept(_)
@@ -198,7 +205,7 @@ impl Driver {
                 match action {
                     Action::Record(record) => records.push(record),
                     Action::Reply(number, answer) => replies.push((number, answer)),
-                    Action::Spawn(_) | Action::Signal(..) => rest.push(action),
+                    Action::Spawn(_) | Action::Signal(..) | Action::Look(_) => rest.push(action),
                     // What a hook is about has happened, whether it could be written down or not.
                     Action::Hook(call) => self.hooks.call(call),
                 }
@@ -222,6 +229,7 @@ impl Driver {
                         }
                     }
                     Action::Spawn(spawn) => events.push_back(Event::Lost(spawn.attempt)),
+                    Action::Look(look) => self.look(look),
                     Action::Record(_) | Action::Reply(..) | Action::Hook(_) => {}
                 }
             }
@@ -314,6 +322,37 @@ impl Driver {
                 Signal::Kill => exec::Signal::Kill,
             });
         }
+    }
+
+    /// Has the journal read aside: it may be long, and an SD card takes its time. If it cannot be read now, it
+    /// may be later.
+    fn look(&self, look: Look) {
+        let journal = self.launcher.root().join("journal");
+        let sender = self.sender();
+        let look = async move {
+            loop {
+                let (journal, asked) = (journal.clone(), look.clone());
+                let read = move || {
+                    let disk = Directory::new(&journal);
+                    dates(&disk, &asked.dag_id, asked.from, asked.to)
+                };
+                match aside(read).await {
+                    Ok(dates) => {
+                        // If the loop has ended, nobody wants to know.
+                        let _ = sender.try_send(Notice::Found(look.backfill, dates));
+                        return;
+                    }
+                    Err(error) => {
+                        let dag_id = &look.dag_id;
+                        log::error!(
+                            "dag={dag_id} backfill waits: the journal cannot be read: {error}"
+                        );
+                    }
+                }
+                Timer::after(LOOK_AGAIN).await;
+            }
+        };
+        self.executor.spawn(look).detach();
     }
 
     fn spawn(&mut self, spawn: &Spawn) -> Result<(), String> {

@@ -70,6 +70,11 @@ impl Launcher {
         })
     }
 
+    /// The state directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// From now on, each process gets a cgroup; or why none does.
     pub fn contain(&mut self, cgroups: Result<Cgroups, String>) {
         self.cgroups = cgroups;

@@ -351,6 +351,7 @@ impl Service {
         self.set_retention();
         self.wait_for_time();
         self.watch(watcher);
+        self.step(Event::Booted(clock::boot_id().into()));
         if let Some(why) = self.trouble() {
             log::error!("nothing new is started: {why}");
             self.told = Some(why);
@@ -416,6 +417,7 @@ impl Service {
             Notice::Due
             | Notice::HookEnded(_)
             | Notice::HooksLate
+            | Notice::Found(..)
             | Notice::Exited(..)
             | Notice::Printed(..) => {
                 if let Some(event) = self.driver.event(notice) {

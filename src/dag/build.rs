@@ -33,7 +33,7 @@ use std::time::Duration;
 
 pub use self::hook::HookBuilder;
 pub use self::task::{TaskHandle, Tasks};
-use super::check::{check, check_schedule, no_tasks};
+use super::check::{check, no_tasks};
 use super::draft::{Action, Draft, DraftHttp, DraftTask, DraftValue, Text};
 use super::report::{At, Report};
 use super::{
@@ -109,12 +109,7 @@ impl DagBuilder {
     /// Any schedule: `Schedule::any_of(…)`, `Schedule::cron_with_seconds(…)`.
     pub fn schedule_from(self, schedule: Result<Schedule, ScheduleError>) -> Self {
         match schedule {
-            Ok(schedule) => {
-                if let Some(diagnostic) = check_schedule(&schedule) {
-                    self.fault(diagnostic);
-                }
-                self.set(|draft| draft.dag.schedule = Some(schedule))
-            }
+            Ok(schedule) => self.set(|draft| draft.dag.schedule = Some(schedule)),
             Err(error) => {
                 self.fault(
                     Diagnostic::new(error.message)

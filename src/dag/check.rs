@@ -36,6 +36,7 @@ pub(super) fn check(
     let Draft {
         mut dag,
         dag_id,
+        after,
         env,
         secrets,
         hooks,
@@ -49,6 +50,16 @@ pub(super) fn check(
     if dag.max_active_runs == 0 || dag.max_active_tasks == Some(0) {
         report.error(dag_id.span, "", || {
             Diagnostic::new("`max_active_runs` and `max_active_tasks` are at least 1")
+        });
+    }
+    if let Some(Schedule::AfterDags(others)) = &dag.schedule
+        && others.contains(&dag_id.text)
+    {
+        let place = after.iter().find(|other| other.text == dag_id.text);
+        let span = place.map_or(dag_id.span, |place| place.span);
+        report.error(span, "is the DAG itself", || {
+            Diagnostic::new(format!("DAG `{}` waits for itself", quote(&dag_id.text)))
+                .help("`@continuous` runs again when its last run has ended".to_owned())
         });
     }
     time_limit("run_timeout", dag.run_timeout, &dag_id, report);
@@ -599,20 +610,6 @@ impl Checker<'_, '_> {
         }
         template
     }
-}
-
-/// Schedules that wait for another event than a moment are read, and refused until something serves them. Returns why.
-pub(super) fn check_schedule(schedule: &Schedule) -> Option<Diagnostic> {
-    let name = match schedule {
-        Schedule::Cron(_) | Schedule::Every(_) | Schedule::Once | Schedule::Continuous => {
-            return None;
-        }
-        Schedule::Reboot => "@reboot",
-        Schedule::AfterDags(_) => "after",
-    };
-    Some(Diagnostic::new(format!(
-        "the schedule `{name}` is not supported yet"
-    )))
 }
 
 /// Refuses what is no name of an environment variable, or not the writer's to set.

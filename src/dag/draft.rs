@@ -34,6 +34,8 @@ pub(super) struct Draft {
     /// Everything that needs no check; what the fields below are about is empty here.
     pub(super) dag: Dag,
     pub(super) dag_id: Text,
+    /// The DAGs that its schedule names, as they stand in a file.
+    pub(super) after: Vec<Text>,
     pub(super) env: Vec<(Text, Text)>,
     pub(super) secrets: Vec<(Text, Text)>,
     pub(super) hooks: DraftHooks,
@@ -161,6 +163,7 @@ impl Draft {
                 by_id: Vec::new(),
             },
             dag_id,
+            after: Vec::new(),
             env: Vec::new(),
             secrets: Vec::new(),
             hooks: DraftHooks::default(),

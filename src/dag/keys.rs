@@ -343,7 +343,7 @@ static SCHEDULE_KEYS: &[Key] = &[
     key("cron", Shape::Schedule, "", "a cron line"),
     key("seconds", Shape::Boolean, "false", "whether the cron line has a leading field for seconds"),
     key("timezone", Shape::Zone, "the DAG's", "the zone of the cron line"),
-    key("after", Shape::List(&Shape::Id), "", "DAGs: due when each has succeeded since the last run").later(),
+    key("after", Shape::List(&Shape::Id), "", "DAGs: due when each has succeeded since the last run"),
 ];
 
 #[rustfmt::skip] // a line a key

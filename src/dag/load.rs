@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use self::item::{
     boolean_of, count_of, member, pairs_of, string_of, text_of, texts_of, timeout_of,
 };
-use self::schedule::{catchup, overlap, start_date};
+use self::schedule::{after, catchup, overlap, start_date};
 use self::task::Settings;
 use super::check::{check, check_hooks, no_tasks};
 use super::date::{Moment, StartDate};
@@ -123,7 +123,10 @@ impl Reader<'_, '_> {
                 "doc" => dag.doc = string_of(value).unwrap_or_default(),
                 "owner" => dag.owner = string_of(value).unwrap_or_default(),
                 "tags" => dag.tags = self.tags(value),
-                "schedule" => dag.schedule = self.schedule(value),
+                "schedule" => {
+                    dag.schedule = self.schedule(value);
+                    draft.after = after(value);
+                }
                 "timezone" => dag.timezone = self.zone(value),
                 "timetable" if value.text() == "interval" => {
                     dag.timetable = TimetableKind::Interval;

@@ -20,8 +20,9 @@ use super::{Crc, names};
 use crate::dag::Value;
 use crate::dag::json::Document;
 use crate::scheduler::{
-    Attempt, Choice, ClockTrust, Ended, Exit, Fact, Ran, Record, RunFact, RunFacts, RunImage,
-    RunNumber, TaskFact, TaskImage,
+    Attempt, BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Choice, ClockTrust, Ended,
+    Exit, Fact, Occasion, Ran, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber, TaskFact,
+    TaskImage,
 };
 use crate::timetable::Timestamp;
 
@@ -180,6 +181,17 @@ fields! {
         "until" => until: Option<String>,
         "ran" => ran: Option<Vec<Vec<String>>>,
         "runs_created" => runs_created: Option<u64>,
+        "boot" => boot: Option<String>,
+        "after" => after: Option<BTreeMap<String, u64>>,
+        "successes" => successes: Option<u64>,
+        "failures" => failures: Option<u64>,
+        "backfill" => backfill: Option<u64>,
+        "reprocess" => reprocess: Option<String>,
+        "newest_first" => newest_first: Option<bool>,
+        "parallel" => parallel: Option<u32>,
+        "updated_at" => updated_at: Option<String>,
+        "cancelled" => cancelled: Option<bool>,
+        "dates" => dates: Option<u64>,
         "last" => last: Option<u64>,
     }
 }
@@ -224,6 +236,12 @@ impl Fields {
     fn record(mut self) -> Option<Record> {
         let at = Timestamp::parse(&self.at).ok()?;
         if let Some(dag_id) = self.dag.take() {
+            if let Some(number) = self.backfill.take() {
+                let number = BackfillNumber(bounded(Some(number))?);
+                let fact = Fact::Backfill(number, self.backfill_fact()?);
+                let dag_id = dag_id.into();
+                return Some(Record { at, dag_id, fact });
+            }
             let fact = match self.ev.as_str() {
                 "seen" => Fact::Seen {
                     is_paused: self.paused.unwrap_or(false),
@@ -234,6 +252,7 @@ impl Fields {
                 "fires_rewound" => Fact::Rewound {
                     until: moment(self.until.as_deref())??,
                 },
+                "passed" => Fact::Passed(self.occasion()??),
                 "paused" => Fact::Paused(true),
                 "unpaused" => Fact::Paused(false),
                 "dag" => Fact::Restored {
@@ -241,6 +260,9 @@ impl Fields {
                     first_seen: moment(self.first_seen.as_deref())?,
                     scheduled_until: moment(self.until.as_deref())?,
                     ran: ran(self.ran.as_deref())?,
+                    boot_id: self.boot.map(Arc::from),
+                    heard: counts(self.after.unwrap_or_default())?,
+                    successes: bounded(self.successes)?,
                     runs_created: bounded(self.runs_created)?,
                 },
                 _ => return None,
@@ -254,6 +276,59 @@ impl Fields {
         let fact = Fact::Run(RunNumber(number), self.run_fact()?);
         let dag_id = dag_id.into();
         Some(Record { at, dag_id, fact })
+    }
+
+    fn backfill_fact(mut self) -> Option<BackfillFact> {
+        Some(match self.ev.as_str() {
+            "backfill_created" => BackfillFact::Created(self.backfill_facts()?),
+            "backfill_restored" => BackfillFact::Restored(Box::new(BackfillImage {
+                facts: self.backfill_facts()?,
+                created_at: moment(self.started_at.as_deref())??,
+                updated_at: moment(self.updated_at.as_deref())??,
+                completed_at: moment(self.ended_at.as_deref())?,
+                is_paused: self.paused.unwrap_or(false),
+                is_cancelled: self.cancelled.unwrap_or(false),
+                cursor: moment(self.until.as_deref())?,
+                passed: bounded(self.dates)?,
+                success: bounded(self.successes)?,
+                failed: bounded(self.failures)?,
+            })),
+            "backfill_paused" => BackfillFact::Paused(true),
+            "backfill_unpaused" => BackfillFact::Paused(false),
+            "backfill_passed" => BackfillFact::Passed {
+                until: moment(self.until.as_deref())??,
+                dates: u32::try_from(self.dates.unwrap_or(0)).ok()?,
+            },
+            "backfill_cancelled" => BackfillFact::Cancelled,
+            "backfill_completed" => BackfillFact::Completed,
+            _ => return None,
+        })
+    }
+
+    fn backfill_facts(&mut self) -> Option<Arc<BackfillFacts>> {
+        let (from, to) = self.interval()??;
+        Some(Arc::new(BackfillFacts {
+            from,
+            to,
+            reprocess: Reprocess::of(self.reprocess.as_deref()?)?,
+            newest_first: self.newest_first.unwrap_or(false),
+            max_active_runs: self.parallel.filter(|parallel| *parallel > 0)?,
+            params: std::mem::take(&mut self.params),
+        }))
+    }
+
+    #[expect(
+        clippy::option_option,
+        reason = "wrong, absent, there: `?` reads best on it"
+    )]
+    fn interval(&mut self) -> Option<Option<(Timestamp, Timestamp)>> {
+        Some(match self.interval.take().as_deref() {
+            None => None,
+            Some([from, until]) => {
+                Some((Timestamp::parse(from).ok()?, Timestamp::parse(until).ok()?))
+            }
+            Some(_) => return None,
+        })
     }
 
     fn run_fact(mut self) -> Option<RunFact> {
@@ -314,21 +389,36 @@ impl Fields {
     }
 
     fn run_facts(&mut self) -> Option<Arc<RunFacts>> {
-        let data_interval = match self.interval.take() {
-            None => None,
-            Some(moments) => Some(span(&moments)?),
-        };
         Some(Arc::new(RunFacts {
             run_id: self.run_id.take()?.into(),
             run_type: names::run_type_of(self.run_type.as_deref()?)?,
             logical_date: moment(self.logical_date.as_deref())??,
-            data_interval,
+            data_interval: self.interval()?,
             params: std::mem::take(&mut self.params),
             clock: match self.clock.as_deref() {
                 Some(name) => names::clock_trust_of(name)?,
                 None => ClockTrust::default(),
             },
+            occasion: self.occasion()?,
         }))
+    }
+
+    #[expect(
+        clippy::option_option,
+        reason = "wrong, absent, there: `?` reads best on it"
+    )]
+    fn occasion(&mut self) -> Option<Option<Occasion>> {
+        let occasion = (self.boot.take(), self.after.take(), self.backfill.take());
+        Some(match occasion {
+            (None, None, None) => None,
+            (Some(boot_id), None, None) => Some(Occasion::Boot(boot_id.into())),
+            (None, Some(after), None) => Some(Occasion::After(counts(after)?)),
+            (None, None, Some(number)) => {
+                let number = BackfillNumber(bounded(Some(number))?);
+                Some(Occasion::Backfill(number))
+            }
+            (..) => return None,
+        })
     }
 
     fn run_image(mut self) -> Option<RunImage> {
@@ -383,6 +473,13 @@ fn ran(spans: Option<&[Vec<String>]>) -> Option<Ran> {
 /// The number, 0 if there is none, `None` if it cannot be true.
 fn bounded(number: Option<u64>) -> Option<u64> {
     Some(number.unwrap_or(0)).filter(|number| *number < NUMBER_MAX)
+}
+
+fn counts(counts: BTreeMap<String, u64>) -> Option<BTreeMap<Arc<str>, u64>> {
+    let counts = counts.into_iter();
+    counts
+        .map(|(id, count)| Some((id.into(), bounded(Some(count))?)))
+        .collect()
 }
 
 fn duration(millis: Option<u64>) -> Duration {

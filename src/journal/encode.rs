@@ -3,14 +3,16 @@
 //! A *body* is a line without its `seq` and `crc`, which are known only when the line is written to a
 //! segment; it may be written a second time, to another segment, with another number.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::crc::crc32c_hex;
 use super::{Crc, VERSION};
 use crate::dag::Value;
 use crate::scheduler::{
-    Attempt, Choice, ClockTrust, Ended, Exit, Fact, Ran, Record, RunFact, RunFacts, RunImage,
-    RunNumber, TaskFact, TaskImage,
+    Attempt, BackfillFact, BackfillFacts, BackfillNumber, Choice, ClockTrust, Ended, Exit, Fact,
+    Occasion, Ran, Record, RunFact, RunFacts, RunImage, RunNumber, TaskFact, TaskImage,
 };
 use crate::timetable::Timestamp;
 
@@ -54,6 +56,11 @@ pub(super) fn record(out: &mut String, record: &Record) {
             text(out, "dag", dag_id);
             moment(out, "until", Some(*until));
         }
+        Fact::Passed(cause) => {
+            event(out, "passed");
+            text(out, "dag", dag_id);
+            occasion(out, cause);
+        }
         Fact::Paused(is_paused) => {
             event(out, if *is_paused { "paused" } else { "unpaused" });
             text(out, "dag", dag_id);
@@ -62,7 +69,10 @@ pub(super) fn record(out: &mut String, record: &Record) {
             is_paused,
             first_seen,
             scheduled_until,
+            boot_id,
+            heard,
             ran,
+            successes,
             runs_created,
         } => {
             event(out, "dag");
@@ -71,9 +81,17 @@ pub(super) fn record(out: &mut String, record: &Record) {
             moment(out, "first_seen", *first_seen);
             moment(out, "until", *scheduled_until);
             self::ran(out, ran);
+            if let Some(boot_id) = boot_id {
+                text(out, "boot", boot_id);
+            }
+            if !heard.is_empty() {
+                counts(out, "after", heard);
+            }
+            number(out, "successes", *successes);
             number(out, "runs_created", *runs_created);
         }
         Fact::Run(run, fact) => run_fact(out, dag_id, *run, fact),
+        Fact::Backfill(number, fact) => backfill_fact(out, dag_id, *number, fact),
     }
 }
 
@@ -117,6 +135,46 @@ fn run_fact(out: &mut String, dag_id: &str, run: RunNumber, fact: &RunFact) {
             text(out, "task", task_id);
             task_fact(out, fact);
         }
+    }
+}
+
+fn backfill_fact(out: &mut String, dag_id: &str, backfill: BackfillNumber, fact: &BackfillFact) {
+    event(out, super::names::backfill(fact));
+    text(out, "dag", dag_id);
+    number(out, "backfill", backfill.0);
+    match fact {
+        BackfillFact::Created(facts) => backfill_facts(out, facts),
+        BackfillFact::Restored(image) => {
+            backfill_facts(out, &image.facts);
+            moment(out, "started_at", Some(image.created_at));
+            moment(out, "updated_at", Some(image.updated_at));
+            moment(out, "ended_at", image.completed_at);
+            flag(out, "paused", image.is_paused);
+            flag(out, "cancelled", image.is_cancelled);
+            moment(out, "until", image.cursor);
+            number(out, "dates", image.passed);
+            number(out, "successes", image.success);
+            number(out, "failures", image.failed);
+        }
+        BackfillFact::Passed { until, dates } => {
+            moment(out, "until", Some(*until));
+            number(out, "dates", u64::from(*dates));
+        }
+        BackfillFact::Paused(_) | BackfillFact::Cancelled | BackfillFact::Completed => {}
+    }
+}
+
+fn backfill_facts(out: &mut String, facts: &BackfillFacts) {
+    out.push_str(",\"interval\":[\"");
+    rfc3339(out, facts.from);
+    out.push_str("\",\"");
+    rfc3339(out, facts.to);
+    out.push_str("\"]");
+    text(out, "reprocess", facts.reprocess.name());
+    flag(out, "newest_first", facts.newest_first);
+    number(out, "parallel", u64::from(facts.max_active_runs));
+    if !facts.params.is_empty() {
+        let _ = write!(out, ",\"params\":{}", Value::Object(facts.params.clone()));
     }
 }
 
@@ -204,6 +262,28 @@ fn run_facts(out: &mut String, facts: &RunFacts) {
     if !facts.params.is_empty() {
         let _ = write!(out, ",\"params\":{}", Value::Object(facts.params.clone()));
     }
+    if let Some(cause) = &facts.occasion {
+        occasion(out, cause);
+    }
+}
+
+fn occasion(out: &mut String, occasion: &Occasion) {
+    match occasion {
+        Occasion::Boot(boot_id) => text(out, "boot", boot_id),
+        Occasion::After(successes) => counts(out, "after", successes),
+        Occasion::Backfill(backfill) => number(out, "backfill", backfill.0),
+    }
+}
+
+/// `{"a":3,"b":0}`
+fn counts(out: &mut String, key: &str, counts: &BTreeMap<Arc<str>, u64>) {
+    let _ = write!(out, ",\"{key}\":{{");
+    for (index, (id, count)) in counts.iter().enumerate() {
+        out.push_str(if index > 0 { ",\"" } else { "\"" });
+        escaped(out, id);
+        let _ = write!(out, "\":{count}");
+    }
+    out.push('}');
 }
 
 /// Two moments, as an array.

@@ -59,6 +59,15 @@ impl Read for BTreeMap<String, Value> {
     }
 }
 
+impl Read for BTreeMap<String, u64> {
+    fn read(item: Item<'_>) -> Option<Self> {
+        let members = item.members();
+        let members =
+            members.map(|(key, value)| Some((key.text().into_owned(), u64::read(value)?)));
+        (item.kind() == Kind::Object).then(|| members.collect())?
+    }
+}
+
 impl<T: Read> Read for Vec<T> {
     fn read(item: Item<'_>) -> Option<Self> {
         let is_array = item.kind() == Kind::Array;

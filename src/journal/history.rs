@@ -139,6 +139,8 @@ impl PastRun {
             | Fact::Paused(_)
             | Fact::Skipped { .. }
             | Fact::Rewound { .. }
+            | Fact::Passed(_)
+            | Fact::Backfill(..)
             | Fact::Restored { .. }
             | Fact::Run(..) => return None,
         };

@@ -32,10 +32,14 @@
 //! | `ev` | of | means |
 //! | --- | --- | --- |
 //! | `segment` | | a segment's first line: format `version`, `number`, `boot` id, `prev` = the `crc` of line `seq` - 1, `snapshot` = how many lines of snapshot follow, `runs_created` before them, `synced_at` = when a record was last written while the clock was synchronised, `held` = damage was found before and waits for a repair |
-//! | `seen` `paused` `unpaused` `dag` | `dag` | it was seen for the first time, `paused` or not; a switch; and what a snapshot knows of a DAG: fires are done `until` then, and `ran` are the spans of time whose data intervals were run |
+//! | `seen` `paused` `unpaused` `dag` | `dag` | it was seen for the first time, `paused` or not; a switch; and what a snapshot knows of a DAG: `first_seen`, fires are done `until` then, the last `boot`, what it has heard (`after`), its `successes`, and `ran` are the spans of time whose data intervals were run |
 //! | `fires_skipped` | `dag` | it was due `until` then, and was not run |
 //! | `fires_rewound` | `dag` | the clock had been far ahead: what is due after `until` is looked at again, and skipped where it was run |
-//! | `run_created` `run_started` `run_stopped` `run_success` `run_failed` `run_cleared` | `run` | the life of a run |
+//! | `passed` | `dag` | what it could have been due for, a `boot` id or how often others had succeeded (`after`), is served without a run |
+//! | `run_created` `run_started` `run_stopped` `run_success` `run_failed` `run_cleared` | `run` | the life of a run; `boot`, `after` or `backfill` is what it was created for |
+//! | `backfill_created` `backfill_paused` `backfill_unpaused` `backfill_cancelled` `backfill_completed` | `dag` | the life of a backfill, by its number (`backfill`): `interval`, `reprocess`, `newest_first`, `parallel` |
+//! | `backfill_passed` | `dag` | so many `dates`, `until` the one of this fire, have a run already |
+//! | `backfill_restored` | `dag` | all of a backfill, in a snapshot; its runs that are not over follow |
 //! | `run_restored` | `run` | all of a run, in a snapshot or because an old run is cleared |
 //! | `start` | `run` `task` | an attempt began |
 //! | `success` `failed` `skipped` `up_for_retry` `up_for_reschedule` `interrupted` | `run` `task` | an attempt ended; `up_for_reschedule`: the first poke of a try said "not yet", later ones leave no line |
@@ -85,6 +89,7 @@
 //!   not synced, if a file system wrote later pages first: a false alarm rather than a silent loss.
 
 mod crc;
+mod dates;
 mod decode;
 mod disk;
 mod encode;
@@ -99,6 +104,7 @@ mod scan;
 mod segments;
 mod writer;
 
+pub use dates::dates;
 pub use disk::{Directory, Disk, DiskFile};
 pub use health::Health;
 pub use history::{AttemptEnd, Filter, PastAttempt, PastRun, history};

@@ -3,8 +3,20 @@
 use std::time::Duration;
 
 use crate::scheduler::{
-    ClockTrust, Ended, RunState, RunType, Settled, StopCause, StopReason, TaskState,
+    BackfillFact, ClockTrust, Ended, RunState, RunType, Settled, StopCause, StopReason, TaskState,
 };
+
+pub(super) fn backfill(fact: &BackfillFact) -> &'static str {
+    match fact {
+        BackfillFact::Created(_) => "backfill_created",
+        BackfillFact::Restored(_) => "backfill_restored",
+        BackfillFact::Paused(true) => "backfill_paused",
+        BackfillFact::Paused(false) => "backfill_unpaused",
+        BackfillFact::Passed { .. } => "backfill_passed",
+        BackfillFact::Cancelled => "backfill_cancelled",
+        BackfillFact::Completed => "backfill_completed",
+    }
+}
 
 pub(super) fn ended(state: Ended) -> &'static str {
     match state {

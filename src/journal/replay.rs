@@ -8,7 +8,7 @@ use super::encode::Header;
 use super::scan::{OpenError, Report, Segment, Walked, limit, list, stretches, walk};
 use crate::dag::Dag;
 use crate::scheduler::{
-    ApplyError, Fact, Record, RunFact, RunImage, RunNumber, RunState, State, StopReason,
+    ApplyError, Fact, Occasion, Record, RunFact, RunImage, RunNumber, RunState, State, StopReason,
 };
 use crate::timetable::Timestamp;
 
@@ -111,10 +111,17 @@ fn replay_once(disk: &dyn Disk, mut state: State) -> Result<Replay, OpenError> {
                 synced_at = Some(record.at);
             }
             if state.dag(&record.dag_id).is_none() {
-                if let Fact::Run(number, _) = record.fact {
-                    state.skip_runs(number.0);
+                match record.fact {
+                    Fact::Run(number, _) => state.skip_runs(number.0),
+                    Fact::Backfill(number, _) => state.skip_backfills(number),
+                    Fact::Seen { .. }
+                    | Fact::Paused(_)
+                    | Fact::Skipped { .. }
+                    | Fact::Rewound { .. }
+                    | Fact::Passed(_)
+                    | Fact::Restored { .. } => {}
                 }
-                absent.push(for_any_time(record));
+                absent.extend(for_any_time(record));
             } else if let Err(error) = apply_replayed(&mut state, &record)
                 && refused.len() < REFUSED_MAX
             {
@@ -167,9 +174,16 @@ fn is_repaired(line: Checked<'_>) -> bool {
     line.text.contains("\"repaired\"") && matches!(decode(line), Ok(Entry::Repaired(_)))
 }
 
-/// A record that says the same, but can be applied after runs with later numbers: `run_created` as
-/// `run_restored`.
-fn for_any_time(mut record: Record) -> Record {
+/// Records that say the same, but can be applied after runs with later numbers: `run_created` as
+/// `run_restored`, and beforehand what that does not say, that its occasion is served.
+fn for_any_time(mut record: Record) -> impl Iterator<Item = Record> {
+    let served = if let Fact::Run(_, RunFact::Created(facts)) = &record.fact {
+        // A backfill's run says itself how far its backfill has come.
+        let is_said = |occasion: &&Occasion| matches!(occasion, Occasion::Backfill(_));
+        facts.occasion.as_ref().filter(|o| !is_said(o)).cloned()
+    } else {
+        None
+    };
     if let Fact::Run(_, fact) = &mut record.fact
         && let RunFact::Created(facts) = fact
     {
@@ -183,17 +197,25 @@ fn for_any_time(mut record: Record) -> Record {
             tasks: Vec::new(),
         }));
     }
-    record
+    let served = served.map(|occasion| Record {
+        fact: Fact::Passed(occasion),
+        ..record.clone()
+    });
+    served.into_iter().chain([record])
 }
 
 /// Applies a record of the past. A run that has ended is over, even if its DAG has got tasks since that
-/// it never had: they are `skipped`.
+/// it never had: they are `skipped`. What a run that finds no place says of its DAG holds all the same.
 pub fn apply_replayed(state: &mut State, record: &Record) -> Result<(), ApplyError> {
-    let result = state.apply(record);
-    if let Fact::Run(number, _) = record.fact {
-        // A run that finds no place has had its number all the same.
-        state.skip_runs(number.0);
+    let result = apply_or_stop(state, record);
+    if let (Err(_), Fact::Run(number, fact)) = (&result, &record.fact) {
+        state.note_run(&record.dag_id, *number, fact);
     }
+    result
+}
+
+fn apply_or_stop(state: &mut State, record: &Record) -> Result<(), ApplyError> {
+    let result = state.apply(record);
     let Fact::Run(number, RunFact::Ended { .. }) = record.fact else {
         return result;
     };

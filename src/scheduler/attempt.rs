@@ -138,6 +138,11 @@ impl Scheduler {
             Timer::Run(run) => self.stop_run(turn, run, StopReason::TimedOut),
             // It was looked at when this turn began.
             Timer::Clock => {}
+            Timer::Backfill(number) => {
+                let backfill = self.state.backfill(number);
+                let dag_id = backfill.map(|backfill| backfill.dag_id.clone());
+                self.waking.extend(dag_id);
+            }
             Timer::Attempt(run, task) => {
                 let Some(live) = self.attempts.get_mut(&(run, task)) else {
                     return;

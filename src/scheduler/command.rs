@@ -25,6 +25,8 @@ impl Scheduler {
                 selection,
             } => self.clear(turn, &dag_id, &run_id, &selection),
             Command::Pause { dag_id, is_paused } => self.pause(turn, &dag_id, is_paused),
+            Command::Backfill(new) => self.create_backfill(turn, new),
+            Command::ChangeBackfill(number, change) => self.change_backfill(turn, number, change),
         }
     }
 
@@ -85,6 +87,7 @@ impl Scheduler {
             data_interval,
             params: trigger.params,
             clock: self.verdict.trust,
+            occasion: None,
         };
         let fact = RunFact::Created(Arc::new(facts));
         self.record(turn, &dag_id, Fact::Run(self.state.next_run(), fact));

@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use super::Limits;
 use super::clock::ClockReport;
-use super::record::RunNumber;
-use super::record::{Attempt, Record, RunFacts, RunImage, RunType, StopReason};
+use super::record::{
+    Attempt, BackfillFacts, BackfillNumber, Record, RunFacts, RunImage, RunNumber, RunType,
+    StopReason,
+};
+use super::states::RunState;
 use crate::dag::{Dag, Hook, HookKind, TaskIndex, Value};
 use crate::timetable::Timestamp;
 
@@ -57,6 +60,9 @@ pub struct AttemptId {
 pub enum Event {
     /// A deadline has passed, or nothing has: see what is due.
     Tick,
+    /// Which boot of the host this is, by the kernel's id of it. Told once, before any DAG; without it,
+    /// nothing is run for a boot.
+    Booted(Arc<str>),
     /// A DAG, or a new version of one, is there.
     DagLoaded(Arc<Dag>),
     /// A DAG is there no more. Its runs go on to their end; nothing new begins.
@@ -75,6 +81,8 @@ pub enum Event {
     /// A finished run that is only history any more, and is wanted back so that it can be cleared. One
     /// that is there, that is not over, or of a DAG that nobody knows changes nothing.
     Recalled(Arc<str>, RunNumber, Box<RunImage>),
+    /// Which dates of a backfill have runs: the answer to [`Action::Look`].
+    Found(BackfillNumber, Vec<PastDate>),
     /// Somebody asks for something; the answer carries the number.
     Command(u64, Command),
     /// Start nothing more, and stop what runs.
@@ -109,6 +117,30 @@ pub enum Command {
         /// Which of both.
         is_paused: bool,
     },
+    /// Run a DAG for the dates of a span that it was not run for.
+    Backfill(NewBackfill),
+    /// Pause, unpause or cancel a backfill.
+    ChangeBackfill(BackfillNumber, BackfillChange),
+}
+
+/// A backfill to create.
+#[derive(Clone, Debug)]
+pub struct NewBackfill {
+    /// The DAG.
+    pub dag_id: String,
+    /// The span, and how it is run.
+    pub facts: BackfillFacts,
+}
+
+/// What somebody can do to a backfill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackfillChange {
+    /// Nothing more of it starts; what runs goes on.
+    Pause,
+    /// It goes on.
+    Unpause,
+    /// It ends: what waits is stopped, what runs goes on.
+    Cancel,
 }
 
 /// A run to create.
@@ -150,6 +182,8 @@ pub enum Action {
     Signal(AttemptId, Signal),
     /// Call a hook. What comes of it is told to nobody here.
     Hook(HookCall),
+    /// Look up in history which dates have runs, and tell it as [`Event::Found`].
+    Look(Look),
     /// Answer a command.
     Reply(u64, Result<Answer, Refusal>),
 }
@@ -222,6 +256,30 @@ pub enum HookOccasion {
     },
 }
 
+/// What a backfill has to know before it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Who asks.
+    pub backfill: BackfillNumber,
+    /// Whose runs.
+    pub dag_id: Arc<str>,
+    /// The first logical date.
+    pub from: Timestamp,
+    /// The last, inclusive.
+    pub to: Timestamp,
+}
+
+/// A logical date that a DAG has been run for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PastDate {
+    /// The date.
+    pub logical_date: Timestamp,
+    /// Where its latest run stands.
+    pub state: RunState,
+    /// How many runs of backfills it has had.
+    pub backfills: u32,
+}
+
 /// How to end a process tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -242,6 +300,8 @@ pub enum Answer {
     Cleared(Vec<Arc<str>>),
     /// Done, or so already.
     Paused,
+    /// The backfill was created or changed.
+    Backfill(BackfillNumber),
 }
 
 /// Why a command is not answered with what it did. It was not carried out, and nothing has changed; but for
@@ -266,6 +326,16 @@ pub enum Refusal {
     RunStopping(String),
     /// The DAG has [`super::RUNS_QUEUED_MAX`] runs waiting.
     TooManyQueued(String),
+    /// There is no such backfill, or it is history.
+    NoBackfill(BackfillNumber),
+    /// The DAG has a backfill that is not over.
+    BackfillExists(String, BackfillNumber),
+    /// The backfill was completed or cancelled.
+    BackfillOver(BackfillNumber),
+    /// The DAG's schedule names no dates, or there is none.
+    NoDates(String),
+    /// Not a span that can be made up for, and why.
+    BadSpan(&'static str),
     /// Nothing can be written down now, and why.
     NotRecorded(String),
     /// It was carried out, and then the disk failed, and why. If the disk heals it will be on record; if the
@@ -298,6 +368,18 @@ impl fmt::Display for Refusal {
                     super::RUNS_QUEUED_MAX
                 )
             }
+            Self::NoBackfill(number) => write!(f, "there is no backfill {}", number.0),
+            Self::BackfillExists(id, number) => write!(
+                f,
+                "DAG `{id}` has a backfill that is not over: {}",
+                number.0
+            ),
+            Self::BackfillOver(number) => write!(f, "backfill {} is over", number.0),
+            Self::NoDates(id) => write!(
+                f,
+                "DAG `{id}` has no dates to be made up for: it has no schedule, or one that no clock decides"
+            ),
+            Self::BadSpan(why) => write!(f, "not a span of the past: {why}"),
             Self::NotRecorded(why) => {
                 write!(f, "nothing can be recorded now, so nothing was done: {why}")
             }

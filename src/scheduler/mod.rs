@@ -23,11 +23,14 @@ use crate::dag::{Dag, Hooks, Pools, TaskIndex};
 use crate::timetable::Timestamp;
 
 mod attempt;
+mod backfill;
 mod choice;
 mod clock;
 mod command;
+mod dates;
 mod event;
 mod hooks;
+mod occasion;
 mod poke;
 mod queue;
 mod ran;
@@ -41,15 +44,19 @@ mod states;
 mod timers;
 mod waits;
 
+pub use backfill::Backfill;
 pub use choice::{Choice, XCOM_BYTES_MAX, XCOM_RUN_BYTES_MAX};
 pub use clock::{ClockDemand, ClockReport, ClockRule, ClockTrust, Verdict, build_date};
+pub use dates::{BackfillDate, backfill_timetable, is_wanted, next_date};
 pub use event::{
-    Action, Answer, AttemptId, Command, Event, HookCall, HookLevel, HookOccasion, Monotonic, Now,
-    Refusal, Selection, Signal, Spawn, Trigger,
+    Action, Answer, AttemptId, BackfillChange, Command, Event, HookCall, HookLevel, HookOccasion,
+    Look, Monotonic, NewBackfill, Now, PastDate, Refusal, Selection, Signal, Spawn, Trigger,
 };
+pub use occasion::{Awaited, circle};
 pub use ran::Ran;
 pub use record::{
-    Attempt, Ended, Exit, Fact, Record, RunFact, RunFacts, RunImage, RunNumber, RunType, Settled,
+    Attempt, BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Ended, Exit, Fact,
+    Occasion, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber, RunType, Settled,
     StopCause, StopReason, TaskFact, TaskImage,
 };
 pub use rule::{Decision as RuleDecision, UpstreamCounts, decide};
@@ -60,7 +67,9 @@ pub use states::{RunState, TaskState};
 pub use waits::{PoolUse, WaitsFor};
 
 use attempt::{LiveAttempt, Stage, retry_delay};
+use backfill::Looked;
 use clock::Clock;
+use occasion::Occasions;
 use queue::Queue;
 use schedule::Fires;
 use timers::{Timer, Timers};
@@ -95,6 +104,8 @@ pub struct Scheduler {
     fires: Fires,
     clock: Clock,
     verdict: Verdict,
+    occasions: Occasions,
+    looked: Looked,
     attempts: BTreeMap<(RunNumber, TaskIndex), LiveAttempt>,
     touched: VecDeque<(RunNumber, TaskIndex)>,
     ending: VecDeque<RunNumber>,
@@ -118,6 +129,8 @@ impl Scheduler {
             fires: Fires::default(),
             clock: Clock::default(),
             verdict: Verdict::default(),
+            occasions: Occasions::default(),
+            looked: Looked::default(),
             attempts: BTreeMap::new(),
             touched: VecDeque::new(),
             ending: VecDeque::new(),
@@ -285,10 +298,15 @@ impl Scheduler {
 
     /// Takes one event and appends what to do; then serves the deadlines that have passed.
     pub fn step(&mut self, now: Now, event: Event, actions: &mut Vec<Action>) {
-        let mut turn = Turn { now, actions };
+        let mut turn = Turn {
+            now,
+            actions,
+            backfilled: 0,
+        };
         self.look_at_the_clock(&mut turn);
         match event {
             Event::Tick => {}
+            Event::Booted(boot_id) => self.booted(boot_id),
             Event::DagLoaded(dag) => self.load(&mut turn, &dag),
             Event::DagRemoved(dag_id) => self.remove(&dag_id),
             Event::Exited(id, attempt) => self.exited(&mut turn, id, attempt),
@@ -304,6 +322,7 @@ impl Scheduler {
             Event::Recalled(dag_id, number, image) => {
                 self.recalled(&mut turn, &dag_id, number, image);
             }
+            Event::Found(number, dates) => self.found(number, dates),
             Event::Command(number, command) => {
                 let answer = self.command(&mut turn, command);
                 turn.actions.push(Action::Reply(number, answer));
@@ -323,12 +342,14 @@ impl Scheduler {
     fn load(&mut self, turn: &mut Turn, dag: &Arc<Dag>) {
         self.state.insert_dag(dag.clone());
         self.plan(turn, dag);
+        self.listen(turn, dag);
         self.open_or_shut(&dag.dag_id);
         self.waking.push_back(dag.dag_id.clone());
     }
 
     fn remove(&mut self, dag_id: &Arc<str>) {
         self.fires.forget(dag_id);
+        self.waking.extend(self.occasions.forget(dag_id));
         self.state.remove_dag(dag_id);
         self.waking.push_back(dag_id.clone());
     }
@@ -408,4 +429,6 @@ impl Scheduler {
 struct Turn<'a> {
     now: Now,
     actions: &'a mut Vec<Action>,
+    /// Runs that backfills have created in it.
+    backfilled: u32,
 }

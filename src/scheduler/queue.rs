@@ -5,8 +5,8 @@
 //!
 //! - those that wait for the same number of slots of the same pool have a *claim* in common, and only claims
 //!   that the pool's free slots can meet show their head. A small claim may so overtake a large one;
-//! - within a claim each DAG has a lane, and only lanes of DAGs that are open show their head: a DAG that is
-//!   paused or has all the running tasks it may have is shut.
+//! - within a claim each DAG has a lane, and another for its backfills, which run while it is paused. Only lanes
+//!   that are open show their head: those of a DAG that is paused or has all the running tasks it may have are shut.
 //!
 //! Every call costs O(log n) in lanes and waiting task instances, for each claim that it opens or shuts: those
 //! of one pool, or of one DAG. There are as many as the pool's tasks have different `pool_slots`.
@@ -35,8 +35,15 @@ pub(super) struct Claim {
     pub(super) slots: u32,
 }
 
-/// A waiting task instance, and its DAG.
-type Head = (Waiting, Arc<str>);
+/// Whose task instances wait together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LaneId {
+    pub(super) dag_id: Arc<str>,
+    pub(super) is_backfill: bool,
+}
+
+/// A waiting task instance, and its lane.
+type Head = (Waiting, LaneId);
 
 #[derive(Debug, Default)]
 struct Lanes {
@@ -54,7 +61,7 @@ struct Heads {
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    dags: BTreeMap<Arc<str>, Lanes>,
+    lanes: BTreeMap<LaneId, Lanes>,
     claims: BTreeMap<Claim, Heads>,
     /// Free slots of each pool that has any.
     free: BTreeMap<Arc<str>, u32>,
@@ -63,16 +70,16 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn insert(&mut self, dag_id: &Arc<str>, claim: &Claim, waiting: Waiting) {
-        self.change(dag_id, claim, |lane| _ = lane.insert(waiting));
+    pub(super) fn insert(&mut self, id: &LaneId, claim: &Claim, waiting: Waiting) {
+        self.change(id, claim, |lane| _ = lane.insert(waiting));
     }
 
-    pub(super) fn remove(&mut self, dag_id: &Arc<str>, claim: &Claim, waiting: &Waiting) {
-        self.change(dag_id, claim, |lane| _ = lane.remove(waiting));
+    pub(super) fn remove(&mut self, id: &LaneId, claim: &Claim, waiting: &Waiting) {
+        self.change(id, claim, |lane| _ = lane.remove(waiting));
     }
 
-    pub(super) fn contains(&self, dag_id: &str, claim: &Claim, waiting: &Waiting) -> bool {
-        let lanes = self.dags.get(dag_id);
+    pub(super) fn contains(&self, id: &LaneId, claim: &Claim, waiting: &Waiting) -> bool {
+        let lanes = self.lanes.get(id);
         lanes
             .and_then(|lanes| lanes.by_claim.get(claim))
             .is_some_and(|lane| lane.contains(waiting))
@@ -80,15 +87,15 @@ impl Queue {
 
     /// What is waited for, and by how many.
     pub(super) fn claims(&self) -> impl Iterator<Item = (&Claim, u64)> {
-        let lanes = self.dags.values().flat_map(|lanes| &lanes.by_claim);
+        let lanes = self.lanes.values().flat_map(|lanes| &lanes.by_claim);
         lanes.map(|(claim, lane)| (claim, lane.len() as u64))
     }
 
     /// The next one of all that can start; it stays in the queue.
-    pub(super) fn first(&self) -> Option<(&Arc<str>, &Claim, Waiting)> {
+    pub(super) fn first(&self) -> Option<(&LaneId, &Claim, Waiting)> {
         self.ready
             .first()
-            .map(|((waiting, dag_id), claim)| (dag_id, claim, *waiting))
+            .map(|((waiting, id), claim)| (id, claim, *waiting))
     }
 
     /// So many slots of a pool are free now.
@@ -118,9 +125,9 @@ impl Queue {
         }
     }
 
-    /// Passes a DAG over, or no longer.
-    pub(super) fn shut(&mut self, dag_id: &Arc<str>, is_shut: bool) {
-        let lanes = self.dags.entry(dag_id.clone()).or_default();
+    /// Passes the lanes of an id over, or no longer.
+    pub(super) fn shut(&mut self, id: &LaneId, is_shut: bool) {
+        let lanes = self.lanes.entry(id.clone()).or_default();
         if lanes.is_shut != is_shut {
             lanes.is_shut = is_shut;
             let firsts: Vec<_> = lanes
@@ -129,7 +136,7 @@ impl Queue {
                 .filter_map(|(claim, lane)| Some((claim.clone(), *lane.first()?)))
                 .collect();
             for (claim, first) in firsts {
-                let head = (first, dag_id.clone());
+                let head = (first, id.clone());
                 let heads = self.claims.entry(claim.clone()).or_default();
                 if is_shut {
                     heads.all.remove(&head);
@@ -139,17 +146,12 @@ impl Queue {
                 self.show(&claim);
             }
         }
-        self.tidy(dag_id);
+        self.tidy(id);
     }
 
     /// Changes a lane and keeps its head in step.
-    fn change(
-        &mut self,
-        dag_id: &Arc<str>,
-        claim: &Claim,
-        change: impl FnOnce(&mut BTreeSet<Waiting>),
-    ) {
-        let lanes = self.dags.entry(dag_id.clone()).or_default();
+    fn change(&mut self, id: &LaneId, claim: &Claim, change: impl FnOnce(&mut BTreeSet<Waiting>)) {
+        let lanes = self.lanes.entry(id.clone()).or_default();
         let lane = lanes.by_claim.entry(claim.clone()).or_default();
         let before = lane.first().copied();
         change(lane);
@@ -160,21 +162,21 @@ impl Queue {
         if before != after && !lanes.is_shut {
             let heads = self.claims.entry(claim.clone()).or_default();
             if let Some(head) = before {
-                heads.all.remove(&(head, dag_id.clone()));
+                heads.all.remove(&(head, id.clone()));
             }
             if let Some(head) = after {
-                heads.all.insert((head, dag_id.clone()));
+                heads.all.insert((head, id.clone()));
             }
             self.show(claim);
         }
-        self.tidy(dag_id);
+        self.tidy(id);
     }
 
-    /// A DAG of which nothing waits needs no lanes.
-    fn tidy(&mut self, dag_id: &Arc<str>) {
+    /// An id for which nothing waits needs no lanes.
+    fn tidy(&mut self, id: &LaneId) {
         let is_idle = |lanes: &Lanes| lanes.by_claim.is_empty() && !lanes.is_shut;
-        if self.dags.get(dag_id).is_some_and(is_idle) {
-            self.dags.remove(dag_id);
+        if self.lanes.get(id).is_some_and(is_idle) {
+            self.lanes.remove(id);
         }
     }
 

@@ -48,8 +48,12 @@ pub enum Fact {
         /// The last fire that counts as done.
         until: Timestamp,
     },
+    /// It was due for this and was not run, or it was there before the DAG waited for it.
+    Passed(Occasion),
     /// Something happened to one of its runs.
     Run(RunNumber, RunFact),
+    /// Something happened to one of its backfills.
+    Backfill(BackfillNumber, BackfillFact),
     /// What is known of it, from a snapshot.
     Restored {
         /// It was paused.
@@ -60,6 +64,12 @@ pub enum Fact {
         scheduled_until: Option<Timestamp>,
         /// What its schedule has run.
         ran: Ran,
+        /// The latest boot of the host that it was run for, or passed over.
+        boot_id: Option<Arc<str>>,
+        /// What it was last due for: how often others had succeeded then.
+        heard: BTreeMap<Arc<str>, u64>,
+        /// How often a run of it has succeeded.
+        successes: u64,
         /// How many runs had been created, of all DAGs.
         runs_created: u64,
     },
@@ -129,6 +139,117 @@ pub struct RunFacts {
     pub params: BTreeMap<String, Value>,
     /// What was thought of the clock that it was created by.
     pub clock: ClockTrust,
+    /// What it was due for, if that is no moment.
+    pub occasion: Option<Occasion>,
+}
+
+/// What a DAG can be due for besides a moment on the clock. A run and what it was created for are one
+/// record, so that no crash can part them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// A boot of the host, by the kernel's boot id.
+    Boot(Arc<str>),
+    /// Successes of other DAGs: how often a run of each had ever succeeded.
+    After(BTreeMap<Arc<str>, u64>),
+    /// A date that a backfill has found without a run.
+    Backfill(BackfillNumber),
+}
+
+/// Names a backfill for as long as there is a journal: the n-th that was ever created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BackfillNumber(pub u64);
+
+/// What happened to a backfill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackfillFact {
+    /// Somebody asked for it.
+    Created(Arc<BackfillFacts>),
+    /// All that is known of it, from a snapshot.
+    Restored(Box<BackfillImage>),
+    /// It was paused, or unpaused.
+    Paused(bool),
+    /// So many dates had a run, or were not to be run again.
+    Passed {
+        /// The fire of the last of these dates.
+        until: Timestamp,
+        /// How many.
+        dates: u32,
+    },
+    /// Somebody ended it.
+    Cancelled,
+    /// All its dates are done.
+    Completed,
+}
+
+/// What a backfill is, from its creation on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackfillFacts {
+    /// The first logical date.
+    pub from: Timestamp,
+    /// The last, inclusive.
+    pub to: Timestamp,
+    /// Which dates that have a run are run again.
+    pub reprocess: Reprocess,
+    /// The latest date first.
+    pub newest_first: bool,
+    /// How many of its runs may be active at once. At least 1.
+    pub max_active_runs: u32,
+    /// Over the DAG's own.
+    pub params: BTreeMap<String, Value>,
+}
+
+/// Which dates that have a run a backfill runs again, by how the latest of them ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reprocess {
+    /// None.
+    #[default]
+    None,
+    /// Those whose latest run has failed.
+    Failed,
+    /// Those whose latest run is over.
+    Completed,
+}
+
+impl Reprocess {
+    /// As in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Failed => "failed",
+            Self::Completed => "completed",
+        }
+    }
+
+    /// The one of a name.
+    pub fn of(name: &str) -> Option<Self> {
+        let all = [Self::None, Self::Failed, Self::Completed];
+        all.into_iter().find(|reprocess| reprocess.name() == name)
+    }
+}
+
+/// A backfill at some moment, without its runs that are not over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackfillImage {
+    /// What was asked for.
+    pub facts: Arc<BackfillFacts>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it was completed or cancelled.
+    pub completed_at: Option<Timestamp>,
+    /// Nothing of it starts.
+    pub is_paused: bool,
+    /// Somebody ended it.
+    pub is_cancelled: bool,
+    /// The fire of the date that was run or passed over last.
+    pub cursor: Option<Timestamp>,
+    /// Dates that needed no run.
+    pub passed: u64,
+    /// Its runs that have succeeded.
+    pub success: u64,
+    /// Its runs that have failed.
+    pub failed: u64,
 }
 
 /// A run and its task instances at some moment.

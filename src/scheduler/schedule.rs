@@ -21,7 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::record::{Fact, RunFact, RunFacts, RunNumber, RunType, StopReason};
+use super::record::{Fact, Occasion, RunFact, RunFacts, RunNumber, RunType, StopReason};
+use super::run::Run;
 use super::{Scheduler, Turn};
 use crate::dag::{Catchup, Dag, Overlap, TimetableKind};
 use crate::timetable::{Schedule, Timestamp, Timetable, Zone};
@@ -52,7 +53,7 @@ struct Plan {
 }
 
 impl Fires {
-    fn wait(&mut self, dag_id: &Arc<str>, fire: Option<Timestamp>) {
+    pub(super) fn wait(&mut self, dag_id: &Arc<str>, fire: Option<Timestamp>) {
         let Some(plan) = self.plans.get_mut(dag_id) else {
             return;
         };
@@ -129,8 +130,12 @@ impl Scheduler {
             let Some(known) = self.state.dag(dag_id) else {
                 return;
             };
-            if known.is_paused || !self.may_start() || self.verdict.is_held() {
+            if !self.may_start() || self.verdict.is_held() {
                 return;
+            }
+            let has_moments = has_moments(&timetable);
+            if known.is_paused {
+                return self.pass_by(turn, dag_id, &timetable);
             }
             let dag = known.dag.clone();
             let first_seen = known.first_seen.unwrap_or(turn.now.wall);
@@ -150,6 +155,9 @@ impl Scheduler {
                 let until = latest.unwrap_or(turn.now.wall);
                 self.record(turn, dag_id, Fact::Rewound { until });
                 continue;
+            }
+            if !has_moments {
+                return self.serve_occasion(turn, dag_id, &timetable);
             }
             let is_continuous = matches!(timetable.schedule, Schedule::Continuous);
             let next = if is_continuous {
@@ -192,7 +200,7 @@ impl Scheduler {
             }
             let active = known.active_runs as usize + known.queued.len();
             if active < dag.max_active_runs as usize {
-                self.create_run(turn, &dag, dates);
+                self.create_run(turn, &dag, dates, None);
                 continue;
             }
             match dag.overlap {
@@ -212,23 +220,35 @@ impl Scheduler {
     }
 
     /// The oldest active run, unless one is about to end already.
-    fn to_cancel(&self, dag_id: &str) -> Option<RunNumber> {
+    pub(super) fn to_cancel(&self, dag_id: &str) -> Option<RunNumber> {
         let numbers = self.state.dag(dag_id)?.runs.values();
         let runs = numbers.filter_map(|number| Some((*number, self.state.run(*number)?)));
-        let active = runs.filter(|(_, run)| !run.state.is_finished());
+        let is_own =
+            |run: &Run| !run.state.is_finished() && run.facts.run_type != RunType::Backfill;
+        let active = runs.filter(|(_, run)| is_own(run));
         let (oldest, run) = active.min_by_key(|(number, run)| (run.stopped.is_none(), *number))?;
         run.stopped.is_none().then_some(oldest)
     }
 
-    fn create_run(
+    pub(super) fn create_run(
         &mut self,
         turn: &mut Turn,
         dag: &Dag,
         (logical_date, data_interval): (Timestamp, (Timestamp, Timestamp)),
+        occasion: Option<Occasion>,
     ) {
         let known = self.state.dag(&dag.dag_id);
         let run_id: Arc<str> = format!("{}__{logical_date}", RunType::Scheduled.name()).into();
-        if known.is_some_and(|known| known.runs.contains_key(&run_id)) {
+        // A backfill may have come first.
+        let has_date = |number: &RunNumber| {
+            let run = self.state.run(*number).map(|run| &run.facts);
+            run.is_some_and(|run| {
+                run.run_type == RunType::Backfill && run.logical_date == logical_date
+            })
+        };
+        if known.is_some_and(|known| {
+            known.runs.contains_key(&run_id) || known.runs.values().any(has_date)
+        }) {
             let until = data_interval.1;
             return self.record(turn, &dag.dag_id, Fact::Skipped { until });
         }
@@ -239,6 +259,7 @@ impl Scheduler {
             data_interval: Some(data_interval),
             params: BTreeMap::new(),
             clock: self.verdict.trust,
+            occasion,
         };
         let fact = RunFact::Created(Arc::new(facts));
         self.record(turn, &dag.dag_id, Fact::Run(self.state.next_run(), fact));
@@ -312,6 +333,14 @@ fn wanted(
         }
         Catchup::AtMost(_) | Catchup::All => Some(next),
     }
+}
+
+/// Whether the clock decides when it is due.
+fn has_moments(timetable: &Timetable) -> bool {
+    !matches!(
+        timetable.schedule,
+        Schedule::Reboot | Schedule::AfterDags(_)
+    )
 }
 
 /// When a DAG that runs all the time is due: at once, but at least a second after it was last due.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::attempt::{LiveAttempt, Stage};
 use super::event::{Action, AttemptId, Spawn};
-use super::queue::{Claim, Waiting};
-use super::record::{RunFact, RunNumber, Settled, TaskFact};
+use super::queue::{Claim, LaneId, Waiting};
+use super::record::{RunFact, RunNumber, RunType, Settled, TaskFact};
 use super::rule::Decision;
 use super::run::Run;
 use super::states::{RunState, TaskState};
@@ -26,7 +26,7 @@ impl Scheduler {
         };
         let claim = claim(run.dag.task(index));
         self.queue
-            .remove(&run.dag.dag_id, &claim, &waiting(run, number, index));
+            .remove(&lane(run), &claim, &waiting(run, number, index));
         self.timers.cancel(Timer::Retry(number, index));
         self.timers.cancel(Timer::Reschedule(number, index));
     }
@@ -39,6 +39,7 @@ impl Scheduler {
                 self.end_run(turn, run);
             } else if let Some(dag_id) = self.waking.pop_front() {
                 self.schedule(turn, &dag_id);
+                self.fill(turn, &dag_id);
                 self.start_runs(turn, &dag_id);
             } else if !self.start_next_task(turn) {
                 return;
@@ -97,7 +98,7 @@ impl Scheduler {
                 | Operator::Http(_)
                 | Operator::Call { .. } => {
                     let waiting = waiting(run, number, index);
-                    return self.queue.insert(&run.dag.dag_id, &claim(task), waiting);
+                    return self.queue.insert(&lane(run), &claim(task), waiting);
                 }
             },
             Decision::Skip => Settled::Skipped,
@@ -120,22 +121,16 @@ impl Scheduler {
         let success = run.stopped.is_none() && run.failed_leaves == 0;
         self.timers.cancel(Timer::Run(number));
         self.record_run(turn, number, RunFact::Ended { success });
+        if success {
+            self.waking.extend(self.occasions.waiting_for(&dag_id));
+        }
         self.waking.push_back(dag_id);
     }
 
     pub(super) fn start_runs(&mut self, turn: &mut Turn, dag_id: &Arc<str>) {
-        while let Some(known) = self.state.dag(dag_id) {
-            let has_room = known.active_runs < known.dag.max_active_runs;
-            let Some(number) = known.queued.first().copied() else {
-                return;
-            };
-            if known.is_paused || !has_room || !self.may_start() {
-                return;
-            }
-            // One that was stopped while it waited ends in this turn, and then there is room.
-            let Some(run) = self.state.run(number).filter(|run| run.stopped.is_none()) else {
-                return;
-            };
+        while let Some(number) = self.run_to_start(dag_id)
+            && let Some(run) = self.state.run(number)
+        {
             let dag = run.dag.clone();
             self.record_run(turn, number, RunFact::Started);
             if let Some(timeout) = dag.run_timeout {
@@ -148,16 +143,35 @@ impl Scheduler {
         }
     }
 
+    /// A queued run of a DAG that has room. Those of backfills have room of their own, and run while the DAG
+    /// is paused.
+    fn run_to_start(&self, dag_id: &str) -> Option<RunNumber> {
+        let known = self.state.dag(dag_id).filter(|_| self.may_start())?;
+        // One that was stopped while it waited ends in this turn, and then there is room.
+        let is_stopped = |number| {
+            self.state
+                .run(number)
+                .is_none_or(|run| run.stopped.is_some())
+        };
+        let has_room = !known.is_paused && known.active_runs < known.dag.max_active_runs;
+        let queued = known.queued.first().copied();
+        let backfill_has_room = known.backfill_running < self.backfill_runs_max(known);
+        let of_backfill = known.backfill_queued.first().copied();
+        queued
+            .filter(|number| has_room && !is_stopped(*number))
+            .or_else(|| of_backfill.filter(|number| backfill_has_room && !is_stopped(*number)))
+    }
+
     /// Starts the task instance that is next, if there is one and a slot for it.
     pub(super) fn start_next_task(&mut self, turn: &mut Turn) -> bool {
         if !self.may_start() || self.attempts.len() >= self.limits.pools.parallelism() as usize {
             return false;
         }
-        let Some((dag_id, claim, next)) = self.queue.first() else {
+        let Some((lane, claim, next)) = self.queue.first() else {
             return false;
         };
-        let (dag_id, claim) = (dag_id.clone(), claim.clone());
-        self.queue.remove(&dag_id, &claim, &next);
+        let (lane, claim) = (lane.clone(), claim.clone());
+        self.queue.remove(&lane, &claim, &next);
         let (number, index) = (next.run, next.task);
         let Some(run) = self.state.run(number) else {
             return true;
@@ -261,7 +275,22 @@ impl Scheduler {
             .dag
             .max_active_tasks
             .is_some_and(|max| self.running_tasks(dag_id) >= max);
-        self.queue.shut(dag_id, known.is_paused || is_full);
+        let is_paused = known.is_paused;
+        for is_backfill in [false, true] {
+            let lane = LaneId {
+                dag_id: dag_id.clone(),
+                is_backfill,
+            };
+            self.queue.shut(&lane, is_full || is_paused && !is_backfill);
+        }
+    }
+}
+
+/// Where the task instances of a run wait.
+pub(super) fn lane(run: &Run) -> LaneId {
+    LaneId {
+        dag_id: run.dag.dag_id.clone(),
+        is_backfill: run.facts.run_type == RunType::Backfill,
     }
 }
 

@@ -11,8 +11,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
+use super::backfill::Backfill;
 use super::ran::Ran;
-use super::record::{Fact, Record, RunFact, RunNumber, RunType};
+use super::record::{
+    BackfillFact, BackfillNumber, Fact, Occasion, Record, RunFact, RunNumber, RunType,
+};
 use super::run::Run;
 use super::states::RunState;
 use crate::dag::Dag;
@@ -20,6 +23,8 @@ use crate::timetable::Timestamp;
 
 /// Finished runs of one DAG that are kept in memory.
 pub const RUNS_KEPT_MAX: usize = 8;
+/// Backfills of one DAG that are kept in memory.
+const BACKFILLS_KEPT_MAX: usize = 8;
 /// Task instances of finished runs of one DAG that are kept in memory, if that is fewer runs.
 const TASKS_KEPT_MAX: usize = 1_000;
 
@@ -39,12 +44,26 @@ pub struct DagState {
     pub scheduled_until: Option<Timestamp>,
     /// What the schedule has run, and will never run again.
     pub ran: Ran,
+    /// The latest boot of the host that it was run for, or passed over.
+    pub boot_id: Option<Arc<str>>,
+    /// How often each DAG that it waits for had succeeded when it was last due, or began to wait.
+    pub heard: BTreeMap<Arc<str>, u64>,
+    /// How often a run of it has succeeded. A run that is cleared and succeeds again counts again.
+    pub successes: u64,
     /// Every run that is held in memory.
     pub runs: BTreeMap<Arc<str>, RunNumber>,
-    /// The `queued` ones, oldest first.
+    /// The `queued` ones that are no backfill's, oldest first.
     pub queued: BTreeSet<RunNumber>,
-    /// How many are `running`.
+    /// How many of these are `running`.
     pub active_runs: u32,
+    /// The `queued` ones of backfills.
+    pub backfill_queued: BTreeSet<RunNumber>,
+    /// How many of these are `running`.
+    pub backfill_running: u32,
+    /// The backfill that is not over.
+    pub active_backfill: Option<BackfillNumber>,
+    /// Every backfill that is held in memory, oldest first.
+    backfills: VecDeque<BackfillNumber>,
     /// The finished runs, in the order they finished.
     finished: VecDeque<RunNumber>,
     finished_tasks: usize,
@@ -55,15 +74,37 @@ impl DagState {
         self.scheduled_until = self.scheduled_until.max(Some(fire));
     }
 
+    /// What it was due for is done with.
+    fn serve(&mut self, occasion: &Occasion) {
+        match occasion {
+            Occasion::Boot(boot_id) => self.boot_id = Some(boot_id.clone()),
+            Occasion::After(counts) => {
+                let counts = counts.iter().map(|(id, count)| (id.clone(), *count));
+                self.heard.extend(counts);
+            }
+            Occasion::Backfill(_) => {}
+        }
+    }
+
+    /// Where it keeps its runs of a type: the queued ones, and how many are running.
+    fn lane(&mut self, run_type: RunType) -> (&mut BTreeSet<RunNumber>, &mut u32) {
+        match run_type {
+            RunType::Scheduled | RunType::Manual => (&mut self.queued, &mut self.active_runs),
+            RunType::Backfill => (&mut self.backfill_queued, &mut self.backfill_running),
+        }
+    }
+
     /// Keeps count of a run, of so many tasks, that has changed.
-    fn apply(&mut self, number: RunNumber, tasks: usize, fact: &RunFact) {
+    fn apply(&mut self, number: RunNumber, run_type: RunType, tasks: usize, fact: &RunFact) {
+        let (queued, running) = self.lane(run_type);
         match fact {
             RunFact::Started => {
-                self.queued.remove(&number);
-                self.active_runs += 1;
+                queued.remove(&number);
+                *running += 1;
             }
-            RunFact::Ended { .. } => {
-                self.active_runs -= u32::from(!self.queued.remove(&number));
+            RunFact::Ended { success } => {
+                *running -= u32::from(!queued.remove(&number));
+                self.successes += u64::from(*success);
                 self.finished.push_back(number);
                 self.finished_tasks += tasks;
             }
@@ -71,7 +112,7 @@ impl DagState {
                 if let Some(place) = self.finished.iter().position(|n| *n == number) {
                     self.finished.remove(place);
                     self.finished_tasks -= tasks;
-                    self.queued.insert(number);
+                    self.lane(run_type).0.insert(number);
                 }
             }
             RunFact::Created(_)
@@ -100,6 +141,8 @@ pub struct State {
     dags: BTreeMap<Arc<str>, DagState>,
     runs: BTreeMap<RunNumber, Run>,
     runs_created: u64,
+    backfills: BTreeMap<BackfillNumber, Backfill>,
+    backfills_created: u64,
 }
 
 impl State {
@@ -117,9 +160,16 @@ impl State {
             first_seen: None,
             scheduled_until: None,
             ran: Ran::default(),
+            boot_id: None,
+            heard: BTreeMap::new(),
+            successes: 0,
             runs: BTreeMap::new(),
             queued: BTreeSet::new(),
             active_runs: 0,
+            backfill_queued: BTreeSet::new(),
+            backfill_running: 0,
+            active_backfill: None,
+            backfills: VecDeque::new(),
             finished: VecDeque::new(),
             finished_tasks: 0,
         };
@@ -164,9 +214,57 @@ impl State {
         RunNumber(self.runs_created + 1)
     }
 
+    /// A backfill that is held in memory.
+    pub fn backfill(&self, number: BackfillNumber) -> Option<&Backfill> {
+        self.backfills.get(&number)
+    }
+
+    /// Every backfill that is held in memory, oldest first.
+    pub fn backfills(&self) -> impl Iterator<Item = (BackfillNumber, &Backfill)> {
+        let backfills = self.backfills.iter();
+        backfills.map(|(number, backfill)| (*number, backfill))
+    }
+
+    /// The number of the next backfill that is created.
+    pub fn next_backfill(&self) -> BackfillNumber {
+        BackfillNumber(self.backfills_created + 1)
+    }
+
+    /// Numbers up to this one are taken, by backfills of DAGs that are not there.
+    pub fn skip_backfills(&mut self, number: BackfillNumber) {
+        self.backfills_created = self.backfills_created.max(number.0);
+    }
+
     /// Numbers up to this one are taken, by runs of DAGs that are not there.
     pub fn skip_runs(&mut self, runs_created: u64) {
         self.runs_created = self.runs_created.max(runs_created);
+    }
+
+    /// Takes note of what a record says of a DAG, if its run finds no place: one of another version may not.
+    pub fn note_run(&mut self, dag_id: &str, number: RunNumber, fact: &RunFact) {
+        self.skip_runs(number.0);
+        let Some(dag) = self.dags.get_mut(dag_id) else {
+            return;
+        };
+        match fact {
+            RunFact::Created(facts) => {
+                if let Some(occasion) = &facts.occasion {
+                    dag.serve(occasion);
+                }
+                if let (Some(Occasion::Backfill(number)), Some((_, fire))) =
+                    (&facts.occasion, facts.data_interval)
+                    && let Some(backfill) = self.backfills.get_mut(number)
+                {
+                    backfill.advance(fire);
+                }
+            }
+            RunFact::Ended { success } => dag.successes += u64::from(*success),
+            RunFact::Restored(_)
+            | RunFact::Started
+            | RunFact::Stopped(_)
+            | RunFact::Cleared(_)
+            | RunFact::Task(..) => {}
+        }
     }
 
     /// Changes the state as `record` says, or changes nothing and says why the record cannot be true.
@@ -184,18 +282,28 @@ impl State {
             Fact::Paused(is_paused) => dag.is_paused = *is_paused,
             Fact::Skipped { until } => dag.schedule_until(*until),
             Fact::Rewound { until } => dag.scheduled_until = Some(*until),
+            Fact::Passed(occasion) => dag.serve(occasion),
             Fact::Restored {
                 is_paused,
                 first_seen,
                 scheduled_until,
+                boot_id,
+                heard,
                 ran,
+                successes,
                 runs_created,
             } => {
                 dag.is_paused = *is_paused;
                 dag.first_seen = *first_seen;
                 dag.scheduled_until = *scheduled_until;
                 dag.ran = ran.clone();
+                dag.boot_id.clone_from(boot_id);
+                dag.heard.clone_from(heard);
+                dag.successes = *successes;
                 self.runs_created = self.runs_created.max(*runs_created);
+            }
+            Fact::Backfill(number, fact) => {
+                self.apply_backfill(record.at, dag_id, *number, fact)?;
             }
             Fact::Run(number, RunFact::Created(facts)) => {
                 let run = Run::new(dag.dag.clone(), facts.clone(), record.at);
@@ -206,6 +314,9 @@ impl State {
                     )));
                 }
                 self.insert_run(*number, run)?;
+                if let (Some(dag), Some(occasion)) = (self.dags.get_mut(dag_id), &facts.occasion) {
+                    dag.serve(occasion);
+                }
             }
             Fact::Run(number, RunFact::Restored(image)) => {
                 let run = Run::restore(dag.dag.clone(), image);
@@ -219,12 +330,69 @@ impl State {
                 else {
                     return Err(ApplyError(format!("`{dag_id}` has no run {}", number.0)));
                 };
+                let was = run.state;
                 run.apply(record.at, fact)?;
-                let tasks = run.tasks().len();
-                dag.apply(*number, tasks, fact);
+                dag.apply(*number, run.facts.run_type, run.tasks().len(), fact);
+                if was != run.state
+                    && let Some(Occasion::Backfill(of)) = run.facts.occasion
+                    && let Some(backfill) = self.backfills.get_mut(&of)
+                {
+                    backfill.recount(Some(was), run.state);
+                }
                 self.forget_old_runs(dag_id);
             }
         }
+        Ok(())
+    }
+
+    fn apply_backfill(
+        &mut self,
+        at: Timestamp,
+        dag_id: &Arc<str>,
+        number: BackfillNumber,
+        fact: &BackfillFact,
+    ) -> Result<(), ApplyError> {
+        let refuse = |what| {
+            Err(ApplyError(format!(
+                "backfill {} of `{dag_id}` {what}",
+                number.0
+            )))
+        };
+        let Some(dag) = self.dags.get_mut(dag_id) else {
+            return refuse("is of no DAG");
+        };
+        let fresh = match fact {
+            BackfillFact::Created(facts) => Backfill::new(dag_id.clone(), facts.clone(), at),
+            BackfillFact::Restored(image) => Backfill::restore(dag_id.clone(), image),
+            BackfillFact::Paused(_)
+            | BackfillFact::Passed { .. }
+            | BackfillFact::Cancelled
+            | BackfillFact::Completed => {
+                let backfill = self.backfills.get_mut(&number);
+                let Some(backfill) = backfill.filter(|backfill| !backfill.is_over()) else {
+                    return refuse("changes, but there is none that is not over");
+                };
+                backfill.apply(at, fact);
+                if backfill.is_over() {
+                    dag.active_backfill = None;
+                }
+                return Ok(());
+            }
+        };
+        if self.backfills.contains_key(&number) || dag.active_backfill.is_some() {
+            return refuse("is not new, or the DAG has another");
+        }
+        if !fresh.is_over() {
+            dag.active_backfill = Some(number);
+        }
+        dag.backfills.push_back(number);
+        if dag.backfills.len() > BACKFILLS_KEPT_MAX
+            && let Some(oldest) = dag.backfills.pop_front()
+        {
+            self.backfills.remove(&oldest);
+        }
+        self.backfills.insert(number, fresh);
+        self.skip_backfills(number);
         Ok(())
     }
 
@@ -243,11 +411,12 @@ impl State {
             )));
         }
         dag.runs.insert(run_id.clone(), number);
+        let (queued, running) = dag.lane(run.facts.run_type);
         match run.state {
             RunState::Queued => {
-                dag.queued.insert(number);
+                queued.insert(number);
             }
-            RunState::Running => dag.active_runs += 1,
+            RunState::Running => *running += 1,
             RunState::Success | RunState::Failed => {
                 dag.finished.push_back(number);
                 dag.finished_tasks += run.tasks().len();
@@ -260,6 +429,16 @@ impl State {
         {
             dag.schedule_until(interval.1);
             dag.ran.insert(interval);
+        }
+        if let (Some(Occasion::Backfill(of)), Some((_, fire))) =
+            (&run.facts.occasion, run.facts.data_interval)
+            && let Some(backfill) = self.backfills.get_mut(of)
+        {
+            backfill.advance(fire);
+            // Those that are over are in its image.
+            if !run.state.is_finished() {
+                backfill.recount(None, run.state);
+            }
         }
         self.runs_created = self.runs_created.max(number.0);
         let dag_id = dag_id.clone();
@@ -284,7 +463,15 @@ impl State {
                 first_seen: dag.first_seen,
                 scheduled_until: dag.scheduled_until,
                 ran: dag.ran.clone(),
+                boot_id: dag.boot_id.clone(),
+                heard: dag.heard.clone(),
+                successes: dag.successes,
                 runs_created,
+            });
+            let backfills = dag.backfills.iter().filter_map(move |number| {
+                let image = self.backfills.get(number)?.image();
+                let fact = BackfillFact::Restored(Box::new(image));
+                Some(record(Fact::Backfill(*number, fact)))
             });
             let is_live = |number: &&RunNumber| !dag.finished.contains(*number);
             let numbers = dag.finished.iter().chain(dag.runs.values().filter(is_live));
@@ -293,7 +480,8 @@ impl State {
                 let fact = RunFact::Restored(Box::new(image));
                 Some(record(Fact::Run(*number, fact)))
             });
-            runs.chain(std::iter::once(restored))
+            let restored = std::iter::once(restored);
+            backfills.chain(runs).chain(restored)
         })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::Monotonic;
-use super::record::RunNumber;
+use super::record::{BackfillNumber, RunNumber};
 use crate::dag::TaskIndex;
 
 /// What a deadline is for. Each name has at most one deadline.
@@ -21,6 +21,8 @@ pub(super) enum Timer {
     Run(RunNumber),
     /// Scheduled runs need not wait for the clock any longer.
     Clock,
+    /// The next turn of a backfill that has taken all of one.
+    Backfill(BackfillNumber),
 }
 
 /// All deadlines. Every call costs O(log n).

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Scheduler;
 use super::record::RunNumber;
-use super::settle::{claim, waiting};
+use super::settle::{claim, lane, waiting};
 use super::timers::Timer;
 use crate::dag::{DEFAULT_POOL, Poke, TaskIndex};
 use crate::timetable::duration_text;
@@ -103,7 +103,7 @@ impl Scheduler {
         if self.timers.is_set(Timer::Reschedule(number, index)) {
             return run.dag.task(index).poke.map(WaitsFor::Poke);
         }
-        if !self.queue.contains(&run.dag.dag_id, &claim, &waiting) {
+        if !self.queue.contains(&lane(run), &claim, &waiting) {
             return None;
         }
         let tasks_max = known.dag.max_active_tasks;
@@ -112,7 +112,7 @@ impl Scheduler {
         let parallelism = self.limits.pools.parallelism();
         let is_full = self.attempts.len() >= parallelism as usize;
         Some(match (tasks_max, size) {
-            _ if known.is_paused => WaitsFor::Unpause,
+            _ if known.is_paused && !lane(run).is_backfill => WaitsFor::Unpause,
             (Some(most), _) if self.running_tasks(&run.dag.dag_id) >= most => WaitsFor::Tasks(most),
             (_, Some(size)) if size.saturating_sub(used) >= claim.slots => {
                 if is_full {

@@ -192,6 +192,7 @@ fn run_of(dag_id: &Arc<str>, number: u64) -> Vec<Record> {
         data_interval: Some((at, at)),
         params: BTreeMap::new(),
         clock: ClockTrust::default(),
+        occasion: None,
     };
     let mut records = vec![
         record(RunFact::Created(Arc::new(facts))),

@@ -56,6 +56,7 @@ fn records(number: u64) -> Vec<Record> {
         data_interval: Some((at, at)),
         params: BTreeMap::new(),
         clock: ClockTrust::default(),
+        occasion: None,
     };
     let mut records = vec![
         record(RunFact::Created(Arc::new(facts))),

@@ -101,7 +101,7 @@ impl Daemon {
         password.trim().to_owned()
     }
 
-    fn begin(&mut self, dags: &[(&str, &str)]) {
+    pub fn begin(&mut self, dags: &[(&str, &str)]) {
         for (name, text) in dags {
             fs::write(self.root.join("dags").join(name), text).unwrap();
         }

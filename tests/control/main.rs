@@ -6,6 +6,7 @@
     reason = "tests start the program as its users do, and fail by panicking"
 )]
 
+mod backfills;
 mod commands;
 mod daemon;
 mod flow;

@@ -11,6 +11,7 @@ mod crash;
 mod files;
 mod hooks;
 mod hygiene;
+mod occasions;
 mod place;
 mod secrets;
 mod stop;

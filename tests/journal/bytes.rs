@@ -7,9 +7,9 @@ use std::time::Duration;
 use mini_dag::dag::Value;
 use mini_dag::journal::cat;
 use mini_dag::scheduler::{
-    Attempt, Choice, ClockTrust, Ended, Exit, Fact, Ran, Record, RunFact, RunFacts, RunImage,
-    RunNumber, RunState, RunType, Settled, State, StopCause, StopReason, TaskFact, TaskImage,
-    TaskState,
+    Attempt, BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Choice, ClockTrust, Ended,
+    Exit, Fact, Occasion, Ran, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber, RunState,
+    RunType, Settled, State, StopCause, StopReason, TaskFact, TaskImage, TaskState,
 };
 use mini_dag::timetable::Timestamp;
 
@@ -38,6 +38,25 @@ fn task(fact: TaskFact) -> Record {
     run(RunFact::Task("read".into(), fact))
 }
 
+fn heard() -> BTreeMap<Arc<str>, u64> {
+    BTreeMap::from([("a".into(), 0), ("b".into(), 3)])
+}
+
+fn fill(fact: BackfillFact) -> Record {
+    record(Fact::Backfill(BackfillNumber(3), fact))
+}
+
+fn backfill() -> Arc<BackfillFacts> {
+    Arc::new(BackfillFacts {
+        from: Timestamp::from_secs(0),
+        to: at(),
+        reprocess: Reprocess::Failed,
+        newest_first: true,
+        max_active_runs: 2,
+        params: BTreeMap::from([("a".to_owned(), Value::from(1))]),
+    })
+}
+
 fn facts() -> Arc<RunFacts> {
     Arc::new(RunFacts {
         run_id: "manual__x".into(),
@@ -46,6 +65,7 @@ fn facts() -> Arc<RunFacts> {
         data_interval: Some((Timestamp::from_secs(0), at())),
         clock: ClockTrust::Unsynchronised,
         params: BTreeMap::from([("a \"b\"".to_owned(), Value::from(vec![1, 2]))]),
+        occasion: None,
     })
 }
 
@@ -122,14 +142,79 @@ fn golden() -> Vec<(Record, &'static str)> {
             r#""ev":"unpaused","dag":"sensor_log""#,
         ),
         (
+            record(Fact::Passed(Occasion::Boot("5d3c".into()))),
+            r#""ev":"passed","dag":"sensor_log","boot":"5d3c""#,
+        ),
+        (
+            record(Fact::Passed(Occasion::After(heard()))),
+            r#""ev":"passed","dag":"sensor_log","after":{"a":0,"b":3}"#,
+        ),
+        (
+            fill(BackfillFact::Created(backfill())),
+            r#""ev":"backfill_created","dag":"sensor_log","backfill":3,"interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"reprocess":"failed","newest_first":true,"parallel":2,"params":{"a":1}"#,
+        ),
+        (
+            fill(BackfillFact::Restored(Box::new(BackfillImage {
+                facts: backfill(),
+                created_at: at(),
+                updated_at: at(),
+                completed_at: Some(at()),
+                is_paused: true,
+                is_cancelled: true,
+                cursor: Some(at()),
+                passed: 5,
+                success: 7,
+                failed: 1,
+            }))),
+            r#""ev":"backfill_restored","dag":"sensor_log","backfill":3,"interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"reprocess":"failed","newest_first":true,"parallel":2,"params":{"a":1},"started_at":"2026-11-22T08:01:28.160Z","updated_at":"2026-11-22T08:01:28.160Z","ended_at":"2026-11-22T08:01:28.160Z","paused":true,"cancelled":true,"until":"2026-11-22T08:01:28.160Z","dates":5,"successes":7,"failures":1"#,
+        ),
+        (
+            fill(BackfillFact::Paused(true)),
+            r#""ev":"backfill_paused","dag":"sensor_log","backfill":3"#,
+        ),
+        (
+            fill(BackfillFact::Paused(false)),
+            r#""ev":"backfill_unpaused","dag":"sensor_log","backfill":3"#,
+        ),
+        (
+            fill(BackfillFact::Passed {
+                until: at(),
+                dates: 40,
+            }),
+            r#""ev":"backfill_passed","dag":"sensor_log","backfill":3,"until":"2026-11-22T08:01:28.160Z","dates":40"#,
+        ),
+        (
+            fill(BackfillFact::Cancelled),
+            r#""ev":"backfill_cancelled","dag":"sensor_log","backfill":3"#,
+        ),
+        (
+            fill(BackfillFact::Completed),
+            r#""ev":"backfill_completed","dag":"sensor_log","backfill":3"#,
+        ),
+        (
+            run(RunFact::Created(Arc::new(RunFacts {
+                run_id: "backfill__x".into(),
+                run_type: RunType::Backfill,
+                logical_date: at(),
+                data_interval: None,
+                params: BTreeMap::new(),
+                clock: ClockTrust::default(),
+                occasion: Some(Occasion::Backfill(BackfillNumber(3))),
+            }))),
+            r#""ev":"run_created","run":"sensor_log/17","run_id":"backfill__x","type":"backfill","logical_date":"2026-11-22T08:01:28.160Z","backfill":3"#,
+        ),
+        (
             record(Fact::Restored {
                 first_seen: None,
                 scheduled_until: None,
                 ran: Ran::of([(Timestamp::from_secs(0), at()), (at(), at())]),
+                boot_id: Some("5d3c".into()),
+                heard: heard(),
+                successes: 5,
                 is_paused: true,
                 runs_created: 17,
             }),
-            r#""ev":"dag","dag":"sensor_log","paused":true,"ran":[["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"]],"runs_created":17"#,
+            r#""ev":"dag","dag":"sensor_log","paused":true,"ran":[["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"]],"boot":"5d3c","after":{"a":0,"b":3},"successes":5,"runs_created":17"#,
         ),
         (
             run(RunFact::Created(facts())),

@@ -87,7 +87,11 @@ impl Story {
         }
         let first = actions.into_iter().filter_map(|action| match action {
             Action::Record(record) => Some(record),
-            Action::Spawn(_) | Action::Signal(..) | Action::Hook(_) | Action::Reply(..) => None,
+            Action::Spawn(_)
+            | Action::Signal(..)
+            | Action::Hook(_)
+            | Action::Look(_)
+            | Action::Reply(..) => None,
         });
         Self {
             rng: Rng::new(seed),
@@ -114,7 +118,7 @@ impl Story {
             match action {
                 Action::Record(record) => records.push(record),
                 Action::Spawn(spawn) => self.live.push(spawn.attempt),
-                Action::Signal(..) | Action::Hook(_) | Action::Reply(..) => {}
+                Action::Signal(..) | Action::Hook(_) | Action::Look(_) | Action::Reply(..) => {}
             }
         }
         for record in &records {

@@ -25,6 +25,7 @@ impl World {
     pub fn come_back(&mut self) {
         let with_power = self.down.take().expect("it is down");
         self.crashes += 1;
+        self.boots += u64::from(with_power);
         let kind = if with_power { "power" } else { "process" };
         self.tell(format!("the {kind} has gone"));
         let floor = if with_power {
@@ -76,6 +77,7 @@ impl World {
         self.absent.clone_from(&self.removed);
         self.scheduler = Scheduler::resume(self.limits.clone(), state, self.now());
         self.scheduler.set_hooks_of_all(crate::hooks::of_all());
+        self.model.clock_shows(self.clock.ahead_ms);
         self.model.restart(&self.scheduler);
         self.log_synchronised.truncate(self.log.len());
         for version in &self.versions {
@@ -86,6 +88,7 @@ impl World {
         }
         self.model.know_the_switch(&self.scheduler);
         let lost: Vec<_> = self.scheduler.live_attempts().collect();
+        self.step(Event::Booted(format!("boot-{}", self.boots).into()));
         self.begin_by_the_clock(is_boot);
         if self.is_down() {
             return;

@@ -9,6 +9,7 @@ use mini_dag::dag::{Catchup, Overlap, TimetableKind};
 use mini_dag::scheduler::{Fact, Record, RunFact, RunFacts, RunType};
 
 use crate::dags::Version;
+use crate::occasions::Heard;
 use crate::rhythm::Rhythm;
 
 /// A clock that goes back by no more than this is waited for: three hours.
@@ -40,6 +41,9 @@ pub struct Due {
     /// There were more spans of them than anybody is asked to remember.
     were_too_many: bool,
     latest_interval: Option<(i64, i64)>,
+    pub heard: Heard,
+    /// Dates that backfills have run.
+    filled: BTreeSet<i64>,
     turn: Turn,
 }
 
@@ -66,6 +70,8 @@ impl Due {
             intervals: Vec::new(),
             were_too_many: false,
             latest_interval: None,
+            heard: Heard::default(),
+            filled: BTreeSet::new(),
             turn: Turn::default(),
         }
     }
@@ -98,7 +104,14 @@ impl Due {
             let origin = match (plan.start_ms(first_seen), &plan.rhythm) {
                 (Some(start), _) => start - 1,
                 (None, Rhythm::Once) => first_seen - 1,
-                (None, Rhythm::Never | Rhythm::Every(_) | Rhythm::Cron(_)) => first_seen,
+                (
+                    None,
+                    Rhythm::Never
+                    | Rhythm::Every(_)
+                    | Rhythm::Cron(_)
+                    | Rhythm::Reboot
+                    | Rhythm::After(_),
+                ) => first_seen,
             };
             self.mark.map_or(origin, |mark| mark.max(origin))
         });
@@ -138,7 +151,11 @@ impl Due {
                 }
                 Fact::Paused(is_paused) => due.is_paused = *is_paused,
                 Fact::Skipped { until } => due.mark = due.mark.max(Some(until.millis())),
+                Fact::Passed(occasion) => due.heard.serve(occasion),
                 Fact::Run(_, RunFact::Created(facts)) if facts.run_type == RunType::Scheduled => {
+                    if let Some(occasion) = &facts.occasion {
+                        due.heard.serve(occasion);
+                    }
                     due.logical_dates.insert(facts.logical_date.millis());
                     due.remember(facts);
                     due.mark = due
@@ -146,7 +163,10 @@ impl Due {
                         .max(facts.data_interval.map(|(_, end)| end.millis()));
                 }
                 Fact::Rewound { until } => due.mark = Some(until.millis()),
-                Fact::Run(..) | Fact::Restored { .. } => {}
+                Fact::Run(_, RunFact::Created(facts)) if facts.run_type == RunType::Backfill => {
+                    due.filled.insert(facts.logical_date.millis());
+                }
+                Fact::Run(..) | Fact::Restored { .. } | Fact::Backfill(..) => {}
             }
         }
         due
@@ -170,10 +190,17 @@ impl Due {
             Fact::Paused(is_paused) => self.is_paused = *is_paused,
             Fact::Skipped { until } => self.skipped(until.millis(), is_busy),
             Fact::Run(_, RunFact::Created(facts)) if facts.run_type == RunType::Scheduled => {
-                self.ran(facts, is_busy);
+                if facts.occasion.is_some() {
+                    self.ran_on_occasion(facts, now);
+                } else {
+                    self.ran(facts, is_busy);
+                }
             }
             Fact::Rewound { until } => self.rewound(until.millis(), now),
-            Fact::Run(..) | Fact::Restored { .. } => {}
+            Fact::Run(_, RunFact::Created(facts)) if facts.run_type == RunType::Backfill => {
+                self.filled.insert(facts.logical_date.millis());
+            }
+            Fact::Passed(_) | Fact::Run(..) | Fact::Restored { .. } | Fact::Backfill(..) => {}
         }
     }
 
@@ -197,6 +224,24 @@ impl Due {
             *since = since.map(|since| since.min(now));
         }
         self.look_again(now);
+    }
+
+    /// A run that no moment was due for is named after the second it was created in, or the next that is free.
+    fn ran_on_occasion(&mut self, facts: &RunFacts, now: i64) {
+        let start = self
+            .first_seen
+            .and_then(|seen| self.version.plan.start_ms(seen));
+        let earliest = self.mark.map_or(i64::MIN, |mark| mark + 1_000);
+        let second = now.div_euclid(1_000) * 1_000;
+        let expected = second.max(start.unwrap_or(second)).max(earliest);
+        let fire = facts.logical_date.millis();
+        assert_eq!(fire, expected, "I10: `{}`", facts.run_id);
+        let interval = (facts.logical_date, facts.logical_date);
+        assert_eq!(facts.data_interval, Some(interval));
+        assert!(self.logical_dates.insert(fire), "I1: {fire} is run twice");
+        self.latest_interval = Some((fire, fire));
+        self.remember(facts);
+        self.mark = Some(fire);
     }
 
     fn ran(&mut self, facts: &RunFacts, is_busy: bool) {
@@ -282,7 +327,9 @@ impl Due {
             TimetableKind::Interval => self.begin_of(first),
         };
         let begin = self.begin_of(first);
-        let was_run = self.logical_dates.contains(&named) || self.was_run(begin, first);
+        let has_run = |dates: &BTreeSet<i64>| dates.contains(&named);
+        let was_run = has_run(&self.logical_dates) || has_run(&self.filled);
+        let was_run = was_run || self.was_run(begin, first);
         let was_run = is_alone && (was_run || self.were_too_many);
         assert!(
             is_dropped || is_passed_over || was_run,

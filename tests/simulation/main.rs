@@ -16,6 +16,7 @@
     reason = "a test that cannot go on has failed, and says how far it came"
 )]
 
+mod backfills;
 mod clock;
 mod crash;
 mod dags;
@@ -25,6 +26,7 @@ mod hooks;
 mod ledger;
 mod mishaps;
 mod model;
+mod occasions;
 mod people;
 mod replay;
 mod rhythm;

@@ -46,7 +46,7 @@ impl World {
         let mut plan = old.plan.clone();
         let wall_ms = self.wall_ms();
         if self.weather.schedules && self.rng.one_in(2) {
-            plan = plan.redraw(&mut self.rng, wall_ms);
+            plan = plan.redraw(&mut self.rng, index, wall_ms);
         }
         let version = Version::draw(&mut self.rng, index, plan);
         self.changed.insert(version.dag.dag_id.to_string());

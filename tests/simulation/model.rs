@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use mini_dag::dag::{Dag, Overlap, TaskIndex};
 use mini_dag::scheduler::{
-    AttemptId, ClockTrust, Fact, Limits, RUNS_KEPT_MAX, Record, RunFact, RunNumber, RunState,
-    RunType, Scheduler, Spawn, StopReason, TaskFact, TaskState,
+    AttemptId, BackfillNumber, ClockTrust, Fact, Limits, RUNS_KEPT_MAX, Record, RunFact, RunNumber,
+    RunState, RunType, Scheduler, Spawn, StopReason, TaskFact, TaskState,
 };
 use mini_dag::timetable::Timestamp;
 
+use crate::backfills::Fill;
 use crate::dags::Version;
 use crate::due::Due;
 use crate::rules::State;
@@ -18,16 +19,22 @@ use crate::runs::{Run, Task, weight};
 
 pub struct Model {
     pub limits: Limits,
-    dues: BTreeMap<String, Due>,
-    runs: BTreeMap<RunNumber, Run>,
+    pub dues: BTreeMap<String, Due>,
+    pub boot_id: String,
+    /// How far the clock is ahead of one that nobody sets.
+    ahead_ms: i64,
+    /// How often a run of each DAG has succeeded.
+    pub successes: BTreeMap<String, u64>,
+    pub fills: BTreeMap<BackfillNumber, Fill>,
+    pub runs: BTreeMap<RunNumber, Run>,
     /// Those that are not over.
     live: BTreeSet<RunNumber>,
     processes: BTreeSet<AttemptId>,
     /// The last line of each.
     printed: BTreeMap<AttemptId, String>,
-    is_recording: bool,
+    pub is_recording: bool,
     /// The schedule may go by the clock; and how far it is to be trusted.
-    may_go: bool,
+    pub may_go: bool,
     trust: ClockTrust,
     /// Somebody has asked for a run to be cancelled, in this turn.
     is_commanded: bool,
@@ -40,6 +47,10 @@ impl Model {
         Self {
             limits,
             dues: BTreeMap::new(),
+            boot_id: String::new(),
+            ahead_ms: 0,
+            successes: BTreeMap::new(),
+            fills: BTreeMap::new(),
             runs: BTreeMap::new(),
             live: BTreeSet::new(),
             processes: BTreeSet::new(),
@@ -63,6 +74,15 @@ impl Model {
         self.dues = dues;
     }
 
+    /// The clock may have been set: what lasts, lasts as long as it did.
+    pub fn clock_shows(&mut self, ahead_ms: i64) {
+        let by = ahead_ms - std::mem::replace(&mut self.ahead_ms, ahead_ms);
+        for task in self.runs.values_mut().flat_map(|run| &mut run.tasks) {
+            task.poking_since = task.poking_since.map(|since| since + by);
+            task.rests_until += by;
+        }
+    }
+
     /// A DAG, or a new version of it, is there.
     pub fn load(&mut self, version: &Version, now: i64) {
         let due = self.dues.get_mut(&*version.dag.dag_id);
@@ -72,8 +92,11 @@ impl Model {
     /// What `log` says of a DAG, unless that is known.
     pub fn know(&mut self, version: &Version, log: &[Record]) {
         let dag_id = version.dag.dag_id.to_string();
-        let due = self.dues.entry(dag_id);
-        due.or_insert_with(|| Due::replay(version, log));
+        if !self.dues.contains_key(&dag_id) {
+            self.successes
+                .insert(dag_id.clone(), crate::occasions::successes(&dag_id, log));
+            self.dues.insert(dag_id, Due::replay(version, log));
+        }
     }
 
     pub fn remove(&mut self, dag_id: &str) {
@@ -120,8 +143,11 @@ impl Model {
     pub fn end(&mut self, now: i64, scheduler: &Scheduler) {
         self.set_ready(now);
         for (dag_id, due) in &self.dues {
-            let is_stopping = self.live_runs(dag_id).any(|run| run.is_stopped);
-            due.check_nothing_is_left(now, self.is_busy(dag_id, &due.version), is_stopping);
+            let mut own = self.own_live_runs(dag_id);
+            let is_stopping = own.any(|run| run.is_stopped);
+            let is_busy = self.is_busy(dag_id, &due.version);
+            due.check_nothing_is_left(now, is_busy, is_stopping);
+            self.check_no_occasion_is_left(due, now, is_busy, is_stopping);
         }
         for run in self.live.iter().map(|number| &self.runs[number]) {
             for (definition, task) in run.dag.tasks().iter().zip(&run.tasks) {
@@ -134,7 +160,8 @@ impl Model {
         // I12: what is held in memory follows from what goes on.
         let mut runs = 0;
         for known in scheduler.state().dags() {
-            let live = known.queued.len() + known.active_runs as usize;
+            let of_backfills = known.backfill_queued.len() + known.backfill_running as usize;
+            let live = known.queued.len() + known.active_runs as usize + of_backfills;
             let runs_max = live + RUNS_KEPT_MAX;
             assert!(
                 known.runs.len() <= runs_max,
@@ -153,14 +180,17 @@ impl Model {
         self.processes.clear();
         self.printed.clear();
         self.dues.clear();
+        self.successes.clear();
         self.is_recording = true;
         self.runs.clear();
+        self.fills.clear();
         self.live.clear();
         self.adopt(scheduler);
     }
 
     /// Takes over the runs that were not known.
     pub fn adopt(&mut self, scheduler: &Scheduler) {
+        self.adopt_backfills(scheduler);
         for (number, run) in scheduler.state().runs() {
             if self.runs.contains_key(&number) {
                 continue;
@@ -185,6 +215,7 @@ impl Model {
                 state: run.state.name(),
                 is_stopped: run.stopped.is_some(),
                 logical_date: run.facts.logical_date,
+                is_backfill: run.facts.run_type == RunType::Backfill,
                 tasks: tasks.collect(),
             };
             if matches!(run.state, RunState::Queued | RunState::Running) {
@@ -198,6 +229,8 @@ impl Model {
     pub fn record(&mut self, record: &Record, now: i64) {
         let dag_id = record.dag_id.to_string();
         let is_busy = self.is_busy(&dag_id, &self.dues[&dag_id].version);
+        self.check_occasion(record, now, is_busy);
+        self.check_backfill(record);
         self.dues
             .get_mut(&dag_id)
             .unwrap()
@@ -222,6 +255,7 @@ impl Model {
                 state: "queued",
                 is_stopped: false,
                 logical_date: facts.logical_date,
+                is_backfill: facts.run_type == RunType::Backfill,
                 tasks,
             };
             assert!(
@@ -245,6 +279,9 @@ impl Model {
             printed.get(&id).map_or("", String::as_str)
         };
         self.attempts += run.record(fact, now, &printed);
+        if *fact == (RunFact::Ended { success: true }) {
+            *self.successes.entry(dag_id).or_default() += 1;
+        }
         if matches!(run.state, "queued" | "running") {
             self.live.insert(*number);
         } else {
@@ -257,10 +294,17 @@ impl Model {
         let due = &self.dues[dag_id];
         let dag = &due.version.dag;
         match fact {
+            RunFact::Started if self.runs[&number].is_backfill => {
+                assert!(self.is_recording, "I11: {number:?} begins");
+                let runs = self.live_runs(dag_id);
+                let runs = runs.filter(|run| run.is_backfill && run.state == "running");
+                let bound = self.backfill_bound(dag_id, dag.max_active_runs);
+                assert!(runs.count() < bound as usize, "I4: {number:?} begins");
+            }
             RunFact::Started => {
                 assert!(self.is_recording, "I11: {number:?} begins");
                 assert!(!due.is_paused, "I16: {number:?} begins");
-                let runs = self.live_runs(dag_id);
+                let runs = self.own_live_runs(dag_id);
                 let runs = runs.filter(|run| run.state == "running").count();
                 assert!(runs < dag.max_active_runs as usize, "I4: {number:?} begins");
             }
@@ -270,7 +314,8 @@ impl Model {
             RunFact::Task(task_id, TaskFact::Started { .. }) => {
                 let what = format!("`{task_id}` of {number:?} begins");
                 assert!(self.is_recording, "I11: {what}");
-                assert!(!due.is_paused, "I16: {what}");
+                let may_start = !due.is_paused || self.runs[&number].is_backfill;
+                assert!(may_start, "I16: {what}");
                 let tasks: usize = self.live_runs(dag_id).map(Run::running).sum();
                 let all: usize = self.live.iter().map(|run| self.runs[run].running()).sum();
                 let parallelism = self.limits.pools.parallelism() as usize;
@@ -281,7 +326,8 @@ impl Model {
             }
             RunFact::Stopped(StopReason::Cancelled) if !self.is_commanded => {
                 let may_cancel = due.version.plan.overlap == Overlap::Cancel;
-                let is_enough = self.live_runs(dag_id).any(|run| run.is_stopped);
+                let mut own = self.own_live_runs(dag_id);
+                let is_enough = own.any(|run| run.is_stopped);
                 assert!(
                     may_cancel && !is_enough,
                     "{number:?} is cancelled for nothing"
@@ -319,7 +365,9 @@ impl Model {
             let due = &self.dues[&*other.dag.dag_id];
             let running: usize = self.live_runs(&other.dag.dag_id).map(Run::running).sum();
             let most = due.version.dag.max_active_tasks;
-            if due.is_paused || most.is_some_and(|most| running >= most as usize) {
+            if (due.is_paused && !other.is_backfill)
+                || most.is_some_and(|most| running >= most as usize)
+            {
                 continue;
             }
             for index in other.dag.indices().filter(|index| other.may_start(*index)) {
@@ -344,14 +392,18 @@ impl Model {
         live.map(|run| run.slots_of(pool)).sum()
     }
 
-    fn live_runs(&self, dag_id: &str) -> impl Iterator<Item = &Run> {
+    pub fn live_runs(&self, dag_id: &str) -> impl Iterator<Item = &Run> {
         let runs = self.live.iter().map(|number| &self.runs[number]);
         runs.filter(move |run| *run.dag.dag_id == *dag_id)
     }
 
+    fn own_live_runs(&self, dag_id: &str) -> impl Iterator<Item = &Run> {
+        self.live_runs(dag_id).filter(|run| !run.is_backfill)
+    }
+
     /// Whether a fire has to wait.
     fn is_busy(&self, dag_id: &str, version: &Version) -> bool {
-        self.live_runs(dag_id).count() >= version.dag.max_active_runs as usize
+        self.own_live_runs(dag_id).count() >= version.dag.max_active_runs as usize
     }
 
     /// I7: one process for a task of a run. I15: of the version that the run began with.
@@ -434,6 +486,7 @@ impl Model {
                 run.state
             );
         }
+        self.check_all_backfills_ended();
     }
 
     /// DAG, run and version of everything that ever ran.

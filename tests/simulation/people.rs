@@ -40,6 +40,7 @@ impl World {
                 dag_id,
                 is_paused: self.rng.one_in(2),
             },
+            (5, _) if self.weather.backfills => self.backfill(dag_id),
             _ => {
                 let is_named = self.rng.one_in(2);
                 let run_id = is_named.then(|| format!("run{}", self.rng.below(20)));
@@ -62,9 +63,10 @@ impl World {
             let is_paused = false;
             self.ask(Command::Pause { dag_id, is_paused });
         }
+        self.unpause_backfills();
     }
 
-    fn ask(&mut self, command: Command) {
+    pub fn ask(&mut self, command: Command) {
         if !self.ledger.is_healthy() {
             return;
         }

@@ -36,13 +36,25 @@ impl World {
             let (told, expected) = (told.next_run(), expected.next_run());
             return Err(format!("{told:?}, not {expected:?}"));
         }
+        let cursors = |state: &State| {
+            let known = state.backfills();
+            let known = known.filter(|(_, it)| expected.dag(&it.dag_id).is_some());
+            let facts =
+                known.map(|(number, it)| (number, it.cursor, it.is_paused, it.completed_at));
+            facts.collect::<Vec<_>>()
+        };
+        if cursors(told) != cursors(expected) {
+            let (told, expected) = (cursors(told), cursors(expected));
+            return Err(format!("{told:?}, not {expected:?}"));
+        }
         for other in expected.dags() {
             let dag_id = &other.dag.dag_id;
             let known = told.dag(dag_id).ok_or_else(|| format!("no `{dag_id}`"))?;
             // Whether one that was never seen is paused, its version says when it is.
             let facts = |state: &DagState| {
                 let is_paused = state.is_paused && state.first_seen.is_some();
-                (is_paused, state.first_seen, state.scheduled_until)
+                let waits = (state.boot_id.clone(), state.heard.clone(), state.successes);
+                (is_paused, state.first_seen, state.scheduled_until, waits)
             };
             if facts(known) != facts(other) {
                 let (told, expected) = (facts(known), facts(other));
@@ -55,6 +67,14 @@ impl World {
                 let all =
                     |dag: &DagState| format!("{dag:?}").split_off(format!("{:?}", dag.dag).len());
                 return Err(format!("`{dag_id}`: {}, not {}", all(known), all(other)));
+            }
+            let of_it = |state: &State| {
+                let backfills = state.backfills().filter(|(_, it)| it.dag_id == *dag_id);
+                backfills.map(|(_, it)| it.clone()).collect::<Vec<_>>()
+            };
+            if of_it(told) != of_it(expected) {
+                let (told, expected) = (of_it(told), of_it(expected));
+                return Err(format!("{told:?}, not {expected:?}"));
             }
             for number in known.runs.values() {
                 let (told, expected) = (told.run(*number), expected.run(*number));
@@ -115,6 +135,9 @@ pub fn apply(state: &mut State, record: &Record) -> Result<(), String> {
     if state.dag(&record.dag_id).is_none() {
         if let Fact::Run(number, _) = record.fact {
             state.skip_runs(number.0);
+        }
+        if let Fact::Backfill(number, _) = record.fact {
+            state.skip_backfills(number);
         }
         return Err("no such DAG".to_owned());
     }

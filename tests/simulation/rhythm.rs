@@ -26,6 +26,10 @@ pub enum Rhythm {
     /// Every so many milliseconds.
     Every(i64),
     Cron(Vec<Line>),
+    /// Once per boot.
+    Reboot,
+    /// When these DAGs have succeeded.
+    After(Vec<String>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -98,9 +102,22 @@ impl Line {
 }
 
 impl Rhythm {
-    fn draw(rng: &mut Rng) -> Self {
-        match rng.below(8) {
+    /// Of the DAG of this number.
+    fn draw(rng: &mut Rng, number: usize) -> Self {
+        let mut others: Vec<_> = (0..4).filter(|other| *other != number).collect();
+        match rng.below(11) {
             0 => Self::Once,
+            8 => Self::Reboot,
+            9 | 10 => {
+                others.retain(|_| rng.one_in(2));
+                let first = usize::from(number == 0);
+                let others = if others.is_empty() {
+                    vec![first]
+                } else {
+                    others
+                };
+                Self::After(others.iter().map(|other| format!("dag{other}")).collect())
+            }
             1..=3 => Self::Every(1_000 * i64::from(20 + rng.small(300))),
             4 => Self::Cron(vec![Line::draw(rng), Line::draw(rng)]),
             _ => Self::Cron(vec![Line::draw(rng)]),
@@ -109,7 +126,7 @@ impl Rhythm {
 
     fn typical_ms(&self) -> i64 {
         match self {
-            Self::Never | Self::Once => MINUTE_MS,
+            Self::Never | Self::Once | Self::Reboot | Self::After(_) => MINUTE_MS,
             Self::Every(period) => *period,
             Self::Cron(lines) => lines.iter().map(Line::typical_ms).min().unwrap(),
         }
@@ -129,8 +146,8 @@ impl Plan {
     }
 
     /// A new DAG's. The past that it can ask for is about a dozen fires.
-    pub fn draw(rng: &mut Rng, now_ms: i64) -> Self {
-        let rhythm = Rhythm::draw(rng);
+    pub fn draw(rng: &mut Rng, number: usize, now_ms: i64) -> Self {
+        let rhythm = Rhythm::draw(rng, number);
         let past_ms = rhythm.typical_ms() * i64::from(rng.small(12)) + i64::from(rng.small(90_000));
         let start = match rng.below(5) {
             0 | 1 => Start::At(now_ms - past_ms),
@@ -163,8 +180,8 @@ impl Plan {
 
     /// What a new version of the DAG says. A finer rhythm makes many fires of a long time ago, so it
     /// does not ask for all of them.
-    pub fn redraw(&self, rng: &mut Rng, now_ms: i64) -> Self {
-        let mut plan = Self::draw(rng, now_ms);
+    pub fn redraw(&self, rng: &mut Rng, number: usize, now_ms: i64) -> Self {
+        let mut plan = Self::draw(rng, number, now_ms);
         plan.kind = self.kind;
         if plan.catchup == Catchup::All {
             plan.catchup = Catchup::AtMost(3);
@@ -183,6 +200,8 @@ impl Plan {
         let mut dag = match &self.rhythm {
             Rhythm::Never => dag,
             Rhythm::Once => dag.schedule("@once"),
+            Rhythm::Reboot => dag.schedule("@reboot"),
+            Rhythm::After(others) => dag.schedule_from(Schedule::after_dags(others.clone())),
             Rhythm::Every(ms) => dag.every(Duration::from_millis(u64::try_from(*ms).unwrap())),
             Rhythm::Cron(lines) => {
                 let lines = lines
@@ -223,7 +242,7 @@ impl Plan {
         let after = start.map_or(after, |start| after.max(start - 1));
         let is_inside = |fire: &i64| after < *fire && *fire <= until;
         match &self.rhythm {
-            Rhythm::Never => Vec::new(),
+            Rhythm::Never | Rhythm::Reboot | Rhythm::After(_) => Vec::new(),
             Rhythm::Once => Some(start.unwrap_or(first_seen))
                 .into_iter()
                 .filter(is_inside)
@@ -245,7 +264,7 @@ impl Plan {
     /// Where the data interval of a fire begins.
     pub fn previous(&self, fire: i64) -> i64 {
         match &self.rhythm {
-            Rhythm::Never | Rhythm::Once => fire,
+            Rhythm::Never | Rhythm::Once | Rhythm::Reboot | Rhythm::After(_) => fire,
             Rhythm::Every(period) => fire - period,
             Rhythm::Cron(lines) => {
                 let mut minute = fire - MINUTE_MS;

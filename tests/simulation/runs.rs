@@ -78,6 +78,7 @@ pub struct Run {
     pub state: &'static str,
     pub is_stopped: bool,
     pub logical_date: Timestamp,
+    pub is_backfill: bool,
     pub tasks: Vec<Task>,
 }
 

@@ -19,6 +19,7 @@ pub struct Weather {
     pub schedules: bool,
     /// Tasks name pools, and the config changes.
     pub pools: bool,
+    pub backfills: bool,
     pub reloads: bool,
     pub removals: bool,
     pub crashes: bool,
@@ -49,6 +50,7 @@ impl Weather {
             pauses: draw(),
             schedules: draw() || draw(),
             pools: draw(),
+            backfills: draw(),
             reloads: draw(),
             removals: draw(),
             crashes: draw(),

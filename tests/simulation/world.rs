@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mini_dag::dag::Pools;
 use mini_dag::scheduler::{
-    Action, AttemptId, ClockTrust, Event, Limits, Monotonic, Now, Record, Scheduler, Spawn,
+    Action, AttemptId, ClockTrust, Event, Limits, Look, Monotonic, Now, Record, Scheduler, Spawn,
     build_date,
 };
 use mini_dag::timetable::Timestamp;
@@ -76,10 +76,14 @@ pub struct World {
     pub log_synchronised: Vec<bool>,
     pub commands: u64,
     pub unanswered: BTreeSet<u64>,
+    /// What backfills want to know of history, and when it will have been read.
+    pub looks: Vec<(u64, Look)>,
     /// Answers that wait until so many records are synced.
     unsynced: VecDeque<(usize, u64)>,
     /// The daemon has ended without a word; `true`: with the power.
     pub down: Option<bool>,
+    /// How often the power came.
+    pub boots: u64,
     is_quiet: bool,
     is_unpaused: bool,
     pub crashes: u64,
@@ -100,7 +104,7 @@ impl World {
         let mut versions = Vec::new();
         for number in 0..=rng.below(3) {
             let plan = if weather.schedules && !rng.one_in(3) {
-                Plan::draw(&mut rng, begin_ms)
+                Plan::draw(&mut rng, number, begin_ms)
             } else {
                 Plan::never()
             };
@@ -127,8 +131,10 @@ impl World {
             log_synchronised: Vec::new(),
             commands: 0,
             unanswered: BTreeSet::new(),
+            looks: Vec::new(),
             unsynced: VecDeque::new(),
             down: None,
+            boots: 1,
             is_quiet: false,
             is_unpaused: false,
             crashes: 0,
@@ -161,7 +167,8 @@ impl World {
             let deadline = self.scheduler.next_deadline().map(|at| at.0);
             let fire = self.scheduler.next_fire().map(|fire| self.reaches(fire));
             let ledger = self.ledger.next_deadline();
-            let all = [command, mishap, ntp, process, deadline, fire, ledger];
+            let look = self.looks.iter().map(|(at, _)| *at).min();
+            let all = [command, mishap, ntp, process, deadline, fire, ledger, look];
             let Some(next) = all.into_iter().flatten().min() else {
                 break;
             };
@@ -186,6 +193,8 @@ impl World {
                 self.set_right();
             } else if process == Some(next) {
                 self.end_a_process(next);
+            } else if look == Some(next) {
+                self.look_back(next);
             } else {
                 self.step(Event::Tick);
             }
@@ -287,7 +296,7 @@ impl World {
                     self.model.begun(spawn.attempt, wall_ms);
                     rest.push(action);
                 }
-                Action::Signal(..) => rest.push(action),
+                Action::Signal(..) | Action::Look(_) => rest.push(action),
                 Action::Hook(call) => calls.push(call),
             }
         }
@@ -327,6 +336,10 @@ impl World {
             match action {
                 Action::Signal(id, signal) => self.signal(id, signal),
                 Action::Spawn(spawn) => events.extend(self.begin(&spawn, is_written)),
+                Action::Look(look) => {
+                    let at = self.now_ms + self.rng.up_to(2_000);
+                    self.looks.push((at, look));
+                }
                 Action::Record(_) | Action::Reply(..) | Action::Hook(_) => {}
             }
         }
@@ -361,6 +374,7 @@ impl World {
 
     fn tell_the_model(&mut self, event: &Event) {
         let wall_ms = self.wall_ms();
+        self.model.clock_shows(self.clock.ahead_ms);
         match event {
             Event::DagLoaded(dag) => {
                 let is_it = |version: &&Version| version.dag.dag_id == dag.dag_id;
@@ -372,7 +386,12 @@ impl World {
             Event::Limits(limits) => self.model.limits = limits.clone(),
             Event::Recording(is_recording) => self.model.set_recording(*is_recording),
             Event::Clock(_) => self.model.clock_was_set(wall_ms),
-            Event::Tick | Event::Recalled(..) | Event::Command(..) | Event::Shutdown => {}
+            Event::Booted(boot_id) => self.model.booted(boot_id),
+            Event::Tick
+            | Event::Found(..)
+            | Event::Recalled(..)
+            | Event::Command(..)
+            | Event::Shutdown => {}
         }
         self.model.set_ready(wall_ms);
     }
@@ -404,6 +423,7 @@ impl World {
     /// A fresh daemon takes records for granted, until it knows better.
     pub fn forget_the_daemon(&mut self) {
         self.processes.clear();
+        self.looks.clear();
         self.unanswered.clear();
         self.unsynced.clear();
     }

@@ -1,9 +1,11 @@
 //! Stories: what the scheduler does, told with a virtual clock, one line an action.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod backfills;
 mod choices;
 mod clock;
 mod hooks;
+mod occasions;
 mod pokes;
 mod pools;
 mod recalled;

@@ -1,4 +1,4 @@
-//! One DAG, scripted processes, a virtual clock in seconds, and what happened as lines of text.
+//! One DAG, or several, scripted processes, a virtual clock in seconds, and what happened as lines of text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use mini_dag::dag::{DEFAULT_POOL, Functions, Known, Pools, load};
 use mini_dag::scheduler::{
-    Action, Answer, Attempt, AttemptId, ClockReport, ClockRule, Command, Event, Exit, Fact,
-    HookCall, HookOccasion, Limits, Monotonic, Now, Record, Refusal, RunFact, RunNumber, RunState,
-    RunType, Scheduler, Selection, Signal, Spawn, State, TaskFact, TaskState, Trigger,
+    Action, Answer, Attempt, AttemptId, Awaited, BackfillChange, BackfillFact, BackfillFacts,
+    BackfillNumber, ClockReport, ClockRule, Command, Event, Exit, Fact, HookCall, HookOccasion,
+    Limits, Look, Monotonic, NewBackfill, Now, Occasion, PastDate, Record, Refusal, RunFact,
+    RunNumber, RunState, RunType, Scheduler, Selection, Signal, Spawn, State, TaskFact, TaskState,
+    Trigger,
 };
 use mini_dag::timetable::{Timestamp, Zone};
 
@@ -34,6 +36,10 @@ struct Script {
 pub struct Tale {
     dag: Arc<mini_dag::Dag>,
     pools: Pools,
+    others: Vec<Arc<mini_dag::Dag>>,
+    /// The DAG that people ask for.
+    asked: String,
+    boots: u32,
     scripts: BTreeMap<String, Script>,
     scheduler: Option<Scheduler>,
     /// What is known of the clock; nothing, and nobody doubts it.
@@ -59,6 +65,9 @@ impl Tale {
         Self {
             dag: Arc::new(parse(text)),
             pools: Pools::new(9),
+            others: Vec::new(),
+            asked: "d".to_owned(),
+            boots: 1,
             scripts: BTreeMap::new(),
             scheduler: None,
             report: None,
@@ -80,6 +89,30 @@ impl Tale {
         self.now_s = at_s;
         self.dag = Arc::new(parse(text));
         self.step(Event::DagLoaded(self.dag.clone()));
+        self
+    }
+
+    /// Another DAG is there, too, from now on.
+    pub fn beside(mut self, text: &str) -> Self {
+        let dag = Arc::new(parse(text));
+        self.others.retain(|other| other.dag_id != dag.dag_id);
+        self.others.push(dag.clone());
+        if self.scheduler.is_some() {
+            self.step(Event::DagLoaded(dag));
+        }
+        self
+    }
+
+    /// The file of a DAG is gone.
+    pub fn remove(mut self, dag_id: &str) -> Self {
+        self.others.retain(|other| *other.dag_id != *dag_id);
+        self.step(Event::DagRemoved(dag_id.into()));
+        self
+    }
+
+    /// What people ask for is asked of this DAG.
+    pub fn of(mut self, dag_id: &str) -> Self {
+        dag_id.clone_into(&mut self.asked);
         self
     }
 
@@ -162,7 +195,7 @@ impl Tale {
     /// The data interval of a run.
     pub fn interval(&self, run_id: &str) -> String {
         let state = self.scheduler.as_ref().unwrap().state();
-        let (_, run) = state.find_run("d", run_id).unwrap();
+        let (_, run) = state.find_run(&self.asked, run_id).unwrap();
         let (start, end) = run.facts.data_interval.unwrap();
         format!("{start} {end}")
     }
@@ -170,7 +203,7 @@ impl Tale {
     /// What a task waits for, that could start otherwise.
     pub fn waits(&self, run_id: &str, task_id: &str) -> String {
         let scheduler = self.scheduler.as_ref().unwrap();
-        let (number, run) = scheduler.state().find_run("d", run_id).unwrap();
+        let (number, run) = scheduler.state().find_run(&self.asked, run_id).unwrap();
         let waits = scheduler.waits_for(number, run.dag.find(task_id).unwrap());
         waits.map_or(String::new(), |waits| waits.to_string())
     }
@@ -276,13 +309,13 @@ impl Tale {
     }
 
     pub fn trigger(mut self, run_id: &str) -> Self {
-        self.ask(trigger(run_id));
+        self.ask(trigger(&self.asked, run_id));
         self.expect_done()
     }
 
     pub fn cancel(mut self, run_id: &str) -> Self {
         self.ask(Command::Cancel {
-            dag_id: "d".into(),
+            dag_id: self.asked.clone(),
             run_id: run_id.into(),
         });
         self.expect_done()
@@ -290,14 +323,14 @@ impl Tale {
 
     pub fn pause(mut self, is_paused: bool) -> Self {
         self.ask(Command::Pause {
-            dag_id: "d".into(),
+            dag_id: self.asked.clone(),
             is_paused,
         });
         self.expect_done()
     }
 
     pub fn clear(mut self, run_id: &str, task: &str, downstream: bool, only_failed: bool) -> Self {
-        self.ask(clear(run_id, task, downstream, only_failed));
+        self.ask(clear(&self.asked, run_id, task, downstream, only_failed));
         self.expect_done()
     }
 
@@ -330,7 +363,11 @@ impl Tale {
 
     pub fn holds(self, run_id: &str, is_held: bool) -> Self {
         let state = self.scheduler.as_ref().unwrap().state();
-        assert_eq!(state.find_run("d", run_id).is_some(), is_held, "{run_id}");
+        assert_eq!(
+            state.find_run(&self.asked, run_id).is_some(),
+            is_held,
+            "{run_id}"
+        );
         self
     }
 
@@ -344,7 +381,9 @@ impl Tale {
         self.processes.clear();
         self.now_s = back_s;
         let mut state = State::default();
-        state.insert_dag(self.dag.clone());
+        for dag in self.dags() {
+            state.insert_dag(dag);
+        }
         for record in &self.records {
             state.apply(record).unwrap();
         }
@@ -358,35 +397,130 @@ impl Tale {
         if let Some(report) = self.report {
             self.step(Event::Clock(report));
         }
+        self.step(Event::Booted(self.boot_id()));
         for id in lost {
             self.step(Event::Lost(id));
         }
-        self.step(Event::DagLoaded(self.dag.clone()));
+        for dag in self.dags() {
+            self.step(Event::DagLoaded(dag));
+        }
+        self
+    }
+
+    /// The power fails, and the host boots again later.
+    pub fn reboot_until(mut self, back_s: u64) -> Self {
+        self.boots += 1;
+        self.crash_until(back_s)
+    }
+
+    /// What a DAG waits for that no clock decides.
+    pub fn dag_waits(self, dag_id: &str, expected: &Awaited) -> Self {
+        let waits = self.scheduler.as_ref().unwrap().awaited_by(dag_id);
+        assert_eq!(waits.as_ref(), Some(expected));
         self
     }
 
     pub fn refuses_trigger(mut self, run_id: &str, why: &str) -> Self {
-        self.ask(trigger(run_id));
+        self.ask(trigger(&self.asked, run_id));
         self.expect_refused(why)
     }
 
     pub fn refuses_cancel(mut self, run_id: &str, why: &str) -> Self {
         self.ask(Command::Cancel {
-            dag_id: "d".into(),
+            dag_id: self.asked.clone(),
             run_id: run_id.into(),
         });
         self.expect_refused(why)
     }
 
     pub fn refuses_clear(mut self, run_id: &str, task: &str, why: &str) -> Self {
-        self.ask(clear(run_id, task, false, false));
+        self.ask(clear(&self.asked, run_id, task, false, false));
         self.expect_refused(why)
+    }
+
+    pub fn backfill(mut self, facts: BackfillFacts) -> Self {
+        self.ask(backfill(facts));
+        self.expect_done()
+    }
+
+    pub fn refuses_backfill(mut self, facts: BackfillFacts, why: &str) -> Self {
+        self.ask(backfill(facts));
+        self.expect_refused(why)
+    }
+
+    pub fn change_backfill(mut self, number: u64, change: BackfillChange) -> Self {
+        self.ask(Command::ChangeBackfill(BackfillNumber(number), change));
+        self.expect_done()
+    }
+
+    pub fn refuses_change_of_backfill(
+        mut self,
+        number: u64,
+        change: BackfillChange,
+        why: &str,
+    ) -> Self {
+        self.ask(Command::ChangeBackfill(BackfillNumber(number), change));
+        self.expect_refused(why)
+    }
+
+    /// Runs in memory.
+    pub fn runs_held(&self) -> usize {
+        self.scheduler.as_ref().unwrap().state().runs().count()
+    }
+
+    /// Runs that were ever created.
+    pub fn created(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// What history knows, told a second time.
+    fn past_dates(&self, look: &Look) -> Vec<PastDate> {
+        let mut runs = BTreeMap::new();
+        for record in &self.records {
+            let Fact::Run(number, fact) = &record.fact else {
+                continue;
+            };
+            let state = match fact {
+                RunFact::Created(facts) => {
+                    if (look.from..=look.to).contains(&facts.logical_date) {
+                        let is_backfill = facts.run_type == RunType::Backfill;
+                        let run = (facts.logical_date, RunState::Queued, is_backfill);
+                        runs.insert(*number, run);
+                    }
+                    continue;
+                }
+                RunFact::Started => RunState::Running,
+                RunFact::Ended { success: true } => RunState::Success,
+                RunFact::Ended { success: false } => RunState::Failed,
+                RunFact::Cleared(_)
+                | RunFact::Restored(_)
+                | RunFact::Stopped(_)
+                | RunFact::Task(..) => continue,
+            };
+            if let Some(run) = runs.get_mut(number) {
+                run.1 = state;
+            }
+        }
+        let mut dates: BTreeMap<Timestamp, PastDate> = BTreeMap::new();
+        for (logical_date, state, is_backfill) in runs.into_values() {
+            let backfills = dates.get(&logical_date).map_or(0, |date| date.backfills);
+            let date = PastDate {
+                logical_date,
+                state,
+                backfills: backfills + u32::from(is_backfill),
+            };
+            dates.insert(logical_date, date);
+        }
+        dates.into_values().collect()
     }
 
     /// Lets time pass.
     pub fn until(mut self, end_s: u64) -> Self {
         while self.scheduler.is_some() {
-            let deadline = self.scheduler().next_deadline().map(|at| at.0 / 1000);
+            let deadline = self
+                .scheduler()
+                .next_deadline()
+                .map(|at| at.0.div_ceil(1000));
             let fire = self.scheduler().next_fire();
             let fire = fire.map(|at| self.reaches(at));
             let process = self.processes.keys().next().map(|(at, _)| *at);
@@ -444,8 +578,21 @@ impl Tale {
                 self.step(Event::Clock(report));
             }
             self.step(Event::DagLoaded(self.dag.clone()));
+            self.step(Event::Booted(self.boot_id()));
+            for dag in self.dags() {
+                self.step(Event::DagLoaded(dag));
+            }
         }
         self.scheduler.as_mut().unwrap()
+    }
+
+    fn dags(&self) -> Vec<Arc<mini_dag::Dag>> {
+        let others = self.others.iter().cloned();
+        [self.dag.clone()].into_iter().chain(others).collect()
+    }
+
+    fn boot_id(&self) -> Arc<str> {
+        format!("boot-{}", self.boots).into()
     }
 
     fn limits(&self) -> Limits {
@@ -490,6 +637,10 @@ impl Tale {
                 Action::Spawn(spawn) => self.spawn(&spawn),
                 Action::Signal(id, signal) => self.signal(id, signal),
                 Action::Hook(call) => self.tell_hook(&call),
+                Action::Look(look) => {
+                    let dates = self.past_dates(&look);
+                    self.step(Event::Found(look.backfill, dates));
+                }
             }
         }
     }
@@ -525,15 +676,36 @@ impl Tale {
             Fact::Seen { .. } | Fact::Restored { .. } => return,
             Fact::Skipped { until } => format!("skipped until {}", short(&until.to_string())),
             Fact::Rewound { until } => format!("back to {}", short(&until.to_string())),
+            Fact::Passed(Occasion::Boot(boot_id)) => format!("passed {boot_id}"),
+            Fact::Passed(Occasion::After(successes)) => format!("passed {successes:?}"),
+            Fact::Passed(Occasion::Backfill(_)) => unreachable!("its run says so"),
+            Fact::Backfill(number, fact) => {
+                let what = match fact {
+                    BackfillFact::Created(_) => "created".to_owned(),
+                    BackfillFact::Restored(_) => "restored".to_owned(),
+                    BackfillFact::Paused(true) => "paused".to_owned(),
+                    BackfillFact::Paused(false) => "unpaused".to_owned(),
+                    BackfillFact::Passed { until, dates } => {
+                        format!("passed {dates} until {}", &until.to_string()[5..])
+                    }
+                    BackfillFact::Cancelled => "cancelled".to_owned(),
+                    BackfillFact::Completed => "completed".to_owned(),
+                };
+                format!("backfill {} {what}", number.0)
+            }
             Fact::Run(number, fact) => {
                 if let RunFact::Created(facts) = fact {
                     let run_id = short(facts.run_id.trim_start_matches("scheduled__"));
-                    self.runs.insert(*number, run_id.to_owned());
+                    let run_id = run_id.replace("backfill__2026-", "fill-");
+                    self.runs.insert(*number, run_id);
                 }
                 let run_id = &self.runs[number];
                 match fact {
                     RunFact::Created(facts) if facts.run_type == RunType::Scheduled => {
                         format!("due {}", short(&facts.run_id["scheduled__".len()..]))
+                    }
+                    RunFact::Created(facts) if facts.run_type == RunType::Backfill => {
+                        format!("due {run_id}")
                     }
                     RunFact::Created(_) => return,
                     RunFact::Restored(_) => format!("{run_id} recalled"),
@@ -570,7 +742,8 @@ impl Tale {
     }
 
     fn script_of(&self, id: AttemptId) -> (String, Script) {
-        let task_id = self.dag.task(id.task).task_id.to_string();
+        let run = self.scheduler.as_ref().unwrap().state().run(id.run);
+        let task_id = run.unwrap().dag.task(id.task).task_id.to_string();
         let script = self.scripts.get(&task_id).copied().unwrap_or(ORDINARY);
         (task_id, script)
     }
@@ -644,9 +817,9 @@ fn parse(text: &str) -> mini_dag::Dag {
         .unwrap_or_else(|errors| panic!("{}", mini_dag::dag::diagnostic::render(&errors, false)))
 }
 
-fn trigger(run_id: &str) -> Command {
+fn trigger(dag_id: &str, run_id: &str) -> Command {
     Command::Trigger(Trigger {
-        dag_id: "d".into(),
+        dag_id: dag_id.into(),
         run_id: Some(run_id.into()),
         run_type: RunType::Manual,
         logical_date: None,
@@ -655,7 +828,12 @@ fn trigger(run_id: &str) -> Command {
     })
 }
 
-fn clear(run_id: &str, task: &str, downstream: bool, only_failed: bool) -> Command {
+fn backfill(facts: BackfillFacts) -> Command {
+    let dag_id = "d".to_owned();
+    Command::Backfill(NewBackfill { dag_id, facts })
+}
+
+fn clear(dag_id: &str, run_id: &str, task: &str, downstream: bool, only_failed: bool) -> Command {
     let tasks = if task.is_empty() {
         Vec::new()
     } else {
@@ -667,7 +845,7 @@ fn clear(run_id: &str, task: &str, downstream: bool, only_failed: bool) -> Comma
         only_failed,
     };
     Command::Clear {
-        dag_id: "d".into(),
+        dag_id: dag_id.into(),
         run_id: run_id.into(),
         selection,
     }

@@ -1,5 +1,6 @@
 //! The answers, one file a subject. Each handler is told a request and sees the daemon at one moment.
 
+pub(super) mod backfills;
 pub(super) mod clear;
 pub(super) mod dags;
 pub(super) mod log;

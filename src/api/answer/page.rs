@@ -45,7 +45,7 @@ pub(crate) fn picture(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
     let dag = lookup::dag(service, call.id("dag_id"))?.dag.clone();
     // A DAG may have ten thousand tasks, and schedules do not wait.
     Ok(Outcome::Aside(Box::new(move || {
-        drawn(&dag, &layout(&dag)).to_string()
+        Ok(drawn(&dag, &layout(&dag)).to_string())
     })))
 }
 

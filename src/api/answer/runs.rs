@@ -200,7 +200,7 @@ fn fresh_run_id(runs: &[Known<'_>]) -> String {
 fn triggered(service: &Service, call: &Call<'_>, answer: &Answer) -> Result<Reply, Problem> {
     let run_id = match answer {
         Answer::Triggered(run_id) => run_id,
-        Answer::Cancelled | Answer::Cleared(_) | Answer::Paused => "",
+        Answer::Cancelled | Answer::Cleared(_) | Answer::Paused | Answer::Backfill(_) => "",
     };
     let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), run_id)?;
     Ok(view::dag_run(run).into())

@@ -10,7 +10,7 @@ use crate::api::{Audit, lookup};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
 use crate::dag::{DEFAULT_POOL, Diagnostic, Value};
-use crate::scheduler::{ClockTrust, DagState, PoolUse, Run};
+use crate::scheduler::{Awaited, ClockTrust, DagState, PoolUse, Run};
 use crate::timetable::Timestamp;
 
 /// Runs of a DAG that the status shows.
@@ -259,6 +259,7 @@ fn dag(service: &Service, known: &DagState) -> Result<Value, Problem> {
         ("has_import_errors", Value::Bool(standing.has_import_errors)),
         ("timetable_summary", schedule.map_or(Value::Null, text)),
         ("next_dagrun_run_after", date(standing.next_run)),
+        ("waits_for", waits_for(service, known)),
         ("active_runs_count", number(known.active_runs)),
         (
             "running_tasks",
@@ -266,6 +267,28 @@ fn dag(service: &Service, known: &DagState) -> Result<Value, Problem> {
         ),
         ("last_runs", Value::Array(last_runs.collect())),
     ]))
+}
+
+/// What a DAG waits for that no clock decides, in words; null if that is nothing, or nobody knows.
+fn waits_for(service: &Service, known: &DagState) -> Value {
+    let waits = service.scheduler().awaited_by(&known.dag.dag_id);
+    let Some(waits) = waits.filter(|_| service.is_live()) else {
+        return Value::Null;
+    };
+    text(match waits {
+        Awaited::Boot => "the next boot".to_owned(),
+        Awaited::UnknownBoot => "a boot id, which this host does not tell".to_owned(),
+        Awaited::OwnRun => "its last run to end".to_owned(),
+        Awaited::Successes(others) => {
+            let named = |other: &Arc<str>| {
+                let there = service.state().dag(other).filter(|dag| !dag.is_removed);
+                let missing = if there.is_none() { " (not there)" } else { "" };
+                format!("{other}{missing}")
+            };
+            others.iter().map(named).collect::<Vec<_>>().join(", ")
+        }
+        Awaited::Circle(dags) => format!("itself: {}", dags.join(" after ")),
+    })
 }
 
 /// A run, in few words.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{date, number, object, text, text_or_null, uuid, with};
 use crate::dag::{Catchup, Dag, Moment, Param, StartDate, Task, TaskIndex, TimetableKind, Value};
-use crate::timetable::{Timestamp, Zone};
+use crate::timetable::{Schedule, Timestamp, Zone};
 
 /// Where a DAG stands, as far as its definition does not say.
 #[derive(Clone, Debug)]
@@ -63,6 +63,16 @@ pub(crate) fn owner(dag: &Dag) -> &str {
     }
 }
 
+/// Whether its schedule names dates.
+fn is_backfillable(dag: &Dag) -> bool {
+    dag.schedule
+        .as_ref()
+        .is_some_and(|schedule| match schedule {
+            Schedule::Cron(_) | Schedule::Every(_) | Schedule::Once => true,
+            Schedule::Reboot | Schedule::Continuous | Schedule::AfterDags(_) => false,
+        })
+}
+
 /// A DAG in a list: `DAGResponse`.
 pub fn dag_summary(dag: &Dag, standing: &Standing) -> Value {
     let tag = |tag: &String| {
@@ -108,7 +118,7 @@ pub fn dag_summary(dag: &Dag, standing: &Standing) -> Value {
         ("next_dagrun_data_interval_end", date(end)),
         ("next_dagrun_run_after", date(standing.next_run)),
         ("allowed_run_types", Value::Null),
-        ("is_backfillable", Value::Bool(false)),
+        ("is_backfillable", Value::Bool(is_backfillable(dag))),
         ("fileloc", path.map_or(text("compiled-in"), text)),
         (
             "relative_fileloc",

@@ -2,6 +2,7 @@
 //!
 //! Every object has all the fields that Airflow's has, so that a client's model takes it.
 
+mod backfill;
 mod dag;
 mod rendered;
 mod run;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use crate::dag::Value;
 use crate::timetable::Timestamp;
 
+pub(crate) use backfill::{backfill, backfill_progress};
 pub(crate) use dag::owner;
 pub use dag::{Standing, dag_details, dag_summary, params, task};
 pub(crate) use rendered::rendered_fields;

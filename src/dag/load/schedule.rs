@@ -1,8 +1,9 @@
 //! When a DAG is due, out of JSON.
 
-use super::super::check::{check_schedule, id};
+use super::super::check::id;
 use super::super::date::{Moment, StartDate};
 use super::super::diagnostic::Diagnostic;
+use super::super::draft::Text;
 use super::super::json::{Item, Kind};
 use super::super::{Catchup, Overlap};
 use super::Reader;
@@ -11,19 +12,6 @@ use crate::timetable::{Schedule, ScheduleError};
 
 impl Reader<'_, '_> {
     pub(super) fn schedule(&mut self, value: Item<'_>) -> Option<Schedule> {
-        let schedule = self.any_schedule(value)?;
-        // Of an object, the table of keys has said so.
-        if value.kind() == Kind::String
-            && let Some(diagnostic) = check_schedule(&schedule)
-        {
-            self.report
-                .error(Some(value.span()), "not yet", || diagnostic);
-            return None;
-        }
-        Some(schedule)
-    }
-
-    fn any_schedule(&mut self, value: Item<'_>) -> Option<Schedule> {
         match value.kind() {
             Kind::String => self.schedule_text(value, Schedule::parse),
             Kind::Array => {
@@ -101,7 +89,7 @@ impl Reader<'_, '_> {
                 self.schedule_text(cron, parse)
             }
             (None, None, Some(after)) => {
-                let dag_ids = texts_of(after);
+                let dag_ids = self::after(value);
                 for dag_id in &dag_ids {
                     id(dag_id, "DAG", &mut self.report);
                 }
@@ -117,6 +105,11 @@ impl Reader<'_, '_> {
             }
         }
     }
+}
+
+/// The DAGs that a schedule names.
+pub(super) fn after(schedule: Item<'_>) -> Vec<Text> {
+    member(schedule, "after").map_or(Vec::new(), texts_of)
 }
 
 pub(super) fn start_date(value: Item<'_>) -> Option<StartDate> {
