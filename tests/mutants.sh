@@ -29,7 +29,7 @@ a fire is skipped without a record|scheduler/schedule.rs|Overlap::Skip => self.r
 a fire too many is skipped|scheduler/schedule.rs|let until = wanted.and_then(\|fire\| timetable.previous_before(fire));|let until = wanted;
 a fire too many is made up for|scheduler/schedule.rs|for _ in 1..count {|for _ in 0..count {
 everything is made up for|scheduler/schedule.rs|Catchup::Latest => timetable.latest_at_or_before(now),|Catchup::Latest => Some(next),
-what came while it was waited for is missed|scheduler/schedule.rs|plan.next.or(come)|come
+what came while it was waited for is missed|scheduler/schedule.rs|come.or(plan.next)|come
 one fire cancels two runs|scheduler/schedule.rs|min_by_key(\|(number, run)\| (run.stopped.is_none(), *number))|filter(\|(_, run)\| run.stopped.is_none()).min_by_key(\|(number, _)\| *number)
 a DAG has missed what was due before it was seen|scheduler/schedule.rs|.map_or(origin, \|until\| until.max(origin));|.unwrap_or(origin);
 a data interval begins before what was run|scheduler/schedule.rs|until.map_or(begin, \|until\| begin.max(until))|until.map_or(begin, \|_\| begin)
@@ -77,6 +77,7 @@ what was run is run again after a step back|scheduler/schedule.rs|!is_continuous
 a snapshot forgets what was run|scheduler/state.rs|dag.ran = ran.clone();|let _ = ran;
 a run does not say by which clock it was created|scheduler/schedule.rs|clock: self.verdict.trust,|clock: super::ClockTrust::default(),
 a continuous DAG waits until the clock is there again|scheduler/schedule.rs|let due = if is_continuous && has_begun && mark > turn.now.wall {|let due = if false {
+a DAG starts more than its pace allows|scheduler/pace.rs|if self.left >= START {|if self.left >= START \|\| true {
 old runs stay in memory|scheduler/state.rs|dag.finished.len() > RUNS_KEPT_MAX|dag.finished.len() > RUNS_KEPT_MAX + 1
 EOF
 )

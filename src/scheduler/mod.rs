@@ -31,6 +31,7 @@ mod dates;
 mod event;
 mod hooks;
 mod occasion;
+mod pace;
 mod poke;
 mod queue;
 mod ran;

@@ -10,6 +10,7 @@
 //! mark more than 3 h ahead of now        set it back to now, with a record; look again
 //! next fire ahead of now                 wait for it
 //! due, and run already                   skip it, with a record; look again
+//! due, earlier than its pace allows      wait until it is not
 //! due, and there is room                 create the run; look again
 //! due, missed, not to be made up for     skip up to the last of them, with one record; look again
 //! due, no room   overlap queue           wait for a run to end
@@ -21,6 +22,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::event::Now;
+use super::pace::{Pace, allowance, interval};
 use super::record::{Fact, Occasion, RunFact, RunFacts, RunNumber, RunType, StopReason};
 use super::run::Run;
 use super::{Scheduler, Turn};
@@ -50,6 +53,8 @@ struct Plan {
     next: Option<Timestamp>,
     /// The fire that was waited for, has come, and was not run yet.
     come: Option<Timestamp>,
+    /// What it may start still.
+    pace: Option<Pace>,
 }
 
 impl Fires {
@@ -109,6 +114,7 @@ impl Scheduler {
                     timetable,
                     next: None,
                     come,
+                    pace: allowance(dag.catchup).map(|more| Pace::new(turn.now.monotonic, more)),
                 };
                 self.fires.plans.insert(dag_id.clone(), plan);
             }
@@ -125,7 +131,7 @@ impl Scheduler {
                 return;
             };
             let come = plan.come.take();
-            let (timetable, awaited) = (plan.timetable.clone(), plan.next.or(come));
+            let (timetable, awaited) = (plan.timetable.clone(), come.or(plan.next));
             self.fires.wait(dag_id, None);
             let Some(known) = self.state.dag(dag_id) else {
                 return;
@@ -143,22 +149,15 @@ impl Scheduler {
             let mark = known
                 .scheduled_until
                 .map_or(origin, |until| until.max(origin));
-            let lies_far_ahead = |moment| moment > Some(turn.now.wall.after(WAITED_FOR));
-            if lies_far_ahead(known.first_seen) {
-                let is_paused = known.is_paused;
-                self.record(turn, dag_id, Fact::Seen { is_paused });
-                self.plan(turn, &dag);
-                continue;
-            }
-            if lies_far_ahead(known.scheduled_until) {
-                let latest = timetable.latest_at_or_before(turn.now.wall);
-                let until = latest.unwrap_or(turn.now.wall);
-                self.record(turn, dag_id, Fact::Rewound { until });
+            if self.forget_what_lies_far_ahead(turn, &dag, &timetable) {
                 continue;
             }
             if !has_moments {
                 return self.serve_occasion(turn, dag_id, &timetable);
             }
+            let Some(known) = self.state.dag(dag_id) else {
+                return;
+            };
             let is_continuous = matches!(timetable.schedule, Schedule::Continuous);
             let next = if is_continuous {
                 if known.active_runs > 0 {
@@ -200,6 +199,12 @@ impl Scheduler {
             }
             let active = known.active_runs as usize + known.queued.len();
             if active < dag.max_active_runs as usize {
+                if let Err(wait) = self.keep_pace(turn.now, dag_id, &timetable, next) {
+                    if let Some(plan) = self.fires.plans.get_mut(dag_id) {
+                        plan.come = awaited;
+                    }
+                    return self.fires.wait(dag_id, Some(turn.now.wall.after(wait)));
+                }
                 self.create_run(turn, &dag, dates, None);
                 continue;
             }
@@ -217,6 +222,55 @@ impl Scheduler {
                 }
             }
         }
+    }
+
+    /// Gives up, on record, what a clock has left behind that was far ahead. `true`: it has.
+    fn forget_what_lies_far_ahead(
+        &mut self,
+        turn: &mut Turn,
+        dag: &Arc<Dag>,
+        timetable: &Timetable,
+    ) -> bool {
+        let (dag_id, now) = (&dag.dag_id, turn.now.wall);
+        let lies_far_ahead = |moment| moment > Some(now.after(WAITED_FOR));
+        let Some(known) = self.state.dag(dag_id) else {
+            return false;
+        };
+        if lies_far_ahead(known.first_seen) {
+            let is_paused = known.is_paused;
+            self.record(turn, dag_id, Fact::Seen { is_paused });
+            self.plan(turn, dag);
+            return true;
+        }
+        if lies_far_ahead(known.scheduled_until) {
+            let until = timetable.latest_at_or_before(now).unwrap_or(now);
+            self.record(turn, dag_id, Fact::Rewound { until });
+            return true;
+        }
+        false
+    }
+
+    /// Takes a start of what a DAG may start. If it is too early: how long to wait.
+    fn keep_pace(
+        &mut self,
+        now: Now,
+        dag_id: &Arc<str>,
+        timetable: &Timetable,
+        fire: Timestamp,
+    ) -> Result<(), Duration> {
+        let plan = self.fires.plans.get_mut(dag_id);
+        let Some(pace) = plan.and_then(|plan| plan.pace.as_mut()) else {
+            return Ok(());
+        };
+        let interval = match timetable.schedule {
+            Schedule::Continuous => Some(CONTINUOUS_PAUSE),
+            Schedule::Cron(_)
+            | Schedule::Every(_)
+            | Schedule::Once
+            | Schedule::Reboot
+            | Schedule::AfterDags(_) => interval(timetable, fire),
+        };
+        interval.map_or(Ok(()), |interval| pace.take(now.monotonic, interval))
     }
 
     /// The oldest active run, unless one is about to end already.

@@ -10,6 +10,7 @@ use mini_dag::scheduler::{Fact, Record, RunFact, RunFacts, RunType};
 
 use crate::dags::Version;
 use crate::occasions::Heard;
+use crate::pace::Starts;
 use crate::rhythm::Rhythm;
 
 /// A clock that goes back by no more than this is waited for: three hours.
@@ -44,6 +45,9 @@ pub struct Due {
     pub heard: Heard,
     /// Dates that backfills have run.
     filled: BTreeSet<i64>,
+    starts: Starts,
+    /// The monotonic clock.
+    now_ms: u64,
     turn: Turn,
 }
 
@@ -72,12 +76,15 @@ impl Due {
             latest_interval: None,
             heard: Heard::default(),
             filled: BTreeSet::new(),
+            starts: Starts::default(),
+            now_ms: 0,
             turn: Turn::default(),
         }
     }
 
     /// A turn begins.
-    pub fn begin(&mut self, now: i64, is_busy: bool) {
+    pub fn begin(&mut self, now: i64, now_ms: u64, is_busy: bool) {
+        self.now_ms = now_ms;
         self.turn = Turn {
             was_busy: is_busy,
             has_moved: false,
@@ -130,6 +137,7 @@ impl Due {
         }
         self.is_there = true;
         self.version = version.clone();
+        self.starts.forget();
         self.look_again(now);
     }
 
@@ -185,6 +193,7 @@ impl Due {
                 );
                 self.first_seen = Some(record.at.secs() * 1_000);
                 self.latest_interval = None;
+                self.starts.forget();
                 self.look_again(now);
             }
             Fact::Paused(is_paused) => self.is_paused = *is_paused,
@@ -296,6 +305,9 @@ impl Due {
         }
         self.remember(facts);
         self.latest_interval = Some((begin, fire));
+        let first_seen = self.first_seen.expect("it was seen");
+        let plan = &self.version.plan;
+        self.starts.count(plan, first_seen, fire, self.now_ms);
         self.held.pop_front();
         self.mark = Some(fire);
         self.turn.has_moved = true;
@@ -390,10 +402,16 @@ impl Due {
             Overlap::Skip => false,
             Overlap::Cancel => is_busy && is_stopping,
         };
+        let is_full = || {
+            let (plan, first_seen) = (&self.version.plan, self.first_seen.unwrap_or(now));
+            self.starts
+                .is_full(plan, first_seen, self.held[0], self.now_ms)
+        };
         assert!(
-            may_wait,
+            may_wait || is_full(),
             "I2: {:?} of `{}` are held for nothing",
-            self.held, self.version.dag.dag_id
+            self.held,
+            self.version.dag.dag_id
         );
     }
 }

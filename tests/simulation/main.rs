@@ -27,6 +27,7 @@ mod ledger;
 mod mishaps;
 mod model;
 mod occasions;
+mod pace;
 mod people;
 mod replay;
 mod rhythm;

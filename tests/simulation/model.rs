@@ -65,11 +65,11 @@ impl Model {
     }
 
     /// A turn begins, in which somebody asks for something or nobody does.
-    pub fn begin(&mut self, now: i64, is_commanded: bool) {
+    pub fn begin(&mut self, now: i64, now_ms: u64, is_commanded: bool) {
         self.is_commanded = is_commanded;
         let mut dues = std::mem::take(&mut self.dues);
         for (dag_id, due) in &mut dues {
-            due.begin(now, self.is_busy(dag_id, &due.version));
+            due.begin(now, now_ms, self.is_busy(dag_id, &due.version));
         }
         self.dues = dues;
     }

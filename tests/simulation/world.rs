@@ -273,7 +273,7 @@ impl World {
         assert!(self.steps < STEPS_MAX, "I9: this never ends");
         let wall_ms = self.wall_ms();
         self.model
-            .begin(wall_ms, matches!(event, Event::Command(..)));
+            .begin(wall_ms, self.now_ms, matches!(event, Event::Command(..)));
         if self.weather.clocks {
             let (may_go, trust) = self.clock.judge(wall_ms, self.now_ms);
             self.model.judge_the_clock(may_go, trust);

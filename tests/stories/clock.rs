@@ -512,6 +512,18 @@ fn a_clock_that_is_set_back_later_is_believed_but_not_before_the_program_was_bui
     tale.tells("");
 }
 
+/// Each step by itself is one run more; a clock that does nothing but jump is not to be followed.
+#[test]
+fn a_clock_that_jumps_forward_again_and_again_starts_no_more_than_time_allows() {
+    let mut tale = dag(r#""schedule": "@daily""#).takes("t", 0).load();
+    for second in 1..=60 {
+        tale = tale.until(second).set_clock(DAY_MS);
+    }
+    assert_eq!(tale.due().len(), 3);
+    // It has not been given up: the next one comes a day after the last three, near enough.
+    assert_eq!(tale.until(2 * 86_400).due().len(), 5);
+}
+
 /// A step does not stop it, nor make it wait for what the clock showed before.
 #[test]
 fn a_continuous_dag_goes_on_whatever_the_clock_does() {
