@@ -112,6 +112,8 @@ export const graph = {
 		if (isNew) scale = 1;
 		paint();
 		requestAnimationFrame(() => {
+			// Of a picture that is larger than its place, where it begins.
+			if (isNew) place.scrollTo(0, (drawn.tasks.find((task) => !task.rank)?.y ?? 0) - place.clientHeight / 2);
 			if (isNew && place.clientWidth && drawn.width > place.clientWidth && drawn.width < place.clientWidth * 1.6) fit();
 			else paint();
 		});
