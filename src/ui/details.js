@@ -32,7 +32,7 @@ export const details = {
 				h("section", h("h2", "Params"), params.length ? list(params.map(([name, param]) => [name, h("code", JSON.stringify(param.value)), param.description && h("small", ` ${param.description}`)])) : h("p.muted", "none"))),
 			backfills.draw(known, context),
 			h("section", h("h2", `Tasks (${tasks.length})`),
-				h("table.list", heads("Task", "Operator", "Waits for", "Trigger rule", h("th.num", "Retries")),
+				h("table.list.tasks", heads("Task", "Operator", "Waits for", "Trigger rule", h("th.num", "Retries")),
 					h("tbody", tasks.slice(0, 500).map((task) => h("tr", { key: task.task_id }, h("td", h("b", task.task_id)), h("td", task.operator_name), h("td", task.upstream_task_ids.slice(0, 8).join(", "), task.upstream_task_ids.length > 8 && ` and ${task.upstream_task_ids.length - 8} more`), h("td", words(task.trigger_rule)), h("td.num", `${task.retries}`)))))),
 		];
 	},
