@@ -278,6 +278,24 @@ def pause(story):
     say("paused and unpaused, here and elsewhere")
 
 
+def backfill(story):
+    browser = story.browser
+    story.go("#/dags/chain/grid")
+    browser.click(".actions button", "Backfill")
+    browser.see("dialog[open]", "Backfill chain")
+    for field, day in (("from", "2026-05-01"), ("to", "2026-05-03")):
+        browser.run("const el = document.getElementById(arguments[0]); el.value = arguments[1]; el.dispatchEvent(new Event('change'))", field, day)
+    browser.see("dialog .preview", "3 runs")
+    story.readable("backfill")
+    story.look("backfill")
+    browser.click("dialog button.primary", "Backfill")
+    browser.wait("the dialog to close", lambda: not browser.run("return document.querySelector('dialog').open"))
+    story.go("#/dags/chain/details")
+    browser.see("main", "3 success")
+    story.calm()
+    say("a backfill: what will run, and how far it is")
+
+
 def cancel(story):
     browser = story.browser
     story.daemon.command("trigger", "gated", "--run-id", "stuck", "--param", "gate=/nowhere")
@@ -442,6 +460,7 @@ def main():
                     clear(story)
                     pause(story)
                     cancel(story)
+                    backfill(story)
                     views(story)
                     hostile(story)
                     keys(story)

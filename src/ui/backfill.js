@@ -8,9 +8,9 @@ import { at, stamp } from "./time.js";
 const WHICH = [["none", "only what has not run"], ["failed", "and what failed"], ["completed", "everything again"]];
 
 export function backfill(dag) {
-	const today = new Date().toISOString().slice(0, 10);
-	const from = h("input", { id: "from", type: "date", required: true, value: today, change: look });
-	const to = h("input", { id: "to", type: "date", required: true, value: today, change: look });
+	const day = new Date(Date.now() - 864e5).toISOString().slice(0, 10);
+	const from = h("input", { id: "from", type: "date", required: true, value: day, change: look });
+	const to = h("input", { id: "to", type: "date", required: true, value: day, change: look });
 	const which = h("select", { id: "which", change: look }, WHICH.map(([name, text]) => h("option", { value: name }, text)));
 	const most = h("input", { id: "most", type: "number", min: 1, max: 100, value: "1" });
 	const preview = h("div.preview", { "aria-live": "polite" });
@@ -48,11 +48,11 @@ export const backfills = {
 	async load(id, about) {
 		if (!(await about).is_backfillable) return [];
 		const found = await get("/api/v2/backfills", { dag_id: id, limit: 10 });
-		return found.backfills.filter((one) => one.dag_id === id);
+		return Promise.all(found.backfills.filter((one) => one.dag_id === id).map((one) => get(`/mini-dag/v1/backfills/${one.id}`)));
 	},
-	draw: (known, { who }) => known.length > 0 && h("section", h("h2", "Backfills"), h("table.list", heads("From", "To", "Began", "Ended", h("th", h("span.sr", "Actions"))),
+	draw: (known, { who }) => known.length > 0 && h("section", h("h2", "Backfills"), h("table.list", heads("From", "To", "Runs", "Ended", h("th", h("span.sr", "Actions"))),
 		h("tbody", known.map((one) => {
 			const act = (verb, text) => h("button.quiet", { disabled: !mayOperate(who), click: () => attempt(() => ask("PUT", `/api/v2/backfills/${one.id}/${verb}`)).then(stir) }, text);
-			return h("tr", { key: one.id }, h("td", at(one.from_date)), h("td", at(one.to_date)), h("td", at(one.created_at)), h("td", one.completed_at ? at(one.completed_at) : one.is_paused ? "paused" : "runs"), h("td", !one.completed_at && [one.is_paused ? act("unpause", "Go on") : act("pause", "Pause"), act("cancel", "Cancel")]));
+			return h("tr", { key: one.id }, h("td", at(one.from_date)), h("td", at(one.to_date)), h("td", Object.entries(one.runs).filter(([, n]) => n).map(([state, n]) => `${n} ${state}`).join(", ")), h("td", one.completed_at ? at(one.completed_at) : one.is_paused ? "paused" : "runs"), h("td", !one.completed_at && [one.is_paused ? act("unpause", "Go on") : act("pause", "Pause"), act("cancel", "Cancel")]));
 		})))),
 };
