@@ -9,6 +9,8 @@ mod occasions;
 mod pokes;
 mod pools;
 mod recalled;
+#[path = "../simulation/rules.rs"]
+mod rules;
 mod schedules;
 mod tale;
 mod trigger_rules;

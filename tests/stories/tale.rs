@@ -308,6 +308,11 @@ impl Tale {
         most
     }
 
+    pub fn state_of(&self, run_id: &str) -> &'static str {
+        let state = self.scheduler.as_ref().unwrap().state();
+        state.find_run("d", run_id).unwrap().1.state.name()
+    }
+
     pub fn trigger(mut self, run_id: &str) -> Self {
         self.ask(trigger(&self.asked, run_id));
         self.expect_done()
