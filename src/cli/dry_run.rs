@@ -38,6 +38,7 @@ pub(super) fn show(
             dag: dag.clone(),
             run: run.clone(),
             xcoms: BTreeMap::new(),
+            previous_success: None,
         };
         let task = dag.task(task);
         let upstream = task.upstream.iter().map(|it| &*dag.task(*it).task_id);

@@ -117,7 +117,7 @@ impl Launcher {
             try_number: spawn.attempt.try_number,
             logical_date: run.logical_date,
             data_interval: run.data_interval,
-            prev_data_interval_end_success: None,
+            prev_data_interval_end_success: spawn.previous_success,
             params: &params,
             xcoms: &spawn.xcoms,
             hook: None,

@@ -199,6 +199,8 @@ pub struct Spawn {
     pub run: Arc<RunFacts>,
     /// What the tasks before it have left for it: those of [`Task::xcoms`](crate::dag::Task::xcoms).
     pub xcoms: BTreeMap<Arc<str>, Arc<Value>>,
+    /// The end of what the last successful run before it was about.
+    pub previous_success: Option<Timestamp>,
 }
 
 /// A hook to call.

@@ -183,6 +183,7 @@ impl Scheduler {
             Some((dag.task(*upstream).task_id.clone(), xcom))
         };
         let xcoms = task.xcoms.iter().filter_map(left).collect();
+        let previous_success = self.state.previous_success(&dag.dag_id, facts.logical_date);
         let is_recorded = run.task(index).state != TaskState::UpForReschedule;
         let try_number = run.task(index).try_number + u32::from(is_recorded);
         if is_recorded {
@@ -215,6 +216,7 @@ impl Scheduler {
             dag,
             run: facts,
             xcoms,
+            previous_success,
         }));
         true
     }

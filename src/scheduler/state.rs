@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::backfill::Backfill;
+use super::choice::XCOM_RUN_BYTES_MAX;
 use super::ran::Ran;
 use super::record::{
     BackfillFact, BackfillNumber, Fact, Occasion, Record, RunFact, RunNumber, RunType,
@@ -485,15 +486,47 @@ impl State {
         })
     }
 
-    /// Keeps the latest finished run of a DAG always, and more while they are few and small.
+    /// The end of what the last successful run of a DAG before `logical_date` was about: of its data interval,
+    /// or its logical date if it has none. Of the runs in memory, among which the last success always is.
+    pub fn previous_success(&self, dag_id: &str, logical_date: Timestamp) -> Option<Timestamp> {
+        let numbers = self.dags.get(dag_id)?.finished.iter();
+        let runs = numbers.filter_map(|number| self.runs.get(number));
+        let before = runs
+            .filter(|run| run.state == RunState::Success && run.facts.logical_date < logical_date);
+        let facts = &before.max_by_key(|run| run.facts.logical_date)?.facts;
+        Some(
+            facts
+                .data_interval
+                .map_or(facts.logical_date, |(_, end)| end),
+        )
+    }
+
+    /// Keeps the latest finished run of a DAG and its last success always, and more while they are few and small.
     fn forget_old_runs(&mut self, dag_id: &str) {
         let Some(dag) = self.dags.get_mut(dag_id) else {
             return;
         };
-        while dag.finished.len() > RUNS_KEPT_MAX
-            || (dag.finished.len() > 1 && dag.finished_tasks > TASKS_KEPT_MAX)
-        {
-            let Some(run) = dag.finished.pop_front().and_then(|n| self.runs.remove(&n)) else {
+        loop {
+            let of = |number: &RunNumber| self.runs.get(number);
+            let xcom_bytes = dag.finished.iter().filter_map(of).map(|run| run.xcom_bytes);
+            if dag.finished.len() <= RUNS_KEPT_MAX
+                && dag.finished_tasks <= TASKS_KEPT_MAX
+                && xcom_bytes.sum::<usize>() <= XCOM_RUN_BYTES_MAX
+            {
+                return;
+            }
+            let successes = dag
+                .finished
+                .iter()
+                .filter(|number| of(number).is_some_and(|run| run.state == RunState::Success));
+            let last = successes.max_by_key(|number| of(number).map(|run| run.facts.logical_date));
+            let kept = [last.copied(), dag.finished.back().copied()];
+            let place = dag
+                .finished
+                .iter()
+                .position(|number| !kept.contains(&Some(*number)));
+            let number = place.and_then(|place| dag.finished.remove(place));
+            let Some(run) = number.and_then(|number| self.runs.remove(&number)) else {
                 return;
             };
             dag.finished_tasks -= run.tasks().len();

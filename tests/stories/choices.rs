@@ -332,3 +332,21 @@ fn an_attempt_that_failed_has_left_nothing_and_a_cleared_task_no_more() {
         .until(300)
         .handed("last", "middle=\"3\"");
 }
+
+/// It is there after any number of failures, when the run itself is long forgotten otherwise.
+#[test]
+fn a_run_is_told_of_the_last_success_before_it() {
+    let dag = r#"{"dag_id": "d", "tasks": [{"task_id": "load", "bash": "true"}]}"#;
+    let mut tale = Tale::new(dag).trigger("r0").until(50).follows("load", None);
+    tale = tale.exits("load", 1);
+    for n in 1..12 {
+        tale = tale.trigger(&format!("r{n}")).until(50 + 50 * n);
+        tale = tale.follows("load", Some(0));
+    }
+    tale = tale
+        .exits("load", 0)
+        .clear("r11", "load", false, false)
+        .until(700);
+    tale = tale.follows("load", Some(0)).trigger("r12").until(750);
+    tale.follows("load", Some(550)).holds("r0", false);
+}

@@ -51,6 +51,7 @@ pub struct Tale {
     processes: BTreeMap<(u64, AttemptId), i32>,
     /// What the latest attempt at each task was handed.
     handed: BTreeMap<String, String>,
+    follows: BTreeMap<String, Option<i64>>,
     /// How many processes of each task began.
     spawned: BTreeMap<String, u32>,
     ticks: u32,
@@ -75,6 +76,7 @@ impl Tale {
             ahead_ms: 0,
             processes: BTreeMap::new(),
             handed: BTreeMap::new(),
+            follows: BTreeMap::new(),
             spawned: BTreeMap::new(),
             ticks: 0,
             runs: BTreeMap::new(),
@@ -351,6 +353,12 @@ impl Tale {
         let mut image = Box::new(past.run(number).unwrap().image());
         image.state = state;
         self.step(Event::Recalled(dag_id.into(), number, image));
+        self
+    }
+
+    /// What the latest attempt at a task was told of the last success before it: its second.
+    pub fn follows(self, task: &str, success_s: Option<i64>) -> Self {
+        assert_eq!(self.follows[task], success_s, "{task}");
         self
     }
 
@@ -761,6 +769,8 @@ impl Tale {
             .map(|(task_id, xcom)| format!("{task_id}={xcom}"))
             .collect();
         self.handed.insert(task_id.clone(), xcoms.join(" "));
+        let success = spawn.previous_success.map(|at| at.secs() - BEGIN_S);
+        self.follows.insert(task_id.clone(), success);
         let spawned = self.spawned.entry(task_id).or_default();
         *spawned += 1;
         let code = if id.try_number <= script.fails || *spawned <= script.not_yet {
