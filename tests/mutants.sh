@@ -79,6 +79,11 @@ a run does not say by which clock it was created|scheduler/schedule.rs|clock: se
 a continuous DAG waits until the clock is there again|scheduler/schedule.rs|let due = if is_continuous && has_begun && mark > turn.now.wall {|let due = if false {
 a DAG starts more than its pace allows|scheduler/pace.rs|if self.left >= START {|if self.left >= START \|\| true {
 old runs stay in memory|scheduler/state.rs|dag.finished.len() > RUNS_KEPT_MAX|dag.finished.len() > RUNS_KEPT_MAX + 1
+a branch skips where the ways meet|scheduler/choice.rs|direct.filter(\|task\| !is_kept[task.get()]).collect()|{ let _ = &is_kept; direct.filter(\|task\| !ids.contains(&dag.task(*task).task_id)).collect() }
+what is left out asks its trigger rule|scheduler/run.rs|if self.is_left_out(index) {|if false {
+a snapshot forgets a choice|scheduler/run.rs|run.leave(index, task.xcom.clone(), task.choice.clone());|run.leave(index, task.xcom.clone(), None);
+a cleared task leaves what it left|scheduler/run.rs|self.set(index, TaskState::None); self.leave(index, None, None);|self.set(index, TaskState::None);
+the last success is forgotten|scheduler/state.rs|let kept = [last.copied(), dag.finished.back().copied()];|let kept = [None, dag.finished.back().copied()]; let _ = last;
 EOF
 )
 survivors=0
