@@ -78,6 +78,9 @@ a snapshot forgets what was run|scheduler/state.rs|dag.ran = ran.clone();|let _ 
 a run does not say by which clock it was created|scheduler/schedule.rs|clock: self.verdict.trust,|clock: super::ClockTrust::default(),
 a continuous DAG waits until the clock is there again|scheduler/schedule.rs|let due = if is_continuous && has_begun && mark > turn.now.wall {|let due = if false {
 a DAG starts more than its pace allows|scheduler/pace.rs|if self.left >= START {|if self.left >= START \|\| true {
+a hook of defaults is forgotten|scheduler/hooks.rs|own.get(kind).or(inherited.get(kind))|own.get(kind).or(inherited.get(kind).filter(\|_\| false))
+a retry calls nobody but its task|scheduler/hooks.rs|filter(\|_\| kind == HookKind::Retry)|filter(\|_\| kind == HookKind::Retry && false)
+a skipped task calls for success|scheduler/hooks.rs|Ended::Success => HookKind::Success,|Ended::Success \| Ended::Skipped => HookKind::Success,
 old runs stay in memory|scheduler/state.rs|dag.finished.len() > RUNS_KEPT_MAX|dag.finished.len() > RUNS_KEPT_MAX + 1
 a branch skips where the ways meet|scheduler/choice.rs|direct.filter(\|task\| !is_kept[task.get()]).collect()|{ let _ = &is_kept; direct.filter(\|task\| !ids.contains(&dag.task(*task).task_id)).collect() }
 what is left out asks its trigger rule|scheduler/run.rs|if self.is_left_out(index) {|if false {

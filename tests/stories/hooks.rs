@@ -84,3 +84,20 @@ fn replay_calls_nothing_again() {
          25 on_success Dag: r 25s []",
         );
 }
+
+#[test]
+fn a_skipped_task_and_what_follows_from_it_call_nothing() {
+    Tale::new(HOOKED)
+        .exits("fetch", 99)
+        .trigger("r")
+        .until(100)
+        .tells(
+            "0 r running
+         0 fetch 1 running
+         10 fetch 1 skipped
+         10 push skipped
+         10 end skipped
+         10 r success
+         10 on_success Dag: r 10s []",
+        );
+}
