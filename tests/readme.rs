@@ -110,9 +110,14 @@ fn table(title: &str, keys: &[Key]) -> String {
     text
 }
 
+/// A file that a golden test loads, folded away.
+fn example(title: &str, file: &str) -> String {
+    format!("\n<details><summary>{title}</summary>\n\n```json\n{file}```\n\n</details>\n")
+}
+
 /// The objects that stand under these keys, and under theirs: each once, by the first key it is found under.
 fn objects(keys: &'static [Key], found: &mut Vec<(&'static str, &'static [Key])>) {
-    for key in keys {
+    for key in keys.iter().filter(|key| key.supported) {
         for inner in key.shape.objects() {
             if found.iter().all(|(_, it)| !std::ptr::eq(*it, inner)) {
                 found.push((key.name, inner));
@@ -122,13 +127,30 @@ fn objects(keys: &'static [Key], found: &mut Vec<(&'static str, &'static [Key])>
     }
 }
 
-#[test]
-fn every_key_is_in_the_reference() {
-    let (path, readme) = readme();
+/// Every object that is no file, by the key that it stands under.
+fn all_objects() -> Vec<(&'static str, &'static [Key])> {
     let mut found = vec![("tasks", TASK_KEYS)];
     for keys in [DAG_KEYS, TASK_KEYS, CONFIG_KEYS] {
         objects(keys, &mut found);
     }
+    found
+}
+
+#[test]
+fn every_key_has_an_example() {
+    let (_, readme) = readme();
+    let inner = all_objects().into_iter().flat_map(|(_, keys)| keys);
+    let keys = inner.chain(DAG_KEYS).chain(CONFIG_KEYS);
+    for key in keys.filter(|key| key.supported) {
+        let example = format!("\"{}\":", key.name);
+        assert!(readme.contains(&example), "no example of {example}");
+    }
+}
+
+#[test]
+fn every_key_is_in_the_reference() {
+    let (path, readme) = readme();
+    let found = all_objects();
     let mut expected = table("**Keys of a DAG**", DAG_KEYS);
     for (name, keys) in found {
         let title = match name {
@@ -142,6 +164,12 @@ fn every_key_is_in_the_reference() {
         expected += &table(&title, keys);
     }
     expected += &table("**Keys of the daemon's config file**", CONFIG_KEYS);
+    expected += &example(
+        "A DAG file with every key",
+        include_str!("golden/everything.json"),
+    );
+    let config = include_str!("golden/config/everything.json");
+    expected += &example("A config file with every key", config);
     expected += "\n";
     let (before, rest) = readme.split_once(BEGIN).unwrap();
     let (found, after) = rest.split_once(END).unwrap();
