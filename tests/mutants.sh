@@ -81,6 +81,10 @@ a DAG starts more than its pace allows|scheduler/pace.rs|if self.left >= START {
 a hook of defaults is forgotten|scheduler/hooks.rs|own.get(kind).or(inherited.get(kind))|own.get(kind).or(inherited.get(kind).filter(\|_\| false))
 a retry calls nobody but its task|scheduler/hooks.rs|filter(\|_\| kind == HookKind::Retry)|filter(\|_\| kind == HookKind::Retry && false)
 a skipped task calls for success|scheduler/hooks.rs|Ended::Success => HookKind::Success,|Ended::Success \| Ended::Skipped => HookKind::Success,
+a mark does not let what was not run run|scheduler/correct.rs|Mark::Success \| Mark::Skipped => follows(run, &marked),|Mark::Success \| Mark::Skipped => Vec::new(),
+a marked task is tried again|scheduler/correct.rs|self.withdraw(number, *index); self.timers.cancel(Timer::GiveUp(number, *index)); self.record_task(|self.record_task(
+a deleted run keeps its place|scheduler/state.rs|self.finished.retain(\|known\| *known != number);|
+a snapshot forgets a note|scheduler/run.rs|run.note = image.note.clone();|
 old runs stay in memory|scheduler/state.rs|dag.finished.len() > RUNS_KEPT_MAX|dag.finished.len() > RUNS_KEPT_MAX + 1
 a branch skips where the ways meet|scheduler/choice.rs|direct.filter(\|task\| !is_kept[task.get()]).collect()|{ let _ = &is_kept; direct.filter(\|task\| !ids.contains(&dag.task(*task).task_id)).collect() }
 what is left out asks its trigger rule|scheduler/run.rs|if self.is_left_out(index) {|if false {

@@ -60,6 +60,21 @@ impl Problem {
         }
     }
 
+    /// There is such a thing already: the shape in which Airflow says so.
+    pub(super) fn exists(message: &str) -> Self {
+        let detail = object([
+            ("reason", text("Unique constraint violation")),
+            ("statement", text("hidden")),
+            ("orig_error", text("hidden")),
+            ("message", text(message)),
+        ]);
+        Self {
+            status: StatusCode::CONFLICT,
+            body: object([("detail", detail)]),
+            is_closing: false,
+        }
+    }
+
     pub(super) fn no_route() -> Self {
         Self {
             status: StatusCode::NOT_FOUND,
@@ -78,17 +93,24 @@ impl From<Refusal> for Problem {
             Refusal::RunExists(_)
             | Refusal::RunFinished(_)
             | Refusal::RunStopping(_)
+            | Refusal::RunActive(_)
+            | Refusal::TaskRunning(_)
+            | Refusal::AlreadySo(..)
             | Refusal::BackfillExists(..)
             | Refusal::BackfillOver(_) => StatusCode::CONFLICT,
-            Refusal::BadRunId(_) | Refusal::NoDates(_) | Refusal::BadSpan(_) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Refusal::LongNote
+            | Refusal::BadRunId(_)
+            | Refusal::NoDates(_)
+            | Refusal::BadSpan(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::BadParams(_) => StatusCode::BAD_REQUEST,
             Refusal::TooManyQueued(_) => StatusCode::TOO_MANY_REQUESTS,
             Refusal::NotRecorded(_) | Refusal::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             // Not for a client that asks again after a 503: it might be done twice.
             Refusal::Unrecorded(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
+        if let Refusal::RunExists(_) = refusal {
+            return Self::exists(&refusal.to_string());
+        }
         Self::new(status, refusal.to_string())
     }
 }

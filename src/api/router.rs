@@ -219,6 +219,10 @@ const fn patch(pattern: &'static str, name: &'static str, handler: Handler) -> R
     route("PATCH", (pattern, name), Role::Op, handler)
 }
 
+const fn delete(pattern: &'static str, name: &'static str, handler: Handler) -> Route {
+    route("DELETE", (pattern, name), Role::Op, handler)
+}
+
 const fn route(
     method: &'static str,
     (pattern, name): (&'static str, &'static str),
@@ -346,6 +350,12 @@ pub const ROUTES: &[Route] = &[
         runs::set_state,
     )
     .with(History::Run),
+    delete(
+        "/api/v2/dags/{dag_id}/dagRuns/{run_id}",
+        "delete_dag_run",
+        runs::delete,
+    )
+    .with(History::Run),
     post(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/clear",
         "clear_dag_run",
@@ -363,6 +373,12 @@ pub const ROUTES: &[Route] = &[
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}",
         "get_task_instance",
         task_instances::get,
+    )
+    .with(History::Run),
+    patch(
+        "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}",
+        "patch_task_instance",
+        task_instances::mark,
     )
     .with(History::Run),
     get(
@@ -553,7 +569,7 @@ async fn try_answer(
     match outcome {
         Outcome::Done(reply) => Ok(reply),
         Outcome::Ask(command, then) => {
-            if let Command::Clear { dag_id, run_id, .. } = &command {
+            if let Some((dag_id, run_id)) = corrected(&command) {
                 recall(&mut service.borrow_mut(), &call.past, dag_id, run_id);
             }
             let answer = ask(api, command).await?;
@@ -561,6 +577,9 @@ async fn try_answer(
         }
         Outcome::AskAll(commands, then) => {
             for command in commands {
+                if let Some((dag_id, run_id)) = corrected(&command) {
+                    recall(&mut service.borrow_mut(), &call.past, dag_id, run_id);
+                }
                 ask(api, command).await?;
             }
             let outcome = guarded(|| then(&service.borrow(), &call))?;
@@ -590,9 +609,24 @@ async fn try_answer(
 }
 
 async fn ask(api: &Api, command: Command) -> Result<Answer, Problem> {
+    let deleted = match &command {
+        Command::Delete { dag_id, run_id } => Some((dag_id.clone(), run_id.clone())),
+        Command::Trigger(_)
+        | Command::Cancel { .. }
+        | Command::Clear { .. }
+        | Command::Mark { .. }
+        | Command::Note { .. }
+        | Command::Pause { .. }
+        | Command::Backfill(_)
+        | Command::ChangeBackfill(..) => None,
+    };
     let answer = api.service.borrow_mut().ask(command);
     let gone = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "mini-dag is going down");
-    Ok(answer.recv().await.map_err(gone)??)
+    let answer = answer.recv().await.map_err(gone)??;
+    if let Some((dag_id, run_id)) = deleted {
+        api.service.borrow_mut().forget_logs(&dag_id, &run_id);
+    }
+    Ok(answer)
 }
 
 /// Whoever asks has the answer before this program is gone.
@@ -626,7 +660,22 @@ async fn work_aside(work: Work) -> Result<String, Problem> {
     .await
 }
 
-/// Brings a run back that is to be cleared, if it is only history any more.
+/// The run that a command is about, if that may be one that is over.
+fn corrected(command: &Command) -> Option<(&str, &str)> {
+    match command {
+        Command::Clear { dag_id, run_id, .. }
+        | Command::Mark { dag_id, run_id, .. }
+        | Command::Note { dag_id, run_id, .. }
+        | Command::Delete { dag_id, run_id } => Some((dag_id, run_id)),
+        Command::Trigger(_)
+        | Command::Cancel { .. }
+        | Command::Pause { .. }
+        | Command::Backfill(_)
+        | Command::ChangeBackfill(..) => None,
+    }
+}
+
+/// Brings a run back that is to be changed, if it is only history any more.
 fn recall(service: &mut Service, past: &Past, dag_id: &str, run_id: &str) {
     let known = lookup::run(service, past, dag_id, run_id);
     let known = known.map(|(number, _)| number);

@@ -11,7 +11,7 @@
 //! | `hello` | the first of a stream: `{"id": …}`; from here on nothing is missed |
 //! | `reset` | what came since the last id is not known any more: look at everything again |
 //! | `daemon` | which DAGs there are, what is wrong with files, or whether anything may start |
-//! | `dag` | `dag_id`: it was paused or unpaused |
+//! | `dag` | `dag_id`: it was paused or unpaused, or one of its runs was deleted |
 //! | `run` | `dag_id`, `dag_run_id`, `state` |
 //! | `task` | `dag_id`, `dag_run_id`, `task_id`, `state`, `try_number` |
 //!

@@ -125,6 +125,7 @@ impl<'c> Client<'c> {
         let said = match (answer.get("detail"), answer.get("error")) {
             (Some(Value::String(detail)), _) | (_, Some(Value::String(detail))) => detail.clone(),
             (Some(Value::Array(errors)), _) => invalid(errors),
+            (Some(detail @ Value::Object(_)), _) => text(detail, "message"),
             _ => format!("it answers with status {status}"),
         };
         Err(Diagnostic::new(said)

@@ -111,13 +111,16 @@ impl Progress {
             | RunFact::Restored(_)
             | RunFact::Started
             | RunFact::Ended { .. }
-            | RunFact::Cleared(_) => return,
+            | RunFact::Cleared(_)
+            | RunFact::Noted(_)
+            | RunFact::Deleted => return,
         };
         let mut lines = self.lines.iter();
         let Some(at) = lines.position(|line| *line.task_id == **task_id) else {
             return;
         };
         let (state, try_number, took, text) = match fact {
+            TaskFact::Marked(mark) => (TaskState::from(*mark).name(), 0, None, String::new()),
             TaskFact::Started { try_number } => ("running", *try_number, None, String::new()),
             TaskFact::Ended {
                 try_number,

@@ -24,6 +24,7 @@ pub(super) fn command() -> Command {
         .about("Say who may log in to the web page and the HTTP API")
         .after_help(
             "A password is asked for on the terminal, or read from standard input:\n\n  \
+             mini-dag user add anna --role Op\n  \
              mini-dag user passwd admin < password.txt\n\n\
              Roles: Viewer sees everything; Op also triggers, clears, pauses and deletes; Admin also reloads.",
         )

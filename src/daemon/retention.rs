@@ -101,6 +101,8 @@ impl Keeper {
             | RunFact::Stopped(_)
             | RunFact::Cleared(_)
             | RunFact::Restored(_)
+            | RunFact::Noted(_)
+            | RunFact::Deleted
             | RunFact::Task(..) => {}
         }
     }
@@ -137,6 +139,15 @@ impl Keeper {
                 now: wall(now),
             }),
         })
+    }
+
+    /// The logs of a run that is gone are to go, too, unless another has its name by then.
+    pub fn doom(&mut self, dag_id: &str, run_id: &str) {
+        self.doomed.push_back(Doomed {
+            dag_id: dag_id.into(),
+            run_id: run_id.to_owned(),
+            is_surplus: false,
+        });
     }
 
     /// Takes what a sweep has found.

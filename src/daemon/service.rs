@@ -344,6 +344,12 @@ impl Service {
         }
     }
 
+    /// Removes the logs of a run that was deleted.
+    pub fn forget_logs(&mut self, dag_id: &str, run_id: &str) {
+        self.ledger.keeper.doom(dag_id, run_id);
+        self.sweep(clock::now());
+    }
+
     /// Begins: files that have changed since `watcher` was made are read again, and what was running when
     /// the last daemon ended without a word is interrupted, once.
     pub fn begin(&mut self, lost: Vec<AttemptId>, watcher: Watcher) {

@@ -77,7 +77,11 @@ fn note(
         RunFact::Ended { success: true } => RunState::Success,
         RunFact::Ended { success: false } => RunState::Failed,
         RunFact::Cleared(_) => RunState::Queued,
-        RunFact::Stopped(_) | RunFact::Task(..) => return,
+        RunFact::Deleted => {
+            runs.remove(&number);
+            return;
+        }
+        RunFact::Stopped(_) | RunFact::Noted(_) | RunFact::Task(..) => return,
     };
     if let Some(run) = runs.get_mut(&number) {
         run.state = state;

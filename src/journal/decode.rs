@@ -176,6 +176,7 @@ fields! {
         "why" => why: Option<String>,
         "tasks" => tasks: Option<Vec<TaskFields>>,
         "cleared" => cleared: Option<Vec<String>>,
+        "note" => note: Option<String>,
         "paused" => paused: Option<bool>,
         "first_seen" => first_seen: Option<String>,
         "until" => until: Option<String>,
@@ -343,6 +344,8 @@ impl Fields {
             "run_success" => RunFact::Ended { success: true },
             "run_failed" => RunFact::Ended { success: false },
             "run_cleared" => RunFact::Cleared(self.cleared?.into_iter().map(Arc::from).collect()),
+            "run_noted" => RunFact::Noted(self.note?.into()),
+            "run_deleted" => RunFact::Deleted,
             _ => return None,
         })
     }
@@ -355,6 +358,7 @@ impl Fields {
         match self.ev.as_str() {
             "start" => return Some(TaskFact::Started { try_number }),
             "settled" => return Some(TaskFact::Settled(names::settled_of(&self.state?)?)),
+            "marked" => return Some(TaskFact::Marked(names::mark_of(&self.state?)?)),
             _ => {}
         }
         let retry = duration(self.retry_ms);
@@ -435,6 +439,7 @@ impl Fields {
             started_at: moment(self.started_at.as_deref())?,
             ended_at: moment(self.ended_at.as_deref())?,
             stopped,
+            note: self.note.unwrap_or_default().into(),
             tasks: tasks.collect::<Option<_>>()?,
         })
     }

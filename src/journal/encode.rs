@@ -12,7 +12,7 @@ use super::{Crc, VERSION};
 use crate::dag::Value;
 use crate::scheduler::{
     Attempt, BackfillFact, BackfillFacts, BackfillNumber, Choice, ClockTrust, Ended, Exit, Fact,
-    Occasion, Ran, Record, RunFact, RunFacts, RunImage, RunNumber, TaskFact, TaskImage,
+    Occasion, Ran, Record, RunFact, RunFacts, RunImage, RunNumber, TaskFact, TaskImage, TaskState,
 };
 use crate::timetable::Timestamp;
 
@@ -126,11 +126,17 @@ fn run_fact(out: &mut String, dag_id: &str, run: RunNumber, fact: &RunFact) {
             out.push_str(",\"cleared\":");
             ids(out, tasks);
         }
+        RunFact::Noted(note) => {
+            begin("run_noted");
+            text(out, "note", note);
+        }
+        RunFact::Deleted => begin("run_deleted"),
         RunFact::Task(task_id, fact) => {
             begin(match fact {
                 TaskFact::Started { .. } => "start",
                 TaskFact::Ended { state, .. } => super::names::ended(*state),
                 TaskFact::Settled(_) => "settled",
+                TaskFact::Marked(_) => "marked",
             });
             text(out, "task", task_id);
             task_fact(out, fact);
@@ -195,6 +201,7 @@ fn task_fact(out: &mut String, fact: &TaskFact) {
             left(out, attempt.xcom.as_deref(), choice.as_ref());
         }
         TaskFact::Settled(settled) => text(out, "state", super::names::settled(*settled)),
+        TaskFact::Marked(mark) => text(out, "state", TaskState::from(*mark).name()),
     }
 }
 
@@ -314,6 +321,9 @@ fn run_image(out: &mut String, image: &RunImage) {
     moment(out, "ended_at", image.ended_at);
     if let Some(reason) = image.stopped {
         text(out, "why", super::names::stop_reason(reason));
+    }
+    if !image.note.is_empty() {
+        text(out, "note", &image.note);
     }
     out.push_str(",\"tasks\":[");
     for (index, task) in image.tasks.iter().enumerate() {

@@ -146,6 +146,9 @@ impl PastRun {
         };
         for record in &records {
             if let Fact::Run(_, fact) = &record.fact {
+                if *fact == RunFact::Deleted {
+                    return None;
+                }
                 run.apply(record.at, fact);
             }
         }
@@ -155,7 +158,7 @@ impl PastRun {
 
     fn apply(&mut self, at: Timestamp, fact: &RunFact) {
         match fact {
-            RunFact::Created(_) | RunFact::Restored(_) => {}
+            RunFact::Created(_) | RunFact::Restored(_) | RunFact::Noted(_) | RunFact::Deleted => {}
             RunFact::Started => {
                 self.state = RunState::Running;
                 self.started_at = Some(at);
@@ -178,7 +181,14 @@ impl PastRun {
                     self.stopped = None;
                 }
             }
-            RunFact::Task(task_id, fact) => self.apply_task(at, task_id, fact),
+            RunFact::Task(task_id, fact) => {
+                if matches!(fact, TaskFact::Marked(_)) && self.state.is_finished() {
+                    self.state = RunState::Queued;
+                    self.queued_at = at;
+                    self.ended_at = None;
+                }
+                self.apply_task(at, task_id, fact);
+            }
         }
     }
 
@@ -227,6 +237,7 @@ impl PastRun {
                     });
                 }
             }
+            TaskFact::Marked(_) => {}
             TaskFact::Settled(settled) => self.settled.push((task_id.clone(), *settled, at)),
         }
     }
@@ -329,6 +340,8 @@ fn read_segment(
             | RunFact::Stopped(_)
             | RunFact::Ended { .. }
             | RunFact::Cleared(_)
+            | RunFact::Noted(_)
+            | RunFact::Deleted
             | RunFact::Task(..) => {}
         }
         here.entry(number).or_default().push(record);

@@ -44,6 +44,8 @@
 //! | `start` | `run` `task` | an attempt began |
 //! | `success` `failed` `skipped` `up_for_retry` `up_for_reschedule` `interrupted` | `run` `task` | an attempt ended; `up_for_reschedule`: the first poke of a try said "not yet", later ones leave no line |
 //! | `settled` | `run` `task` | a task instance ended without an attempt, in `state` |
+//! | `marked` | `run` `task` | somebody said that a task instance is in `state` |
+//! | `run_noted` `run_deleted` | `run` | somebody wrote a `note` about it, or had it deleted |
 //! | `repaired` | | the lines up to number `last` were lost, and somebody ran `repair` |
 //!
 //! **Versions.** This is version 1, and the first; a segment of any other version is refused and

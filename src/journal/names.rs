@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::scheduler::{
-    BackfillFact, ClockTrust, Ended, RunState, RunType, Settled, StopCause, StopReason, TaskState,
+    BackfillFact, ClockTrust, Ended, Mark, RunState, RunType, Settled, StopCause, StopReason,
+    TaskState,
 };
 
 pub(super) fn backfill(fact: &BackfillFact) -> &'static str {
@@ -58,6 +59,12 @@ pub(super) fn settled_of(name: &str) -> Option<Settled> {
         Settled::UpstreamFailed,
     ];
     all.into_iter().find(|state| settled(*state) == name)
+}
+
+pub(super) fn mark_of(name: &str) -> Option<Mark> {
+    let all = [Mark::Success, Mark::Failed, Mark::Skipped];
+    all.into_iter()
+        .find(|mark| TaskState::from(*mark).name() == name)
 }
 
 pub(super) fn stop_reason(reason: StopReason) -> &'static str {

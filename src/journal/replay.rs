@@ -194,6 +194,7 @@ fn for_any_time(mut record: Record) -> impl Iterator<Item = Record> {
             started_at: None,
             ended_at: None,
             stopped: None,
+            note: "".into(),
             tasks: Vec::new(),
         }));
     }

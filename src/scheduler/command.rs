@@ -24,6 +24,18 @@ impl Scheduler {
                 run_id,
                 selection,
             } => self.clear(turn, &dag_id, &run_id, &selection),
+            Command::Mark {
+                dag_id,
+                run_id,
+                tasks,
+                mark,
+            } => self.mark(turn, (&dag_id, &run_id), &tasks, mark),
+            Command::Note {
+                dag_id,
+                run_id,
+                note,
+            } => self.note(turn, (&dag_id, &run_id), &note),
+            Command::Delete { dag_id, run_id } => self.delete(turn, (&dag_id, &run_id)),
             Command::Pause { dag_id, is_paused } => self.pause(turn, &dag_id, is_paused),
             Command::Backfill(new) => self.create_backfill(turn, new),
             Command::ChangeBackfill(number, change) => self.change_backfill(turn, number, change),
@@ -155,7 +167,7 @@ impl Scheduler {
         Ok(Answer::Paused)
     }
 
-    fn find(&self, dag_id: &str, run_id: &str) -> Result<(RunNumber, &Run), Refusal> {
+    pub(super) fn find(&self, dag_id: &str, run_id: &str) -> Result<(RunNumber, &Run), Refusal> {
         if self.state.dag(dag_id).is_none() {
             return Err(Refusal::NoDag(dag_id.to_owned()));
         }

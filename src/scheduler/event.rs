@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Limits;
 use super::clock::ClockReport;
 use super::record::{
-    Attempt, BackfillFacts, BackfillNumber, Record, RunFacts, RunImage, RunNumber, RunType,
+    Attempt, BackfillFacts, BackfillNumber, Mark, Record, RunFacts, RunImage, RunNumber, RunType,
     StopReason,
 };
 use super::states::RunState;
@@ -109,6 +109,33 @@ pub enum Command {
         run_id: String,
         /// Which tasks.
         selection: Selection,
+    },
+    /// Say what task instances are, and let what follows from it happen.
+    Mark {
+        /// The DAG.
+        dag_id: String,
+        /// The run.
+        run_id: String,
+        /// These; all that are not so yet if there are none.
+        tasks: Vec<String>,
+        /// What they are.
+        mark: Mark,
+    },
+    /// Write something about a run.
+    Note {
+        /// The DAG.
+        dag_id: String,
+        /// The run.
+        run_id: String,
+        /// Empty takes back what was written.
+        note: String,
+    },
+    /// Forget a run that is over.
+    Delete {
+        /// The DAG.
+        dag_id: String,
+        /// The run.
+        run_id: String,
     },
     /// Pause or unpause a DAG.
     Pause {
@@ -304,6 +331,8 @@ pub enum Answer {
     Paused,
     /// The backfill was created or changed.
     Backfill(BackfillNumber),
+    /// What these task instances are is on record, and so is the note; the run is forgotten.
+    Done,
 }
 
 /// Why a command is not answered with what it did. It was not carried out, and nothing has changed; but for
@@ -326,6 +355,14 @@ pub enum Refusal {
     RunFinished(String),
     /// The run is being stopped.
     RunStopping(String),
+    /// The run is not over.
+    RunActive(String),
+    /// The task instance is running.
+    TaskRunning(Arc<str>),
+    /// The task instance is that already.
+    AlreadySo(Arc<str>, &'static str),
+    /// It is longer than [`super::NOTE_BYTES_MAX`].
+    LongNote,
     /// The DAG has [`super::RUNS_QUEUED_MAX`] runs waiting.
     TooManyQueued(String),
     /// There is no such backfill, or it is history.
@@ -363,6 +400,13 @@ impl fmt::Display for Refusal {
             Self::BadParams(why) => f.write_str(why),
             Self::RunFinished(id) => write!(f, "run `{id}` is over"),
             Self::RunStopping(id) => write!(f, "run `{id}` is being stopped"),
+            Self::RunActive(id) => write!(f, "run `{id}` is not over; cancel it first"),
+            Self::TaskRunning(id) => write!(
+                f,
+                "task `{id}` is running; cancel the run, or clear the task, first"
+            ),
+            Self::AlreadySo(id, state) => write!(f, "Task id {id} is already in {state} state"),
+            Self::LongNote => write!(f, "a note has at most {} bytes", super::NOTE_BYTES_MAX),
             Self::TooManyQueued(id) => {
                 write!(
                     f,

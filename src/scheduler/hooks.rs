@@ -43,7 +43,9 @@ impl Scheduler {
             | RunFact::Restored(_)
             | RunFact::Started
             | RunFact::Stopped(_)
-            | RunFact::Cleared(_) => Vec::new(),
+            | RunFact::Cleared(_)
+            | RunFact::Noted(_)
+            | RunFact::Deleted => Vec::new(),
         }
     }
 
@@ -63,7 +65,9 @@ impl Scheduler {
             },
             TaskFact::Settled(Settled::Success) => HookKind::Success,
             TaskFact::Settled(Settled::Failed) => HookKind::Failure,
+            // Whoever marks a task knows.
             TaskFact::Settled(Settled::Skipped | Settled::UpstreamFailed)
+            | TaskFact::Marked(_)
             | TaskFact::Started { .. } => return Vec::new(),
         };
         let Some(index) = run.dag.find(task_id) else {
@@ -88,7 +92,9 @@ impl Scheduler {
                 };
                 (*try_number, retry_in, Some(attempt))
             }
-            TaskFact::Started { .. } | TaskFact::Settled(_) => (0, None, None),
+            TaskFact::Started { .. } | TaskFact::Settled(_) | TaskFact::Marked(_) => {
+                (0, None, None)
+            }
         };
         let of_all = [
             (HookLevel::Dag, &run.dag.hooks),

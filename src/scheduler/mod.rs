@@ -27,6 +27,7 @@ mod backfill;
 mod choice;
 mod clock;
 mod command;
+mod correct;
 mod dates;
 mod event;
 mod hooks;
@@ -48,6 +49,7 @@ mod waits;
 pub use backfill::Backfill;
 pub use choice::{Choice, XCOM_BYTES_MAX, XCOM_RUN_BYTES_MAX};
 pub use clock::{ClockDemand, ClockReport, ClockRule, ClockTrust, Verdict, build_date};
+pub use correct::NOTE_BYTES_MAX;
 pub use dates::{BackfillDate, backfill_timetable, is_wanted, next_date};
 pub use event::{
     Action, Answer, AttemptId, BackfillChange, Command, Event, HookCall, HookLevel, HookOccasion,
@@ -56,7 +58,7 @@ pub use event::{
 pub use occasion::{Awaited, circle};
 pub use ran::Ran;
 pub use record::{
-    Attempt, BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Ended, Exit, Fact,
+    Attempt, BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Ended, Exit, Fact, Mark,
     Occasion, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber, RunType, Settled,
     StopCause, StopReason, TaskFact, TaskImage,
 };

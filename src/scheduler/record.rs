@@ -93,6 +93,10 @@ pub enum RunFact {
     },
     /// These task instances, in the DAG's order, begin anew, and the run with them.
     Cleared(Vec<Arc<str>>),
+    /// Somebody wrote this about it; empty takes it back.
+    Noted(Arc<str>),
+    /// Somebody had it deleted, when it was over: nothing is known of it any more.
+    Deleted,
     /// Something happened to the task instance of this id.
     Task(Arc<str>, TaskFact),
 }
@@ -118,6 +122,9 @@ pub enum TaskFact {
     },
     /// It ended without an attempt.
     Settled(Settled),
+    /// Somebody said what it is, while it did not run. A run that was over goes on from there, as if it had
+    /// been cleared.
+    Marked(Mark),
 }
 
 /// Names a run for as long as there is a journal: the n-th run that was ever created.
@@ -267,6 +274,8 @@ pub struct RunImage {
     pub ended_at: Option<Timestamp>,
     /// It was told to stop.
     pub stopped: Option<StopReason>,
+    /// What somebody wrote about it; empty if nobody did.
+    pub note: Arc<str>,
     /// The task instances that are not as they were created, in the DAG's order.
     pub tasks: Vec<TaskImage>,
 }
@@ -353,6 +362,17 @@ pub enum Settled {
     Skipped,
     /// `upstream_failed`
     UpstreamFailed,
+}
+
+/// What a person says that a task instance is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// `success`
+    Success,
+    /// `failed`
+    Failed,
+    /// `skipped`
+    Skipped,
 }
 
 /// How one attempt ended, as it is told to people.

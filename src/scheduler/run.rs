@@ -1,11 +1,12 @@
 //! One run of a DAG and its task instances.
 //!
 //! ```text
-//! run    queued ──▶ running ──▶ success | failed          cleared: back to queued
+//! run    queued ──▶ running ──▶ success | failed          cleared, marked: back to queued
 //! task   none ──▶ running ──▶ success | failed | skipped  cleared: back to none
 //!         ▲ │        ├──▶ up_for_retry ──▶ running        interrupted: back to none
 //!         │ │        └──▶ up_for_reschedule ──▶ running   a poke that says "not yet"; see `poke`
 //!         │ └──▶ success | skipped | upstream_failed      without an attempt
+//!                 marked: success | failed | skipped, from everything but running
 //! ```
 //!
 //! `scheduled` is not stored: it is a task instance that may start and waits for a slot, and follows
@@ -64,6 +65,8 @@ pub struct Run {
     pub ended_at: Option<Timestamp>,
     /// It was told to stop, and will fail when what runs has ended.
     pub stopped: Option<StopReason>,
+    /// What somebody wrote about it; empty if nobody did.
+    pub note: Arc<str>,
     pub(super) tasks: Vec<TaskInstance>,
     pub(super) unfinished: u32,
     pub(super) failed_leaves: u32,
@@ -89,6 +92,7 @@ impl Run {
             started_at: None,
             ended_at: None,
             stopped: None,
+            note: "".into(),
             unfinished: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
             failed_leaves: 0,
             xcom_bytes: 0,
@@ -199,6 +203,7 @@ impl Run {
             run.leave(index, task.xcom.clone(), task.choice.clone());
         }
         run.state = image.state;
+        run.note = image.note.clone();
         run.started_at = image.started_at;
         run.ended_at = image.ended_at;
         if let Some(reason) = image.stopped {
@@ -232,6 +237,7 @@ impl Run {
             started_at: self.started_at,
             ended_at: self.ended_at,
             stopped: self.stopped,
+            note: self.note.clone(),
             tasks: images.map(image).collect(),
         }
     }
@@ -277,10 +283,14 @@ impl Run {
                     self.clear(index);
                 }
                 if self.state.is_finished() {
-                    self.state = RunState::Queued;
-                    self.queued_at = at;
                     self.started_at = None;
-                    self.ended_at = None;
+                }
+                self.reopen(at);
+            }
+            RunFact::Noted(note) => self.note = note.clone(),
+            RunFact::Deleted => {
+                if !self.state.is_finished() {
+                    return Err(self.refuse("is deleted, but is not over"));
                 }
             }
             RunFact::Created(_) | RunFact::Restored(_) => {
@@ -344,9 +354,29 @@ impl Run {
                 task.ended_at = Some(at);
                 TaskState::from(*settled)
             }
+            TaskFact::Marked(mark) => {
+                if task.state == TaskState::Running || self.stopped.is_some() {
+                    return Err(self.refuse_task(index, "is marked"));
+                }
+                task.started_at.get_or_insert(at);
+                task.ended_at = Some(at);
+                task.poking_since = None;
+                self.leave(index, None, None);
+                self.reopen(at);
+                TaskState::from(*mark)
+            }
         };
         self.set(index, state);
         Ok(())
+    }
+
+    /// A run that was over waits for its turn again.
+    fn reopen(&mut self, at: Timestamp) {
+        if self.state.is_finished() {
+            self.state = RunState::Queued;
+            self.queued_at = at;
+            self.ended_at = None;
+        }
     }
 
     fn stop(&mut self, at: Timestamp, reason: StopReason) {

@@ -15,7 +15,7 @@ use super::backfill::Backfill;
 use super::choice::XCOM_RUN_BYTES_MAX;
 use super::ran::Ran;
 use super::record::{
-    BackfillFact, BackfillNumber, Fact, Occasion, Record, RunFact, RunNumber, RunType,
+    BackfillFact, BackfillNumber, Fact, Occasion, Record, RunFact, RunNumber, RunType, TaskFact,
 };
 use super::run::Run;
 use super::states::RunState;
@@ -109,7 +109,11 @@ impl DagState {
                 self.finished.push_back(number);
                 self.finished_tasks += tasks;
             }
-            RunFact::Cleared(_) => {
+            RunFact::Deleted => {
+                self.finished.retain(|known| *known != number);
+                self.finished_tasks -= tasks;
+            }
+            RunFact::Cleared(_) | RunFact::Task(_, TaskFact::Marked(_)) => {
                 if let Some(place) = self.finished.iter().position(|n| *n == number) {
                     self.finished.remove(place);
                     self.finished_tasks -= tasks;
@@ -119,6 +123,7 @@ impl DagState {
             RunFact::Created(_)
             | RunFact::Restored(_)
             | RunFact::Stopped(_)
+            | RunFact::Noted(_)
             | RunFact::Task(..) => {}
         }
     }
@@ -264,6 +269,8 @@ impl State {
             | RunFact::Started
             | RunFact::Stopped(_)
             | RunFact::Cleared(_)
+            | RunFact::Noted(_)
+            | RunFact::Deleted
             | RunFact::Task(..) => {}
         }
     }
@@ -339,6 +346,11 @@ impl State {
                     && let Some(backfill) = self.backfills.get_mut(&of)
                 {
                     backfill.recount(Some(was), run.state);
+                }
+                if *fact == RunFact::Deleted
+                    && let Some(run) = self.runs.remove(number)
+                {
+                    dag.runs.remove(&run.facts.run_id);
                 }
                 self.forget_old_runs(dag_id);
             }

@@ -1,7 +1,7 @@
 //! The states of runs and of task instances, and their names in the API. `run` says how they follow each
 //! other.
 
-use super::record::{Ended, Settled};
+use super::record::{Ended, Mark, Settled};
 
 /// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,6 +102,16 @@ impl From<Settled> for TaskState {
             Settled::Failed => Self::Failed,
             Settled::Skipped => Self::Skipped,
             Settled::UpstreamFailed => Self::UpstreamFailed,
+        }
+    }
+}
+
+impl From<Mark> for TaskState {
+    fn from(mark: Mark) -> Self {
+        match mark {
+            Mark::Success => Self::Success,
+            Mark::Failed => Self::Failed,
+            Mark::Skipped => Self::Skipped,
         }
     }
 }

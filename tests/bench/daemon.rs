@@ -58,7 +58,7 @@ impl Daemon {
         let began = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_mini-dag"))
             .arg("daemon")
-            .args(["--listen", "none"])
+            .args(["--listen", "127.0.0.1:0"])
             .arg("--dags")
             .arg(place.join("dags"))
             .arg("--state")
@@ -336,7 +336,7 @@ fn syncs(place: &Path) -> Option<u64> {
         .arg(&trace)
         .arg(env!("CARGO_BIN_EXE_mini-dag"))
         .arg("daemon")
-        .args(["--listen", "none"])
+        .args(["--listen", "127.0.0.1:0"])
         .arg("--dags")
         .arg(place.join("dags"))
         .arg("--state")

@@ -8,6 +8,7 @@
 
 mod backfills;
 mod commands;
+mod cves;
 mod daemon;
 mod flow;
 mod history;
@@ -16,4 +17,5 @@ mod page;
 mod pools;
 mod recorded;
 mod socket;
+mod storm;
 mod views;

@@ -8,8 +8,8 @@ use mini_dag::dag::Value;
 use mini_dag::journal::cat;
 use mini_dag::scheduler::{
     Attempt, BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Choice, ClockTrust, Ended,
-    Exit, Fact, Occasion, Ran, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber, RunState,
-    RunType, Settled, State, StopCause, StopReason, TaskFact, TaskImage, TaskState,
+    Exit, Fact, Mark, Occasion, Ran, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber,
+    RunState, RunType, Settled, State, StopCause, StopReason, TaskFact, TaskImage, TaskState,
 };
 use mini_dag::timetable::Timestamp;
 
@@ -113,6 +113,7 @@ fn golden() -> Vec<(Record, &'static str)> {
         started_at: Some(at()),
         ended_at: Some(Timestamp::from_secs(1)),
         stopped: Some(StopReason::Cancelled),
+        note: "a \"note\"".into(),
         tasks: vec![TaskImage {
             task_id: "read".into(),
             state: TaskState::UpForRetry,
@@ -222,7 +223,7 @@ fn golden() -> Vec<(Record, &'static str)> {
         ),
         (
             run(RunFact::Restored(Box::new(image))),
-            r#""ev":"run_restored","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"clock":"unsynchronised","params":{"a \"b\"":[1,2]},"state":"failed","queued_at":"2026-11-22T08:01:28.160Z","started_at":"2026-11-22T08:01:28.160Z","ended_at":"1970-01-01T00:00:01.000Z","why":"cancelled","tasks":[{"task":"read","state":"up_for_retry","try":1,"max_tries":2,"started_at":"2026-11-22T08:01:28.160Z","poking_since":"2026-11-22T08:01:28.160Z","xcom":{"n":1.5},"follow":["b"]}]"#,
+            r#""ev":"run_restored","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"clock":"unsynchronised","params":{"a \"b\"":[1,2]},"state":"failed","queued_at":"2026-11-22T08:01:28.160Z","started_at":"2026-11-22T08:01:28.160Z","ended_at":"1970-01-01T00:00:01.000Z","why":"cancelled","note":"a \"note\"","tasks":[{"task":"read","state":"up_for_retry","try":1,"max_tries":2,"started_at":"2026-11-22T08:01:28.160Z","poking_since":"2026-11-22T08:01:28.160Z","xcom":{"n":1.5},"follow":["b"]}]"#,
         ),
         (
             run(RunFact::Started),
@@ -239,6 +240,18 @@ fn golden() -> Vec<(Record, &'static str)> {
         (
             run(RunFact::Ended { success: false }),
             r#""ev":"run_failed","run":"sensor_log/17""#,
+        ),
+        (
+            run(RunFact::Noted("seen\n".into())),
+            r#""ev":"run_noted","run":"sensor_log/17","note":"seen\n""#,
+        ),
+        (
+            run(RunFact::Deleted),
+            r#""ev":"run_deleted","run":"sensor_log/17""#,
+        ),
+        (
+            run(RunFact::Task("read".into(), TaskFact::Marked(Mark::Failed))),
+            r#""ev":"marked","run":"sensor_log/17","task":"read","state":"failed""#,
         ),
         (
             run(RunFact::Cleared(vec!["read".into(), "push".into()])),

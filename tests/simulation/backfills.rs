@@ -96,7 +96,14 @@ impl World {
                 RunFact::Ended { success: true } => RunState::Success,
                 RunFact::Ended { success: false } => RunState::Failed,
                 RunFact::Cleared(_) => RunState::Queued,
-                RunFact::Restored(_) | RunFact::Stopped(_) | RunFact::Task(..) => continue,
+                RunFact::Deleted => {
+                    runs.remove(number);
+                    continue;
+                }
+                RunFact::Restored(_)
+                | RunFact::Stopped(_)
+                | RunFact::Noted(_)
+                | RunFact::Task(..) => continue,
             };
             if let Some(run) = runs.get_mut(number) {
                 run.1 = state;

@@ -113,6 +113,8 @@ fn asked_for(record: &Record) -> Vec<Called> {
         | RunFact::Started
         | RunFact::Stopped(_)
         | RunFact::Cleared(_)
+        | RunFact::Noted(_)
+        | RunFact::Deleted
         | RunFact::Task(..) => return found,
     };
     let task = number(task_id);

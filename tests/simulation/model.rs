@@ -265,6 +265,15 @@ impl Model {
             self.live.insert(*number);
             return;
         }
+        if *fact == RunFact::Deleted {
+            let run = self.runs.remove(number).expect("the run was created");
+            assert!(
+                matches!(run.state, "success" | "failed"),
+                "{number:?} is {}",
+                run.state
+            );
+            return;
+        }
         self.check_start(*number, fact, &dag_id);
         let run = self.runs.get_mut(number).expect("the run was created");
         assert_eq!(*run.dag.dag_id, *dag_id);
@@ -338,6 +347,8 @@ impl Model {
             | RunFact::Stopped(_)
             | RunFact::Ended { .. }
             | RunFact::Cleared(_)
+            | RunFact::Noted(_)
+            | RunFact::Deleted
             | RunFact::Task(..) => {}
         }
     }

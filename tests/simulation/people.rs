@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mini_dag::scheduler::{Command, Event, RunType, Selection, Trigger};
+use mini_dag::scheduler::{Command, Event, Mark, RunType, Selection, Trigger};
 
 use crate::world::World;
 
@@ -15,7 +15,7 @@ impl World {
             .len()
             .saturating_sub(1 + self.rng.below(runs.len() + 3));
         let run = (!runs.is_empty()).then(|| self.rng.pick(&runs[late..]).clone());
-        let command = match (self.rng.below(9), run) {
+        let command = match (self.rng.below(12), run) {
             (0, Some((dag_id, run_id, _))) if self.weather.cancels => {
                 Command::Cancel { dag_id, run_id }
             }
@@ -34,6 +34,32 @@ impl World {
                     dag_id,
                     run_id,
                     selection,
+                }
+            }
+            (9, Some((dag_id, run_id, dag))) if self.weather.clears => {
+                let tasks = if self.rng.one_in(4) {
+                    Vec::new()
+                } else {
+                    vec![self.rng.pick(dag.tasks()).task_id.to_string()]
+                };
+                let marks = [Mark::Success, Mark::Failed, Mark::Skipped];
+                Command::Mark {
+                    dag_id,
+                    run_id,
+                    tasks,
+                    mark: *self.rng.pick(&marks),
+                }
+            }
+            (10, Some((dag_id, run_id, _))) if self.weather.clears => {
+                if self.rng.one_in(2) {
+                    Command::Delete { dag_id, run_id }
+                } else {
+                    let note = "seen".to_owned();
+                    Command::Note {
+                        dag_id,
+                        run_id,
+                        note,
+                    }
                 }
             }
             (4, _) if self.weather.pauses => Command::Pause {

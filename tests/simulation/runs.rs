@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use mini_dag::dag::{Dag, Operator, Task as Definition, TaskIndex, WeightRule};
-use mini_dag::scheduler::{Attempt, Choice, Ended, Exit, RunFact, Settled, TaskFact, TaskState};
+use mini_dag::scheduler::{
+    Attempt, Choice, Ended, Exit, Mark, RunFact, Settled, StopCause, TaskFact, TaskState,
+};
 use mini_dag::timetable::Timestamp;
 
 use crate::rules::{State, verdict};
@@ -47,6 +49,21 @@ impl Task {
         let timeout = definition.poke.map(|poke| poke.timeout.as_millis());
         let until = self.poking_since.zip(timeout);
         until.is_some_and(|(since, timeout)| now - since >= i64::try_from(timeout).unwrap())
+    }
+}
+
+impl Task {
+    /// Somebody says what it is; only of one that does not run.
+    fn mark(&mut self, mark: Mark) {
+        assert_ne!(self.state, State::Running, "it is marked while it runs");
+        assert!(!self.is_poked, "it is marked while it is poked");
+        self.poking_since = None;
+        (self.xcom, self.choice) = (None, None);
+        self.state = match mark {
+            Mark::Success => State::Success,
+            Mark::Failed => State::Failed,
+            Mark::Skipped => State::Skipped,
+        };
     }
 }
 
@@ -115,7 +132,8 @@ impl Run {
     /// I3, I7 and I8. Returns how many attempts began.
     pub fn record(&mut self, fact: &RunFact, now: i64, printed: &Printed<'_>) -> u64 {
         match fact {
-            RunFact::Created(_) | RunFact::Restored(_) => {}
+            RunFact::Created(_) | RunFact::Restored(_) | RunFact::Noted(_) => {}
+            RunFact::Deleted => unreachable!("the model forgets it"),
             RunFact::Started => {
                 assert_eq!(self.state, "queued");
                 self.state = "running";
@@ -152,6 +170,12 @@ impl Run {
             }
             RunFact::Task(task_id, fact) => {
                 let index = self.dag.find(task_id).expect("I15: a task of its version");
+                if let TaskFact::Marked(_) = fact {
+                    assert!(!self.is_stopped, "`{task_id}` of a run that is stopping");
+                    if self.state != "running" {
+                        self.state = "queued";
+                    }
+                }
                 return self.task(index, fact, now, printed);
             }
         }
@@ -257,6 +281,7 @@ impl Run {
         assert_eq!(choice, expected.as_ref(), "`{}`", task.task_id);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn task(&mut self, index: TaskIndex, fact: &TaskFact, now: i64, printed: &Printed<'_>) -> u64 {
         let definition = self.dag.task(index);
         let upstream = definition.upstream.iter();
@@ -317,7 +342,9 @@ impl Run {
                 task.is_poked = false;
                 let gives_up = *state == Ended::Failed && !self.is_stopped;
                 if gives_up && definition.poke.is_some() {
-                    let is_last = task.tries_left == 0 || has_given_up;
+                    // The timeout of the whole runs on a clock that nobody sets; this one may have been.
+                    let is_over = attempt.stopped == Some(StopCause::TimedOut);
+                    let is_last = task.tries_left == 0 || has_given_up || is_over;
                     assert!(is_last, "`{task_id}` gives up early");
                 }
                 task.state = match state {
@@ -336,6 +363,7 @@ impl Run {
                     }
                 };
             }
+            TaskFact::Marked(mark) => task.mark(*mark),
             TaskFact::Settled(state) => {
                 let soft_fail = definition.poke.is_some_and(|poke| poke.soft_fail);
                 let (expected, state) = match state {

@@ -4,6 +4,7 @@
 mod backfills;
 mod choices;
 mod clock;
+mod corrected;
 mod hooks;
 mod occasions;
 mod pokes;

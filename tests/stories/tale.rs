@@ -9,7 +9,7 @@ use mini_dag::dag::{DEFAULT_POOL, Functions, Known, Pools, load};
 use mini_dag::scheduler::{
     Action, Answer, Attempt, AttemptId, Awaited, BackfillChange, BackfillFact, BackfillFacts,
     BackfillNumber, ClockReport, ClockRule, Command, Event, Exit, Fact, HookCall, HookOccasion,
-    Limits, Look, Monotonic, NewBackfill, Now, Occasion, PastDate, Record, Refusal, RunFact,
+    Limits, Look, Mark, Monotonic, NewBackfill, Now, Occasion, PastDate, Record, Refusal, RunFact,
     RunNumber, RunState, RunType, Scheduler, Selection, Signal, Spawn, State, TaskFact, TaskState,
     Trigger,
 };
@@ -341,6 +341,41 @@ impl Tale {
         self.expect_done()
     }
 
+    pub fn mark(mut self, run_id: &str, tasks: &[&str], mark: Mark) -> Self {
+        self.ask(marked(run_id, tasks, mark));
+        self.expect_done()
+    }
+
+    pub fn refuses_mark(mut self, run_id: &str, task: &str, mark: Mark, why: &str) -> Self {
+        self.ask(marked(run_id, &[task], mark));
+        self.expect_refused(why)
+    }
+
+    pub fn note(mut self, run_id: &str, note: &str) -> Self {
+        self.ask(Command::Note {
+            dag_id: "d".into(),
+            run_id: run_id.into(),
+            note: note.into(),
+        });
+        self.expect_done()
+    }
+
+    /// What is written about a run.
+    pub fn noted(&self, run_id: &str) -> String {
+        let state = self.scheduler.as_ref().unwrap().state();
+        state.find_run("d", run_id).unwrap().1.note.to_string()
+    }
+
+    pub fn delete(mut self, run_id: &str) -> Self {
+        self.ask(delete(run_id));
+        self.expect_done()
+    }
+
+    pub fn refuses_delete(mut self, run_id: &str, why: &str) -> Self {
+        self.ask(delete(run_id));
+        self.expect_refused(why)
+    }
+
     /// A run of the past is wanted back, as its records tell it, but in this state, and of this DAG.
     pub fn recall(mut self, run_id: &str, state: RunState, dag_id: &str) -> Self {
         let number = *self.runs.iter().find(|(_, id)| *id == run_id).unwrap().0;
@@ -505,9 +540,14 @@ impl Tale {
                 RunFact::Started => RunState::Running,
                 RunFact::Ended { success: true } => RunState::Success,
                 RunFact::Ended { success: false } => RunState::Failed,
+                RunFact::Deleted => {
+                    runs.remove(number);
+                    continue;
+                }
                 RunFact::Cleared(_)
                 | RunFact::Restored(_)
                 | RunFact::Stopped(_)
+                | RunFact::Noted(_)
                 | RunFact::Task(..) => continue,
             };
             if let Some(run) = runs.get_mut(number) {
@@ -727,6 +767,11 @@ impl Tale {
                     RunFact::Ended { success: true } => format!("{run_id} success"),
                     RunFact::Ended { success: false } => format!("{run_id} failed"),
                     RunFact::Cleared(tasks) => format!("clear {}", tasks.join(" ")),
+                    RunFact::Noted(note) => format!("{run_id} noted {note}").trim_end().to_owned(),
+                    RunFact::Deleted => format!("{run_id} deleted"),
+                    RunFact::Task(task_id, TaskFact::Marked(mark)) => {
+                        format!("{task_id} marked {}", TaskState::from(*mark).name())
+                    }
                     RunFact::Task(task_id, TaskFact::Started { try_number }) => {
                         format!("{task_id} {try_number} running")
                     }
@@ -871,5 +916,21 @@ fn attempt(code: i32, printed: &str) -> Attempt {
     Attempt {
         xcom: (!printed.is_empty()).then(|| Arc::new(printed.into())),
         ..Attempt::unseen(Exit::Code(code), Duration::ZERO)
+    }
+}
+
+fn marked(run_id: &str, tasks: &[&str], mark: Mark) -> Command {
+    Command::Mark {
+        dag_id: "d".into(),
+        run_id: run_id.into(),
+        tasks: tasks.iter().map(|task| (*task).to_owned()).collect(),
+        mark,
+    }
+}
+
+fn delete(run_id: &str) -> Command {
+    Command::Delete {
+        dag_id: "d".into(),
+        run_id: run_id.into(),
     }
 }

@@ -103,7 +103,11 @@ fn tasks_cleared(service: &Service, call: &Call<'_>, answer: &Answer) -> Result<
     let known = lookup::run(service, &call.past, call.id("dag_id"), run_id)?;
     let cleared = match answer {
         Answer::Cleared(cleared) => cleared.as_slice(),
-        Answer::Triggered(_) | Answer::Cancelled | Answer::Paused | Answer::Backfill(_) => &[],
+        Answer::Triggered(_)
+        | Answer::Cancelled
+        | Answer::Paused
+        | Answer::Done
+        | Answer::Backfill(_) => &[],
     };
     let indices = cleared
         .iter()

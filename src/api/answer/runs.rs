@@ -13,7 +13,7 @@ use crate::api::view::{self, cursor_collection, text};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
 use crate::dag::Value;
-use crate::scheduler::{Answer, Command, Refusal, RunState, RunType, Trigger};
+use crate::scheduler::{Answer, Command, Mark, NOTE_BYTES_MAX, Refusal, RunType, Trigger};
 use crate::timetable::Timestamp;
 
 /// A page of the runs in memory and of the latest [`RUNS_MAX`] in the journal. `total_entries` counts those
@@ -85,7 +85,7 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
         .dag
         .dag_id
         .to_string();
-    let cannot = ["note", "partition_key"];
+    let cannot = ["partition_key"];
     let known = [
         "logical_date",
         "dag_run_id",
@@ -93,6 +93,7 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
         "data_interval_start",
         "data_interval_end",
         "run_after",
+        "note",
     ];
     let known = [&known[..], &cannot[..]].concat();
     request.only_fields(&known)?;
@@ -139,7 +140,7 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
         && runs.iter().any(|(_, run)| run.facts.logical_date == date)
     {
         let detail = format!("DAG `{dag_id}` has a run with the logical date {date} already");
-        return Err(Problem::new(StatusCode::CONFLICT, detail));
+        return Err(Problem::exists(&detail));
     }
     if let Some(run_id) = &run_id
         && runs.iter().any(|(_, run)| *run.facts.run_id == **run_id)
@@ -147,6 +148,7 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
         return Err(Refusal::RunExists(run_id.as_str().into()).into());
     }
     let run_id = run_id.or_else(|| Some(fresh_run_id(&runs)));
+    let note = request.field_text("note")?.map(str::to_owned);
     let trigger = Trigger {
         data_interval,
         dag_id,
@@ -155,7 +157,23 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
         logical_date,
         params,
     };
-    Ok(Outcome::Ask(Command::Trigger(trigger), triggered))
+    let Some(note) = note.filter(|note| !note.is_empty()) else {
+        return Ok(Outcome::Ask(Command::Trigger(trigger), triggered));
+    };
+    if note.len() > NOTE_BYTES_MAX {
+        return Err(Refusal::LongNote.into());
+    }
+    let dag_id = trigger.dag_id.clone();
+    let run_id = trigger.run_id.clone().unwrap_or_default();
+    let commands = vec![
+        Command::Trigger(trigger),
+        Command::Note {
+            dag_id,
+            run_id,
+            note,
+        },
+    ];
+    Ok(Outcome::AskAll(commands, triggered_with_note))
 }
 
 /// What no other run of the DAG may have, now or in the past, as far as the body says: the name, and the
@@ -197,46 +215,84 @@ fn fresh_run_id(runs: &[Known<'_>]) -> String {
     }
 }
 
+/// The latest run of the DAG with this note.
+fn triggered_with_note(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let note = call.request.field_text("note")?.unwrap_or_default();
+    let runs = lookup::held(service, call.id("dag_id"))?;
+    let mut noted = runs.iter().rev().filter(|(_, run)| *run.note == *note);
+    let (_, run) = noted
+        .next()
+        .ok_or_else(|| Problem::not_found("it is over already"))?;
+    Ok(view::dag_run(run).into())
+}
+
 fn triggered(service: &Service, call: &Call<'_>, answer: &Answer) -> Result<Reply, Problem> {
     let run_id = match answer {
         Answer::Triggered(run_id) => run_id,
-        Answer::Cancelled | Answer::Cleared(_) | Answer::Paused | Answer::Backfill(_) => "",
+        Answer::Cancelled
+        | Answer::Cleared(_)
+        | Answer::Paused
+        | Answer::Done
+        | Answer::Backfill(_) => "",
     };
     let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), run_id)?;
     Ok(view::dag_run(run).into())
 }
 
-/// A run can be made to fail; that stops it.
+/// What is set of a run: what it ends as, and what is written about it.
 pub(crate) fn set_state(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
     call.request.only_fields(&["state", "note"])?;
-    if call.request.field("note").is_some() {
-        return Err(Problem::not_implemented("notes on runs"));
+    let (dag_id, run_id) = (run.dag.dag_id.to_string(), run.facts.run_id.to_string());
+    let mut commands = Vec::new();
+    if let Some(note) = call.request.body.get("note") {
+        let note = if *note == Value::Null {
+            String::new()
+        } else {
+            let note = call.request.field_text("note")?;
+            note.unwrap_or_default().to_owned()
+        };
+        let (dag_id, run_id) = (dag_id.clone(), run_id.clone());
+        commands.push(Command::Note {
+            dag_id,
+            run_id,
+            note,
+        });
     }
     match call.request.field_text("state")? {
-        None => Ok(view::dag_run(run).into()),
-        Some("failed") if run.state == RunState::Failed => Ok(view::dag_run(run).into()),
-        Some("failed") => {
-            let (dag_id, run_id) = (run.dag.dag_id.to_string(), run.facts.run_id.to_string());
-            Ok(Outcome::Ask(Command::Cancel { dag_id, run_id }, state_set))
+        None => {}
+        Some(state) if state == run.state.name() => {}
+        Some("failed") => commands.push(Command::Cancel { dag_id, run_id }),
+        // Everything in it is a success, and so is the run.
+        Some("success") => commands.push(Command::Mark {
+            dag_id,
+            run_id,
+            tasks: Vec::new(),
+            mark: Mark::Success,
+        }),
+        Some("queued") => {
+            let what = "setting a run to queued; clear it instead";
+            return Err(Problem::not_implemented(what));
         }
-        Some("success") => Err(Problem::not_implemented("setting a run to success")),
-        Some("queued") => Err(Problem::not_implemented(
-            "setting a run to queued; clear it instead",
-        )),
         Some(other) => {
             let msg = "Input should be 'queued', 'success' or 'failed'";
-            Err(Problem::invalid(
-                "enum",
-                &["body", "state"],
-                msg,
-                text(other),
-            ))
+            let loc = ["body", "state"];
+            return Err(Problem::invalid("enum", &loc, msg, text(other)));
         }
     }
+    Ok(Outcome::AskAll(commands, get))
 }
 
-fn state_set(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Problem> {
+/// A run that is over is forgotten, and its logs with it.
+pub(crate) fn delete(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
-    Ok(view::dag_run(run).into())
+    let (dag_id, run_id) = (run.dag.dag_id.to_string(), run.facts.run_id.to_string());
+    Ok(Outcome::Ask(Command::Delete { dag_id, run_id }, deleted))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a handler")]
+fn deleted(_: &Service, _: &Call<'_>, _: &Answer) -> Result<Reply, Problem> {
+    let mut reply = Reply::json(String::new());
+    reply.status = StatusCode::NO_CONTENT;
+    Ok(reply)
 }

@@ -6,6 +6,7 @@ use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{self, collection, cursor_collection, with};
 use crate::daemon::service::Service;
 use crate::dag::{TaskIndex, Value};
+use crate::scheduler::{Answer, Command, Mark};
 
 /// A task instance as it is now.
 pub(super) fn entry(service: &Service, (number, run): &Known<'_>, index: TaskIndex) -> Value {
@@ -105,4 +106,51 @@ fn attempts(service: &Service, call: &Call<'_>) -> Result<Vec<(u32, Value)>, Pro
         entries.push((try_number, entry(service, &known, index)));
     }
     Ok(entries)
+}
+
+/// Says what a task instance is; what was not run because of it runs now.
+pub(crate) fn mark(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let (known, index) = named(service, call)?;
+    let request = call.request;
+    let cannot = [
+        "include_upstream",
+        "include_downstream",
+        "include_future",
+        "include_past",
+    ];
+    request.only_fields(&[&["new_state", "note"][..], &cannot[..]].concat())?;
+    let is_wanted = |value: &Value| *value != Value::Bool(false);
+    if let Some(name) = cannot
+        .iter()
+        .find(|name| request.field(name).is_some_and(is_wanted))
+    {
+        return Err(Problem::not_implemented(&format!("`{name}` of a mark")));
+    }
+    if request.field("note").is_some() {
+        return Err(Problem::not_implemented("notes on task instances"));
+    }
+    let mark = match request.field_text("new_state")? {
+        Some("success") => Mark::Success,
+        Some("failed") => Mark::Failed,
+        Some("skipped") => Mark::Skipped,
+        other => {
+            let msg = "Input should be 'success', 'failed' or 'skipped'";
+            let input = other.map_or(Value::Null, Value::from);
+            return Err(Problem::invalid("enum", &["body", "new_state"], msg, input));
+        }
+    };
+    let run = known.1;
+    let command = Command::Mark {
+        dag_id: run.dag.dag_id.to_string(),
+        run_id: run.facts.run_id.to_string(),
+        tasks: vec![run.dag.task(index).task_id.to_string()],
+        mark,
+    };
+    Ok(Outcome::Ask(command, marked))
+}
+
+fn marked(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Problem> {
+    let (known, index) = named(service, call)?;
+    let entries = [entry(service, &known, index)];
+    Ok(Reply::json(cursor_collection("task_instances", entries, 1)))
 }

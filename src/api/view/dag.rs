@@ -148,8 +148,10 @@ pub fn dag_details(dag: &Dag, standing: &Standing) -> Value {
         .map(|timeout| format!("PT{}S", timeout.as_secs()));
     let max_active_tasks = dag.max_active_tasks.unwrap_or(standing.slots);
     let loaded_at = standing.loaded_at.unwrap_or_default();
+    let is_made_up_for = matches!(dag.catchup, Catchup::All | Catchup::AtMost(_));
     let details = [
-        ("catchup", Value::Bool(dag.catchup != Catchup::None)),
+        // As in Airflow, without it the latest is made up for.
+        ("catchup", Value::Bool(is_made_up_for)),
         ("dag_run_timeout", timeout.map_or(Value::Null, text)),
         ("asset_expression", Value::Null),
         ("doc_md", text_or_null(&dag.doc)),

@@ -22,7 +22,11 @@ pub fn dag_run(run: &Run) -> Value {
     let (start, end) = facts.data_interval.unzip();
     let is_right = facts.clock == ClockTrust::Synchronised;
     let doubt = format!("the clock was {} when it was created", facts.clock.name());
-    let note = (!is_right).then(|| text(doubt));
+    let doubted = (!is_right).then(|| text(doubt));
+    // What a person wrote counts for more than what the program says of its clock.
+    let note = Some(text(&*run.note))
+        .filter(|_| !run.note.is_empty())
+        .or(doubted);
     object([
         ("dag_run_id", text(&*facts.run_id)),
         ("dag_id", text(&*run.dag.dag_id)),

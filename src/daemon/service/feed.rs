@@ -29,9 +29,9 @@ pub struct Change {
 pub enum Changed {
     /// Which DAGs there are, or what is wrong with files, or whether anything may start.
     Daemon,
-    /// A DAG: it is paused or not.
+    /// A DAG: it is paused or not, or one of its runs was deleted.
     Dag(Arc<str>),
-    /// A run, and its state; `None` if it is gone.
+    /// A run, and its state; `None` if it is not in memory any more.
     Run(Arc<str>, Arc<str>, Option<&'static str>),
     /// A task instance of a run, its state and its attempt.
     Task(Arc<str>, Arc<str>, Arc<str>, &'static str, u32),
@@ -102,6 +102,10 @@ fn changed(record: &Record, state: &State) -> Option<Changed> {
         return None;
     };
     let run = state.run(*number);
+    if *fact == RunFact::Deleted {
+        // Nobody knows its name any more: the list of the DAG's runs has changed.
+        return Some(Changed::Dag(dag_id));
+    }
     let run_id = if let RunFact::Created(facts) = fact {
         facts.run_id.clone()
     } else {
@@ -126,6 +130,9 @@ fn changed(record: &Record, state: &State) -> Option<Changed> {
                 try_number, state, ..
             },
         ) => task(task_id, TaskState::from(*state).name(), *try_number),
+        RunFact::Task(task_id, TaskFact::Marked(mark)) => {
+            task(task_id, TaskState::from(*mark).name(), 0)
+        }
         RunFact::Task(task_id, TaskFact::Settled(settled)) => {
             task(task_id, TaskState::from(*settled).name(), 0)
         }
@@ -134,6 +141,8 @@ fn changed(record: &Record, state: &State) -> Option<Changed> {
         | RunFact::Started
         | RunFact::Stopped(_)
         | RunFact::Ended { .. }
+        | RunFact::Noted(_)
+        | RunFact::Deleted
         | RunFact::Cleared(_) => Changed::Run(dag_id, run_id, run.map(|run| run.state.name())),
     })
 }

@@ -1,0 +1,138 @@
+//! What people set right: marks, notes, deletions.
+
+use mini_dag::scheduler::Mark;
+
+use super::CHAIN;
+use super::tale::Tale;
+
+/// The second of three fails, and the third is not run.
+fn failed() -> Tale {
+    let tale = Tale::new(CHAIN).fails("clean", 1).trigger("r").until(30);
+    tale.forget_told()
+}
+
+#[test]
+fn a_task_marked_as_a_success_lets_what_comes_after_run() {
+    failed()
+        .mark("r", &["clean"], Mark::Success)
+        .crash_until(31)
+        .until(100)
+        .tells(
+            "30 clean marked success
+         30 clear push
+         30 r running
+         30 push 1 running
+         31 push 1 none
+         31 push 2 running
+         41 push 2 success
+         41 r success",
+        );
+}
+
+#[test]
+fn a_run_whose_failed_tasks_are_marked_is_over_at_once_and_a_success() {
+    let all = "30 clean marked success
+         30 push marked success
+         30 r success";
+    failed().mark("r", &[], Mark::Success).until(100).tells(all);
+    failed()
+        .pause(true)
+        .forget_told()
+        .mark("r", &[], Mark::Success)
+        .until(100)
+        .tells(all);
+}
+
+#[test]
+fn a_success_marked_as_failed_fails_its_run() {
+    let tale = Tale::new(CHAIN).trigger("r").until(100).forget_told();
+    tale.mark("r", &["push"], Mark::Failed).until(200).tells(
+        "100 push marked failed
+         100 r failed",
+    );
+}
+
+#[test]
+fn a_task_that_has_not_begun_is_marked_and_never_runs() {
+    let tale = Tale::new(CHAIN).trigger("r").until(5);
+    tale.mark("r", &["clean"], Mark::Skipped).until(100).tells(
+        "0 r running
+         0 fetch 1 running
+         5 clean marked skipped
+         5 push skipped
+         10 fetch 1 success
+         10 r success",
+    );
+}
+
+#[test]
+fn a_task_that_waits_for_its_next_attempt_has_none_once_it_is_marked() {
+    let tale = Tale::new(CHAIN).fails("fetch", 1).trigger("r").until(15);
+    tale.forget_told()
+        .mark("r", &["fetch"], Mark::Failed)
+        .until(200)
+        .tells(
+            "15 fetch marked failed
+         15 clean upstream_failed
+         15 push upstream_failed
+         15 r failed",
+        );
+}
+
+#[test]
+fn what_runs_or_is_so_already_is_not_marked() {
+    let running = "task `fetch` is running; cancel the run, or clear the task, first";
+    Tale::new(CHAIN)
+        .trigger("r")
+        .until(5)
+        .refuses_mark("r", "fetch", Mark::Success, running)
+        .refuses_mark("r", "nope", Mark::Success, "there is no task `nope`")
+        .refuses_mark("s", "fetch", Mark::Success, "there is no run `s`")
+        .until(15)
+        .refuses_mark(
+            "r",
+            "fetch",
+            Mark::Success,
+            "Task id fetch is already in success state",
+        );
+}
+
+#[test]
+fn a_note_stays_with_its_run() {
+    let tale = failed()
+        .note("r", "the sensor was wet")
+        .crash_until(40)
+        .until(50);
+    assert_eq!(tale.noted("r"), "the sensor was wet");
+    let tale = tale.note("r", "").note("r", "").until(60);
+    assert_eq!(tale.noted("r"), "");
+    tale.tells("30 r noted the sensor was wet\n50 r noted");
+}
+
+#[test]
+fn a_run_that_is_over_is_deleted_and_its_name_is_free() {
+    Tale::new(CHAIN)
+        .trigger("r")
+        .until(5)
+        .refuses_delete("r", "run `r` is not over; cancel it first")
+        .until(100)
+        .forget_told()
+        .delete("r")
+        .holds("r", false)
+        .crash_until(200)
+        .holds("r", false)
+        .refuses_delete("r", "there is no run `r`")
+        .trigger("r")
+        .until(300)
+        .tells(
+            "100 r deleted
+         200 r running
+         200 fetch 1 running
+         210 fetch 1 success
+         210 clean 1 running
+         220 clean 1 success
+         220 push 1 running
+         230 push 1 success
+         230 r success",
+        );
+}
