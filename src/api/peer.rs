@@ -49,10 +49,15 @@ impl Peer {
         if self.uid == 0 || self.uid == geteuid().as_raw() {
             return Some(Role::Admin);
         }
-        let group = fs::symlink_metadata(socket).ok()?.gid();
+        let metadata = fs::symlink_metadata(socket).ok()?;
+        let (group, is_for_others) = (metadata.gid(), metadata.mode() & 0o007 != 0);
         let status = || fs::read_to_string(format!("/proc/{}/status", self.pid)).ok();
         let is_member = self.gid == group
-            || status().is_some_and(|status| groups(&status).any(|member| member == group));
+            || match status() {
+                Some(status) => groups(&status).any(|member| member == group),
+                // Hidden from us, as by ProtectProc=; the kernel has looked at the socket's mode, and let it in.
+                None => !is_for_others,
+            };
         is_member.then_some(Role::Op)
     }
 }

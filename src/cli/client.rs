@@ -15,6 +15,7 @@ use clap::ArgMatches;
 
 use super::offline::Offline;
 use super::{Context, Failure};
+use crate::daemon::layout;
 use crate::dag::diagnostic::printable;
 use crate::dag::{Diagnostic, Value, suggest};
 
@@ -40,7 +41,7 @@ impl<'c> Client<'c> {
     pub(super) fn new(context: &Context, matches: &ArgMatches) -> Result<Self, Failure> {
         let state = context.state(matches.get_one("state"))?;
         Ok(Self {
-            socket: state.join("control.sock"),
+            socket: layout::control_socket(&state),
             state,
             offline: None,
         })
@@ -49,7 +50,7 @@ impl<'c> Client<'c> {
     /// The daemon of a state directory or, if none runs there, its journal: for commands that only read.
     pub(super) fn reading(state: PathBuf, context: &'c Context, matches: &ArgMatches) -> Self {
         Self {
-            socket: state.join("control.sock"),
+            socket: layout::control_socket(&state),
             state,
             offline: Some(Offline::new(context, matches)),
         }

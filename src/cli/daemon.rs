@@ -17,6 +17,7 @@ use crate::daemon::catalog::{Again, Catalog};
 use crate::daemon::config::{Config, Listen, Origin};
 use crate::daemon::driver::{Driver, Notices};
 use crate::daemon::launch::Launcher;
+use crate::daemon::layout;
 use crate::daemon::lock::{Lock, LockError};
 use crate::daemon::pages::Code;
 use crate::daemon::service::{Parts, Places, Service, Shared};
@@ -132,7 +133,7 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
         signals::listen(held, driver.sender()),
     );
     let places = Places {
-        socket: state.join("control.sock"),
+        socket: layout::control_socket(&state),
         state,
         dags: config.dags.clone(),
     };

@@ -17,6 +17,7 @@ use crate::daemon::clock;
 use crate::daemon::config::Origin;
 use crate::daemon::driver::Driver;
 use crate::daemon::launch::Launcher;
+use crate::daemon::layout;
 use crate::daemon::service::{Parts, Places, Service};
 use crate::daemon::systemd::Systemd;
 use crate::daemon::zones::Zones;
@@ -122,7 +123,7 @@ impl<'c> Offline<'c> {
             catalog,
             origin,
             places: Places {
-                socket: state.join("control.sock"),
+                socket: layout::control_socket(state),
                 state: state.to_owned(),
                 dags: config.dags.clone(),
             },

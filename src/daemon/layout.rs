@@ -24,6 +24,18 @@ pub fn default_state() -> Option<PathBuf> {
         .or_else(|| set("HOME").map(|home| home.join(".local/state/mini-dag")))
 }
 
+/// Where the control socket of a state directory is: in `/run/mini-dag` for `/var/lib/mini-dag` and the like, where a
+/// unit has made that directory, so that it is there on a read-only disk, too; else in the state directory.
+pub fn control_socket(state: &Path) -> PathBuf {
+    let run = state
+        .strip_prefix("/var/lib")
+        .map(|name| Path::new("/run").join(name));
+    let place = run
+        .ok()
+        .filter(|run| run != Path::new("/run") && run.is_dir());
+    place.as_deref().unwrap_or(state).join("control.sock")
+}
+
 /// systemd separates several directories with colons.
 fn first_of_list(list: PathBuf) -> PathBuf {
     let first = list
