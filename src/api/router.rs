@@ -496,9 +496,15 @@ pub(super) fn is_public(method: &Method, path: &str) -> bool {
 }
 
 fn find(request: &Request) -> Result<&'static Route, Problem> {
-    let mut here = ROUTES
-        .iter()
-        .filter(|route| matches(route.pattern, &request.path))
+    let found = || {
+        let here = |route: &&Route| matches(route.pattern, &request.path);
+        ROUTES.iter().filter(here)
+    };
+    // A path that stands in the table as it is is nobody's id.
+    let is_literal = |route: &&Route| !route.pattern.contains('{');
+    let has_literal = found().any(|route| is_literal(&route));
+    let mut here = found()
+        .filter(|route| !has_literal || is_literal(route))
         .peekable();
     if here.peek().is_none() {
         return Err(Problem::no_route());
