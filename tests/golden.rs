@@ -135,9 +135,11 @@ fn describe(dag: &Dag) -> String {
             .collect();
         _ = writeln!(
             out,
-            "  env={env:?} cwd={:?} poke={:?} pool={}/{} priority={} {} weight={} skip={:?} output={} doc={:?}",
+            "  env={env:?} cwd={:?} poke={:?} past={}/{} pool={}/{} priority={} {} weight={} skip={:?} output={} doc={:?}",
             task.cwd.as_ref().map(ToString::to_string),
             task.poke,
+            task.depends_on_past,
+            task.wait_for_downstream,
             task.pool,
             task.pool_slots,
             task.priority,

@@ -36,7 +36,7 @@ a data interval begins before what was run|scheduler/schedule.rs|until.map_or(be
 a run starts that was stopped while it waited|scheduler/settle.rs|self.state.run(number).filter(\|run\| run.stopped.is_none()) else|self.state.run(number) else
 a snapshot forgets that a run was stopped|scheduler/run.rs|if let Some(reason) = image.stopped {|if let Some(reason) = image.stopped.filter(\|_\| false) {
 a snapshot forgets the retries|scheduler/run.rs|instance.max_tries = task.max_tries;|
-a snapshot forgets in which order runs ended|scheduler/state.rs|let numbers = dag.finished.iter().chain(|let numbers = dag.finished.iter().rev().chain(
+a snapshot forgets in which order runs ended|scheduler/state.rs|live.chain(dag.finished.iter())|live.chain(dag.finished.iter().rev())
 a DAG is paused by a later version|scheduler/state.rs|dag.is_paused = *is_paused; }|let _ = is_paused; }
 a journal goes on after a part of a snapshot|journal/open.rs|&& is_sound && is_whole;|&& is_sound;
 something is answered before it is synced|journal/writer.rs|pub fn synced(&self) -> Position { self.synced.position }|pub fn synced(&self) -> Position { self.written.position }
@@ -85,12 +85,17 @@ a mark does not let what was not run run|scheduler/correct.rs|Mark::Success \| M
 a marked task is tried again|scheduler/correct.rs|self.withdraw(number, *index); self.timers.cancel(Timer::GiveUp(number, *index)); self.record_task(|self.record_task(
 a deleted run keeps its place|scheduler/state.rs|self.finished.retain(\|known\| *known != number);|
 a snapshot forgets a note|scheduler/run.rs|run.note = image.note.clone();|
-old runs stay in memory|scheduler/state.rs|dag.finished.len() > RUNS_KEPT_MAX|dag.finished.len() > RUNS_KEPT_MAX + 1
+nobody waits for the past|scheduler/past.rs|matches!(state, TaskState::Success \| TaskState::Skipped)|matches!(state, TaskState::Success \| TaskState::Skipped \| TaskState::Failed)
+the past is not waited for downstream|scheduler/past.rs|filter(\|_\| task.wait_for_downstream)|filter(\|_\| false)
+what is cleared does not ask the past again|scheduler/command.rs|self.record_run(turn, number, RunFact::Cleared(tasks.clone())); self.touch_all_following(number);|self.record_run(turn, number, RunFact::Cleared(tasks.clone()));
+a run that is waited for finds no room|scheduler/settle.rs|!is_stopped(**number) && self.state.is_awaited(**number);|!is_stopped(**number) && false && self.state.is_awaited(**number);
+a run that others ask for is forgotten|scheduler/state.rs|oldest_first.find(\|number\| !needed.contains(number))|oldest_first.find(\|_\| true)
+old runs stay in memory|scheduler/state.rs|dag.finished.len() <= RUNS_KEPT_MAX|dag.finished.len() <= RUNS_KEPT_MAX + 1
 a branch skips where the ways meet|scheduler/choice.rs|direct.filter(\|task\| !is_kept[task.get()]).collect()|{ let _ = &is_kept; direct.filter(\|task\| !ids.contains(&dag.task(*task).task_id)).collect() }
 what is left out asks its trigger rule|scheduler/run.rs|if self.is_left_out(index) {|if false {
 a snapshot forgets a choice|scheduler/run.rs|run.leave(index, task.xcom.clone(), task.choice.clone());|run.leave(index, task.xcom.clone(), None);
 a cleared task leaves what it left|scheduler/run.rs|self.set(index, TaskState::None); self.leave(index, None, None);|self.set(index, TaskState::None);
-the last success is forgotten|scheduler/state.rs|let kept = [last.copied(), dag.finished.back().copied()];|let kept = [None, dag.finished.back().copied()]; let _ = last;
+the last success is forgotten|scheduler/state.rs|needed.extend(last);|let _ = last;
 EOF
 )
 survivors=0

@@ -92,6 +92,7 @@ pub(super) fn check(
     dag.cwd = cwd.map(|cwd| checker.template(&cwd));
     let task_ids: Vec<Text> = tasks.iter().map(|task| task.task_id.clone()).collect();
     dag.tasks = tasks.into_iter().map(|task| checker.task(task)).collect();
+    dag.looks_back = dag.tasks.iter().any(Task::looks_back);
     let xcoms = checker.xcoms;
     (dag.params, dag.functions) = (params, functions);
     dag.by_id = by_id(&task_ids, report);

@@ -126,6 +126,8 @@ pub struct Dag {
     pub source: Option<std::path::PathBuf>,
     /// The functions of its `call` tasks that came with it from the builder.
     pub functions: Functions,
+    /// A task of it waits for the run before.
+    pub looks_back: bool,
     pub(crate) tasks: Vec<Task>,
     /// Task indices, ordered by task id.
     pub(crate) by_id: Vec<TaskIndex>,
@@ -330,6 +332,10 @@ pub struct Task {
     pub pool: Arc<str>,
     /// How many slots it takes. At least 1.
     pub pool_slots: u32,
+    /// It waits for the same task of the run before.
+    pub depends_on_past: bool,
+    /// And for what comes directly after that.
+    pub wait_for_downstream: bool,
     /// Its share in its own weight, and in that of others.
     pub priority: i32,
     /// Whose priorities make its weight.
@@ -362,6 +368,13 @@ pub struct Task {
     pub hooks: Hooks,
     /// Markdown for the task's page.
     pub doc: String,
+}
+
+impl Task {
+    /// Whether it waits for the run before; `wait_for_downstream` implies that it depends on the past.
+    pub fn looks_back(&self) -> bool {
+        self.depends_on_past || self.wait_for_downstream
+    }
 }
 
 /// How a task is run again until it exits with 0: what Airflow calls a sensor.

@@ -212,6 +212,7 @@ impl Scheduler {
             self.stop_attempt(turn, number, index, StopCause::RunStopped);
         }
         self.record_run(turn, number, RunFact::Stopped(reason));
+        self.touch_all_following(number);
         self.ending.push_back(number);
     }
 }

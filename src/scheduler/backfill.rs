@@ -347,7 +347,9 @@ impl Scheduler {
             occasion: Some(Occasion::Backfill(number)),
         };
         let fact = RunFact::Created(Arc::new(facts));
-        self.record(turn, dag_id, Fact::Run(self.state.next_run(), fact));
+        let run = self.state.next_run();
+        self.record(turn, dag_id, Fact::Run(run, fact));
+        self.touch_all_following(run);
         Some((number, false))
     }
 

@@ -55,6 +55,7 @@ impl Scheduler {
         if !is_there && image.state.is_finished() && self.state.dag(dag_id).is_some_and(is_fit) {
             let fact = RunFact::Restored(image);
             self.record(turn, dag_id, Fact::Run(number, fact));
+            self.touch_all_following(number);
         }
     }
 
@@ -102,7 +103,9 @@ impl Scheduler {
             occasion: None,
         };
         let fact = RunFact::Created(Arc::new(facts));
-        self.record(turn, &dag_id, Fact::Run(self.state.next_run(), fact));
+        let number = self.state.next_run();
+        self.record(turn, &dag_id, Fact::Run(number, fact));
+        self.touch_all_following(number);
         self.waking.push_back(dag_id);
         Ok(Answer::Triggered(run_id))
     }
@@ -143,6 +146,7 @@ impl Scheduler {
             self.stop_attempt(turn, number, *index, StopCause::Cleared);
         }
         self.record_run(turn, number, RunFact::Cleared(tasks.clone()));
+        self.touch_all_following(number);
         for index in &selected {
             self.touched.push_back((number, *index));
             let downstream = &dag.task(*index).downstream;

@@ -64,6 +64,7 @@ impl Scheduler {
             self.touched
                 .extend(downstream.iter().map(|index| (number, *index)));
         }
+        self.touch_all_following(number);
         self.ending.push_back(number);
         self.waking.push_back(dag.dag_id.clone());
         Ok(Answer::Done)
@@ -95,6 +96,7 @@ impl Scheduler {
             return Err(Refusal::RunActive(run_id.to_owned()));
         }
         let dag_id: Arc<str> = run.dag.dag_id.clone();
+        self.touch_all_following(number);
         self.record(turn, &dag_id, Fact::Run(number, RunFact::Deleted));
         Ok(Answer::Done)
     }

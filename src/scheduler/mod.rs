@@ -33,6 +33,7 @@ mod event;
 mod hooks;
 mod occasion;
 mod pace;
+mod past;
 mod poke;
 mod queue;
 mod ran;

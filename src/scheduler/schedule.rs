@@ -316,7 +316,9 @@ impl Scheduler {
             occasion,
         };
         let fact = RunFact::Created(Arc::new(facts));
-        self.record(turn, &dag.dag_id, Fact::Run(self.state.next_run(), fact));
+        let number = self.state.next_run();
+        self.record(turn, &dag.dag_id, Fact::Run(number, fact));
+        self.touch_all_following(number);
     }
 }
 

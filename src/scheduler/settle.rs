@@ -59,6 +59,7 @@ impl Scheduler {
             if run.is_over() {
                 self.ending.push_back(number);
             }
+            self.touch_following(number, index);
         } else {
             self.touched.push_back((number, index));
         }
@@ -91,6 +92,9 @@ impl Scheduler {
         let task = run.dag.task(index);
         let settled = match run.decide(index) {
             Decision::Wait => return self.withdraw(number, index),
+            Decision::Run if self.state.waits_for_past(number, index).is_some() => {
+                return self.withdraw(number, index);
+            }
             Decision::Run => match task.operator {
                 Operator::Empty => Settled::Success,
                 Operator::Bash(_)
@@ -160,6 +164,16 @@ impl Scheduler {
         queued
             .filter(|number| has_room && !is_stopped(*number))
             .or_else(|| of_backfill.filter(|number| backfill_has_room && !is_stopped(*number)))
+            .or_else(|| {
+                // One that a running one waits for starts in any case: neither would end otherwise.
+                let queued = known.queued.iter().filter(|_| !known.is_paused);
+                let mut queued = queued
+                    .chain(&known.backfill_queued)
+                    .filter(|_| known.dag.looks_back);
+                let is_next =
+                    |number: &&RunNumber| !is_stopped(**number) && self.state.is_awaited(**number);
+                queued.find(is_next).copied()
+            })
     }
 
     /// Starts the task instance that is next, if there is one and a slot for it.

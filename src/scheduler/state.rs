@@ -55,6 +55,8 @@ pub struct DagState {
     pub runs: BTreeMap<Arc<str>, RunNumber>,
     /// The `queued` ones that are no backfill's, oldest first.
     pub queued: BTreeSet<RunNumber>,
+    /// Every run that is held in memory, by its logical date.
+    pub(super) by_date: BTreeSet<(Timestamp, RunNumber)>,
     /// How many of these are `running`.
     pub active_runs: u32,
     /// The `queued` ones of backfills.
@@ -171,6 +173,7 @@ impl State {
             successes: 0,
             runs: BTreeMap::new(),
             queued: BTreeSet::new(),
+            by_date: BTreeSet::new(),
             active_runs: 0,
             backfill_queued: BTreeSet::new(),
             backfill_running: 0,
@@ -351,6 +354,7 @@ impl State {
                     && let Some(run) = self.runs.remove(number)
                 {
                     dag.runs.remove(&run.facts.run_id);
+                    dag.by_date.remove(&(run.facts.logical_date, *number));
                 }
                 self.forget_old_runs(dag_id);
             }
@@ -424,6 +428,7 @@ impl State {
             )));
         }
         dag.runs.insert(run_id.clone(), number);
+        dag.by_date.insert((run.facts.logical_date, number));
         let (queued, running) = dag.lane(run.facts.run_type);
         match run.state {
             RunState::Queued => {
@@ -461,8 +466,8 @@ impl State {
     }
 
     /// Records that make an equal state of one that knows the DAGs and nothing else. Runs that are over
-    /// come in the order they ended, and a DAG after its runs: what the schedule has done is not what they
-    /// would make of it if the clock was set back since.
+    /// come last, in the order they ended: the others say which of them are needed. A DAG comes after its runs:
+    /// what the schedule has done is not what they would make of it if the clock was set back since.
     pub fn snapshot(&self, at: Timestamp) -> impl Iterator<Item = Record> {
         let runs_created = self.runs_created;
         self.dags.values().flat_map(move |dag| {
@@ -487,7 +492,8 @@ impl State {
                 Some(record(Fact::Backfill(*number, fact)))
             });
             let is_live = |number: &&RunNumber| !dag.finished.contains(*number);
-            let numbers = dag.finished.iter().chain(dag.runs.values().filter(is_live));
+            let live = dag.runs.values().filter(is_live);
+            let numbers = live.chain(dag.finished.iter());
             let runs = numbers.filter_map(move |number| {
                 let image = self.runs.get(number)?.image();
                 let fact = RunFact::Restored(Box::new(image));
@@ -513,36 +519,42 @@ impl State {
         )
     }
 
-    /// Keeps the latest finished run of a DAG and its last success always, and more while they are few and small.
+    /// Keeps the latest finished run of a DAG, its last success and those that others ask for
+    /// ([`State::is_needed`]) always, and more while they are few and small.
     fn forget_old_runs(&mut self, dag_id: &str) {
-        let Some(dag) = self.dags.get_mut(dag_id) else {
-            return;
-        };
-        loop {
-            let of = |number: &RunNumber| self.runs.get(number);
-            let xcom_bytes = dag.finished.iter().filter_map(of).map(|run| run.xcom_bytes);
-            if dag.finished.len() <= RUNS_KEPT_MAX
-                && dag.finished_tasks <= TASKS_KEPT_MAX
-                && xcom_bytes.sum::<usize>() <= XCOM_RUN_BYTES_MAX
-            {
-                return;
-            }
-            let successes = dag
-                .finished
-                .iter()
-                .filter(|number| of(number).is_some_and(|run| run.state == RunState::Success));
-            let last = successes.max_by_key(|number| of(number).map(|run| run.facts.logical_date));
-            let kept = [last.copied(), dag.finished.back().copied()];
-            let place = dag
-                .finished
-                .iter()
-                .position(|number| !kept.contains(&Some(*number)));
-            let number = place.and_then(|place| dag.finished.remove(place));
-            let Some(run) = number.and_then(|number| self.runs.remove(&number)) else {
+        while let Some(number) = self.run_to_forget(dag_id) {
+            let (Some(dag), Some(run)) = (self.dags.get_mut(dag_id), self.runs.remove(&number))
+            else {
                 return;
             };
+            dag.finished.retain(|finished| *finished != number);
             dag.finished_tasks -= run.tasks().len();
             dag.runs.remove(&run.facts.run_id);
+            dag.by_date.remove(&(run.facts.logical_date, number));
         }
+    }
+
+    /// Of too many finished runs, or too large ones, the oldest that nobody needs.
+    fn run_to_forget(&self, dag_id: &str) -> Option<RunNumber> {
+        let dag = self.dags.get(dag_id)?;
+        let of = |number: &RunNumber| self.runs.get(number);
+        let xcom_bytes = dag.finished.iter().filter_map(of).map(|run| run.xcom_bytes);
+        if dag.finished.len() <= RUNS_KEPT_MAX
+            && dag.finished_tasks <= TASKS_KEPT_MAX
+            && xcom_bytes.sum::<usize>() <= XCOM_RUN_BYTES_MAX
+        {
+            return None;
+        }
+        let is_success =
+            |number: &&RunNumber| of(number).is_some_and(|run| run.state == RunState::Success);
+        let successes = dag.finished.iter().filter(is_success);
+        let last = successes.max_by_key(|number| of(number).map(|run| run.facts.logical_date));
+        let mut needed = self.is_needed(dag);
+        needed.extend(last);
+        needed.extend(dag.finished.back());
+        let mut oldest_first = dag.finished.iter();
+        oldest_first
+            .find(|number| !needed.contains(number))
+            .copied()
     }
 }

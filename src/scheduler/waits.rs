@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::Scheduler;
 use super::record::RunNumber;
+use super::rule::Decision;
 use super::settle::{claim, lane, waiting};
+use super::states::RunState;
 use super::timers::Timer;
 use crate::dag::{DEFAULT_POOL, Poke, TaskIndex};
 use crate::timetable::duration_text;
@@ -27,6 +29,13 @@ pub struct PoolUse {
 pub enum WaitsFor {
     /// That it is poked again.
     Poke(Poke),
+    /// That a task of the run before ends well.
+    Past {
+        /// That run.
+        run_id: Arc<str>,
+        /// Its task.
+        task_id: Arc<str>,
+    },
     /// That its DAG is unpaused.
     Unpause,
     /// That another task instance of its DAG ends: as many run as may.
@@ -52,6 +61,9 @@ impl fmt::Display for WaitsFor {
             Self::Poke(poke) => {
                 write!(f, "the next poke, one every {}", duration_text(poke.every))
             }
+            Self::Past { run_id, task_id } => {
+                write!(f, "success of `{task_id}` in the run before, `{run_id}`")
+            }
             Self::Unpause => f.write_str("the DAG is paused"),
             Self::Tasks(most) => write!(f, "another task of the DAG: {most} may run at once"),
             Self::Slots { pool, of: None, .. } => {
@@ -75,6 +87,13 @@ impl fmt::Display for WaitsFor {
             Self::Parallelism(most) => write!(f, "a slot, {most} of {most} taken"),
             Self::Turn => f.write_str("its turn"),
         }
+    }
+}
+
+impl WaitsFor {
+    /// Whether it may start as soon as there are slots: what Airflow calls `scheduled`.
+    pub fn is_for_slots(&self) -> bool {
+        !matches!(self, Self::Poke(_) | Self::Past { .. })
     }
 }
 
@@ -104,7 +123,15 @@ impl Scheduler {
             return run.dag.task(index).poke.map(WaitsFor::Poke);
         }
         if !self.queue.contains(&lane(run), &claim, &waiting) {
-            return None;
+            let may_start = matches!(run.decide(index), Decision::Run)
+                && run.state == RunState::Running
+                && !self.attempts.contains_key(&(number, index))
+                && !run.task(index).state.is_finished();
+            let past = self
+                .state
+                .waits_for_past(number, index)
+                .filter(|_| may_start);
+            return past.map(|(run_id, task_id)| WaitsFor::Past { run_id, task_id });
         }
         let tasks_max = known.dag.max_active_tasks;
         let size = self.limits.pools.slots(&claim.pool);

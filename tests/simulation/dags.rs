@@ -64,6 +64,7 @@ impl Version {
 fn draw_tasks(rng: &mut Rng, dag: &DagBuilder, number: usize) {
     let count = 1 + rng.below(9);
     let density = 1 + rng.below(4);
+    let looks_back = rng.one_in(3);
     let mut tasks = Vec::new();
     // For each, those that it comes after.
     let mut before: Vec<BTreeSet<usize>> = Vec::new();
@@ -128,6 +129,13 @@ fn draw_tasks(rng: &mut Rng, dag: &DagBuilder, number: usize) {
             task = task.pool(POOLS[rng.below(2)]).pool_slots(1 + rng.small(3));
         } else if rng.one_in(6) {
             task = task.pool_slots(2);
+        }
+        if looks_back && rng.one_in(3) {
+            task = if rng.one_in(3) {
+                task.wait_for_downstream()
+            } else {
+                task.depends_on_past()
+            };
         }
         if rng.one_in(4) {
             task = task.poke(Poke {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mini_dag::dag::{Dag, Overlap, TaskIndex};
+use mini_dag::dag::{Catchup, Dag, Overlap, TaskIndex};
 use mini_dag::scheduler::{
     AttemptId, BackfillNumber, ClockTrust, Fact, Limits, RUNS_KEPT_MAX, Record, RunFact, RunNumber,
     RunState, RunType, Scheduler, Spawn, StopReason, TaskFact, TaskState,
@@ -30,6 +30,8 @@ pub struct Model {
     /// Those that are not over.
     live: BTreeSet<RunNumber>,
     processes: BTreeSet<AttemptId>,
+    /// Those that the scheduler has not forgotten.
+    held: BTreeSet<RunNumber>,
     /// The last line of each.
     printed: BTreeMap<AttemptId, String>,
     pub is_recording: bool,
@@ -54,6 +56,7 @@ impl Model {
             runs: BTreeMap::new(),
             live: BTreeSet::new(),
             processes: BTreeSet::new(),
+            held: BTreeSet::new(),
             printed: BTreeMap::new(),
             is_recording: true,
             may_go: true,
@@ -157,12 +160,31 @@ impl Model {
                 assert!(!is_late, "`{}` waits for ever", definition.task_id);
             }
         }
+        self.held = scheduler.state().runs().map(|(number, _)| number).collect();
+        let asking = |number: &&RunNumber| self.runs[*number].dag.looks_back;
+        let asking: Vec<_> = self.live.iter().filter(asking).copied().collect();
+        for number in asking {
+            let current = self.previous(number);
+            let run = self.runs.get_mut(&number).unwrap();
+            let Some(previous) = run.previous else {
+                run.previous = current;
+                continue;
+            };
+            // Unless another one has come between them.
+            let date = |number: &RunNumber| (self.runs[number].logical_date, *number);
+            let is_kept = current.is_some_and(|current| date(&current) >= date(&previous));
+            assert!(
+                is_kept,
+                "{previous:?} is forgotten, and {number:?} asks for it"
+            );
+        }
         // I12: what is held in memory follows from what goes on.
         let mut runs = 0;
         for known in scheduler.state().dags() {
             let of_backfills = known.backfill_queued.len() + known.backfill_running as usize;
             let live = known.queued.len() + known.active_runs as usize + of_backfills;
-            let runs_max = live + RUNS_KEPT_MAX;
+            // One before each that goes on, and the latest two.
+            let runs_max = 2 * live + RUNS_KEPT_MAX + 2;
             assert!(
                 known.runs.len() <= runs_max,
                 "I12: {} runs, {live} live",
@@ -216,6 +238,8 @@ impl Model {
                 is_stopped: run.stopped.is_some(),
                 logical_date: run.facts.logical_date,
                 is_backfill: run.facts.run_type == RunType::Backfill,
+                is_by_hand: run.facts.run_type == RunType::Manual,
+                previous: None,
                 tasks: tasks.collect(),
             };
             if matches!(run.state, RunState::Queued | RunState::Running) {
@@ -223,6 +247,7 @@ impl Model {
             }
             self.runs.insert(number, model);
         }
+        self.held = scheduler.state().runs().map(|(number, _)| number).collect();
     }
 
     /// One record at a time.
@@ -256,6 +281,8 @@ impl Model {
                 is_stopped: false,
                 logical_date: facts.logical_date,
                 is_backfill: facts.run_type == RunType::Backfill,
+                is_by_hand: facts.run_type == RunType::Manual,
+                previous: None,
                 tasks,
             };
             assert!(
@@ -263,6 +290,7 @@ impl Model {
                 "{number:?} is created twice"
             );
             self.live.insert(*number);
+            self.held.insert(*number);
             return;
         }
         if *fact == RunFact::Deleted {
@@ -291,10 +319,15 @@ impl Model {
         if *fact == (RunFact::Ended { success: true }) {
             *self.successes.entry(dag_id).or_default() += 1;
         }
+        let is_cleared = matches!(fact, RunFact::Cleared(_));
         if matches!(run.state, "queued" | "running") {
             self.live.insert(*number);
         } else {
             self.live.remove(number);
+        }
+        if is_cleared {
+            // What it waited for the first time may be history.
+            self.runs.get_mut(number).unwrap().previous = None;
         }
     }
 
@@ -308,14 +341,16 @@ impl Model {
                 let runs = self.live_runs(dag_id);
                 let runs = runs.filter(|run| run.is_backfill && run.state == "running");
                 let bound = self.backfill_bound(dag_id, dag.max_active_runs);
-                assert!(runs.count() < bound as usize, "I4: {number:?} begins");
+                let has_room = runs.count() < bound as usize;
+                assert!(has_room || self.is_awaited(number), "I4: {number:?} begins");
             }
             RunFact::Started => {
                 assert!(self.is_recording, "I11: {number:?} begins");
                 assert!(!due.is_paused, "I16: {number:?} begins");
                 let runs = self.own_live_runs(dag_id);
                 let runs = runs.filter(|run| run.state == "running").count();
-                assert!(runs < dag.max_active_runs as usize, "I4: {number:?} begins");
+                let has_room = runs < dag.max_active_runs as usize;
+                assert!(has_room || self.is_awaited(number), "I4: {number:?} begins");
             }
             // One that is about to be stopped is put on record.
             RunFact::Task(task_id, TaskFact::Started { .. })
@@ -330,6 +365,11 @@ impl Model {
                 let parallelism = self.limits.pools.parallelism() as usize;
                 assert!(all < parallelism, "I4: {what}");
                 self.check_queue(number, task_id, &what);
+                let index = self.runs[&number].dag.find(task_id).unwrap();
+                assert!(
+                    !self.waits_for_past(number, index),
+                    "{what} before the past has ended"
+                );
                 let bound = dag.max_active_tasks.unwrap_or(u32::MAX);
                 assert!(tasks < bound as usize, "I4: {what}");
             }
@@ -381,7 +421,10 @@ impl Model {
             {
                 continue;
             }
-            for index in other.dag.indices().filter(|index| other.may_start(*index)) {
+            let may_start = |index: &TaskIndex| {
+                other.may_start(*index) && !self.waits_for_past(*other_number, *index)
+            };
+            for index in other.dag.indices().filter(may_start) {
                 let is_before = rank(*other_number, other, index) < own;
                 let task = other.dag.task(index);
                 assert!(
@@ -391,6 +434,61 @@ impl Model {
                 );
             }
         }
+    }
+
+    /// The run before another: of an earlier logical date, or of the same one and older.
+    fn previous(&self, number: RunNumber) -> Option<RunNumber> {
+        let run = &self.runs[&number];
+        let by_schedule = matches!(run.dag.catchup, Catchup::All | Catchup::AtMost(_));
+        let rank = |number: &RunNumber| (self.runs[number].logical_date, *number);
+        let held = self.held.iter().filter(|other| {
+            let other = &self.runs[*other];
+            other.dag.dag_id == run.dag.dag_id && !(by_schedule && other.is_by_hand)
+        });
+        let before = held.filter(|other| rank(other) < rank(&number));
+        before.max_by_key(|other| rank(other)).copied()
+    }
+
+    fn waits_for_past(&self, number: RunNumber, index: TaskIndex) -> bool {
+        let run = &self.runs[&number];
+        let task = run.dag.task(index);
+        if !task.depends_on_past && !task.wait_for_downstream {
+            return false;
+        }
+        let Some(previous) = self.previous(number) else {
+            return false;
+        };
+        let previous = &self.runs[&previous];
+        let is_open = |task_id: &str| {
+            let at = previous.dag.find(task_id);
+            let state = at.map(|at| previous.tasks[at.get()].state);
+            state.is_some_and(|state| !matches!(state, State::Success | State::Skipped))
+        };
+        let after = |index: &TaskIndex| is_open(&run.dag.task(*index).task_id);
+        is_open(&task.task_id) || task.wait_for_downstream && task.downstream.iter().any(after)
+    }
+
+    /// Whether something of a run that runs waits for the run before.
+    fn is_stuck(&self, number: RunNumber) -> bool {
+        let run = &self.runs[&number];
+        let mut open = run.dag.indices().filter(|index| {
+            let state = run.tasks[index.get()].state;
+            !state.is_final() && state != State::Running
+        });
+        run.state == "running" && open.any(|index| self.waits_for_past(number, index))
+    }
+
+    /// Whether something that runs waits for a run.
+    fn is_awaited(&self, number: RunNumber) -> bool {
+        let mut live = self.live.iter();
+        live.any(|other| self.is_stuck(*other) && self.previous(*other) == Some(number))
+    }
+
+    /// A run that waits for one that has failed: somebody has to do something.
+    pub fn stuck(&self) -> Option<(String, String)> {
+        let number = self.live.iter().find(|number| self.is_stuck(**number))?;
+        let run = &self.runs[number];
+        Some((run.dag.dag_id.to_string(), run.name.clone()))
     }
 
     fn has_slots(&self, task: &mini_dag::dag::Task) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mini_dag::dag::{Dag, Operator, Task as Definition, TaskIndex, WeightRule};
 use mini_dag::scheduler::{
-    Attempt, Choice, Ended, Exit, Mark, RunFact, Settled, StopCause, TaskFact, TaskState,
+    Attempt, Choice, Ended, Exit, Mark, RunFact, RunNumber, Settled, StopCause, TaskFact, TaskState,
 };
 use mini_dag::timetable::Timestamp;
 
@@ -96,6 +96,9 @@ pub struct Run {
     pub is_stopped: bool,
     pub logical_date: Timestamp,
     pub is_backfill: bool,
+    pub is_by_hand: bool,
+    /// The run before, when it was created: it is kept as long as this one goes on.
+    pub previous: Option<RunNumber>,
     pub tasks: Vec<Task>,
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use mini_dag::dag::Pools;
 use mini_dag::scheduler::{
-    Action, AttemptId, ClockTrust, Event, Limits, Look, Monotonic, Now, Record, Scheduler, Spawn,
-    build_date,
+    Action, AttemptId, ClockTrust, Command, Event, Limits, Look, Monotonic, Now, Record, Scheduler,
+    Spawn, build_date,
 };
 use mini_dag::timetable::Timestamp;
 
@@ -170,7 +170,11 @@ impl World {
             let look = self.looks.iter().map(|(at, _)| *at).min();
             let all = [command, mishap, ntp, process, deadline, fire, ledger, look];
             let Some(next) = all.into_iter().flatten().min() else {
-                break;
+                let Some((dag_id, run_id)) = self.model.stuck() else {
+                    break;
+                };
+                self.ask(Command::Cancel { dag_id, run_id });
+                continue;
             };
             self.now_ms = self.now_ms.max(next);
             if self.weather.nights && !self.is_quiet && self.rng.one_in(60) {

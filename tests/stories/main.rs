@@ -7,6 +7,7 @@ mod clock;
 mod corrected;
 mod hooks;
 mod occasions;
+mod past;
 mod pokes;
 mod pools;
 mod recalled;

@@ -118,11 +118,15 @@ pub(crate) fn task_state(run: &Run, index: TaskIndex, waits_for: Option<&WaitsFo
     match state {
         // Between two pokes it waits for the next; else for a slot. One that waits for nothing is poked now.
         TaskState::UpForReschedule => text(match waits_for {
-            Some(WaitsFor::Poke(_)) => state.name(),
+            Some(WaitsFor::Poke(_) | WaitsFor::Past { .. }) => state.name(),
             Some(_) => "scheduled",
             None => TaskState::Running.name(),
         }),
-        TaskState::None | TaskState::UpForRetry if waits_for.is_some() => text("scheduled"),
+        TaskState::None | TaskState::UpForRetry
+            if waits_for.is_some_and(WaitsFor::is_for_slots) =>
+        {
+            text("scheduled")
+        }
         TaskState::None => Value::Null,
         TaskState::Running
         | TaskState::Success

@@ -159,6 +159,16 @@ impl<'d> TaskHandle<'d> {
         self.set(|draft| draft.task.priority = priority)
     }
 
+    /// It waits until the same task of the run before has succeeded or was skipped.
+    pub fn depends_on_past(self) -> Self {
+        self.set(|draft| draft.task.depends_on_past = true)
+    }
+
+    /// And for what comes directly after that task in the run before.
+    pub fn wait_for_downstream(self) -> Self {
+        self.set(|draft| draft.task.wait_for_downstream = true)
+    }
+
     /// Whose priorities make its weight.
     pub fn weight_rule(self, rule: WeightRule) -> Self {
         self.set(|draft| draft.task.weight_rule = rule)

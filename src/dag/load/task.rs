@@ -70,6 +70,12 @@ impl Settings {
                     self.pool.get_or_insert(value.span());
                 }
                 "priority" => self.task.priority = number_of(value).unwrap_or_default(),
+                "depends_on_past" => {
+                    self.task.depends_on_past = boolean_of(value).unwrap_or_default();
+                }
+                "wait_for_downstream" => {
+                    self.task.wait_for_downstream = boolean_of(value).unwrap_or_default();
+                }
                 "weight_rule" => {
                     self.task.weight_rule = WeightRule::parse(&value.text()).unwrap_or_default();
                 }

@@ -1,0 +1,152 @@
+//! `depends_on_past` and `wait_for_downstream`: a run that goes on from what the one before has done.
+
+use super::tale::Tale;
+
+const PAST: &str = r#"{"dag_id": "d", "max_active_runs": 2, "tasks": [
+    {"task_id": "append", "bash": "true", "depends_on_past": true},
+    {"task_id": "report", "bash": "true", "after": ["append"]}]}"#;
+
+const ONE_AT_A_TIME: &str = r#"{"dag_id": "d", "tasks": [
+    {"task_id": "append", "bash": "true", "depends_on_past": true}, {"task_id": "other", "bash": "true"}]}"#;
+
+const DOWNSTREAM: &str = r#"{"dag_id": "d", "max_active_runs": 2, "tasks": [
+    {"task_id": "append", "bash": "true", "wait_for_downstream": true},
+    {"task_id": "report", "bash": "true", "after": ["append"]}]}"#;
+
+#[test]
+fn the_first_run_passes_and_the_next_waits_for_the_task_of_the_one_before() {
+    let tale = Tale::new(PAST)
+        .trigger("r1")
+        .until(3)
+        .trigger("r2")
+        .until(5);
+    assert_eq!(
+        tale.waits("r2", "append"),
+        "success of `append` in the run before, `r1`"
+    );
+    tale.until(100).tells(
+        "0 r1 running
+         0 append 1 running
+         3 r2 running
+         10 append 1 success
+         10 report 1 running
+         10 append 1 running
+         20 report 1 success
+         20 r1 success
+         20 append 1 success
+         20 report 1 running
+         30 report 1 success
+         30 r2 success",
+    );
+}
+
+#[test]
+fn with_wait_for_downstream_it_waits_for_what_follows_too() {
+    let tale = Tale::new(DOWNSTREAM)
+        .trigger("r1")
+        .until(3)
+        .trigger("r2")
+        .until(15);
+    assert_eq!(
+        tale.waits("r2", "append"),
+        "success of `report` in the run before, `r1`"
+    );
+    tale.until(21).tells(
+        "0 r1 running
+         0 append 1 running
+         3 r2 running
+         10 append 1 success
+         10 report 1 running
+         20 report 1 success
+         20 r1 success
+         20 append 1 running",
+    );
+}
+
+#[test]
+fn a_skip_lets_the_next_run_pass() {
+    let tale = Tale::new(PAST).exits("append", 99).trigger("r1").until(3);
+    tale.trigger("r2").until(21).tells(
+        "0 r1 running
+         0 append 1 running
+         3 r2 running
+         10 append 1 skipped
+         10 report skipped
+         10 r1 success
+         10 append 1 running
+         20 append 1 skipped
+         20 report skipped
+         20 r2 success",
+    );
+}
+
+/// The run that waits takes the only place; without another the one that it waits for could never start.
+#[test]
+fn clearing_the_failure_of_the_past_lets_the_run_that_waits_go_on() {
+    let tale = Tale::new(ONE_AT_A_TIME)
+        .not_yet("append", 1)
+        .trigger("r1")
+        .trigger("r2")
+        .until(50);
+    assert_eq!(
+        tale.waits("r2", "append"),
+        "success of `append` in the run before, `r1`"
+    );
+    tale.clear("r1", "append", false, false).until(100).tells(
+        "0 r1 running
+         0 append 1 running
+         0 other 1 running
+         10 append 1 failed
+         10 other 1 success
+         10 r1 failed
+         10 r2 running
+         10 other 1 running
+         20 other 1 success
+         50 clear append
+         50 r1 running
+         50 append 2 running
+         60 append 2 success
+         60 r1 success
+         60 append 1 running
+         70 append 1 success
+         70 r2 success",
+    );
+}
+
+#[test]
+fn a_clear_of_the_past_opens_the_question_again() {
+    let tale = Tale::new(PAST)
+        .slots(1)
+        .trigger("r1")
+        .until(3)
+        .trigger("r2");
+    // `append` of the second run waits for the slot that `report` of the first one has.
+    let tale = tale.until(15).clear("r1", "append", false, false);
+    assert_eq!(
+        tale.waits("r2", "append"),
+        "success of `append` in the run before, `r1`"
+    );
+}
+
+#[test]
+fn what_a_run_waits_for_survives_a_restart() {
+    let tale = Tale::new(ONE_AT_A_TIME)
+        .not_yet("append", 1)
+        .trigger("r1")
+        .until(20);
+    let tale = tale.trigger("r2").until(40).crash_until(60).until(80);
+    assert_eq!(
+        tale.waits("r2", "append"),
+        "success of `append` in the run before, `r1`"
+    );
+}
+
+/// The latest run of all is asked by the next one, so it is not forgotten, whatever ends after it.
+#[test]
+fn the_run_that_is_asked_for_is_not_forgotten() {
+    let mut tale = Tale::new(ONE_AT_A_TIME).trigger("r0").until(20);
+    for n in 1..20 {
+        tale = tale.trigger(&format!("r{n}")).until(20 + n * 20);
+    }
+    tale.holds("r19", true).holds("r1", false);
+}
