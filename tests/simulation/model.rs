@@ -294,6 +294,11 @@ impl Model {
             return;
         }
         if *fact == RunFact::Deleted {
+            // Nobody can ask for it any more.
+            self.held.remove(number);
+            for run in self.runs.values_mut() {
+                run.previous = run.previous.filter(|previous| previous != number);
+            }
             let run = self.runs.remove(number).expect("the run was created");
             assert!(
                 matches!(run.state, "success" | "failed"),
