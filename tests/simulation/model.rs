@@ -418,6 +418,9 @@ impl Model {
         let own = rank(number, run, index);
         for other_number in &self.live {
             let other = &self.runs[other_number];
+            if other.state != "running" {
+                continue;
+            }
             let due = &self.dues[&*other.dag.dag_id];
             let running: usize = self.live_runs(&other.dag.dag_id).map(Run::running).sum();
             let most = due.version.dag.max_active_tasks;
