@@ -242,7 +242,10 @@ impl Due {
             .and_then(|seen| self.version.plan.start_ms(seen));
         let earliest = self.mark.map_or(i64::MIN, |mark| mark + 1_000);
         let second = now.div_euclid(1_000) * 1_000;
-        let expected = second.max(start.unwrap_or(second)).max(earliest);
+        let mut expected = second.max(start.unwrap_or(second)).max(earliest);
+        while self.logical_dates.contains(&expected) {
+            expected += 1_000;
+        }
         let fire = facts.logical_date.millis();
         assert_eq!(fire, expected, "I10: `{}`", facts.run_id);
         let interval = (facts.logical_date, facts.logical_date);
