@@ -95,7 +95,7 @@ impl RunFacts<'_> {
     }
 
     /// The variables that every task has in its environment, whatever else it is given. Dates are as `ts`;
-    /// one that the run does not have is empty. XComs as [`RunFacts::xcom_variables`] says.
+    /// one that the run does not have is empty. XComs as `xcom_variables` says.
     pub fn environment(&self) -> Vec<(String, String)> {
         let date = |at: Option<Timestamp>| at.map_or_else(String::new, |at| self.ts(at));
         let params = Value::Object(self.params.clone());
