@@ -3,7 +3,7 @@
 //! Each task counts once, however many ways lead to it. That asks for all pairs of tasks, so it is done for
 //! [`BLOCK`] tasks at a time: one word of bits for each task says which of them lie after it (or before it). So
 //! a DAG costs O(tasks × (tasks + dependencies) / 64) time and 8 bytes a task; 10,000 tasks with 100,000
-//! dependencies take tens of milliseconds, once, and one without priorities takes nothing.
+//! dependencies cost that once, and one without priorities takes nothing.
 
 use super::{Task, TaskIndex};
 
