@@ -6,6 +6,8 @@
 )]
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -391,4 +393,85 @@ fn a_terminal_shows_a_line_a_task_and_colours_unless_told_not_to() {
         plain.contains("success") && !plain.contains("\x1b[32m"),
         "{plain:?}"
     );
+}
+
+/// What a command says of the daemon that it asks when none is named, whoever runs one, and what says where.
+#[test]
+fn without_a_word_the_systems_service_is_asked_unless_there_is_an_own_daemon() {
+    let place = Place::new("asked");
+    let system = place.0.join("etc.json");
+    fs::write(&system, r#"{"state": "of-system"}"#).unwrap();
+    let asks = |what: &str, args: &str, env: &[(&str, &str)]| {
+        let mut command = place.command(args);
+        command.env("MINI_DAG_SYSTEM_CONFIG", &system);
+        let output = command.envs(env.iter().copied()).output().unwrap();
+        let (err, state) = (text(&output.stderr), place.0.join(what));
+        let piece = format!("no daemon runs on `{}`", state.display());
+        assert!(err.contains(&piece), "{args}: no `{piece}` in:\n{err}");
+    };
+    let own = ".local/state/mini-dag";
+    asks("of-system", "pause x", &[]);
+    asks(
+        "elsewhere",
+        "pause x",
+        &[(
+            "MINI_DAG_STATE",
+            place.0.join("elsewhere").to_str().unwrap(),
+        )],
+    );
+    let named = format!("pause x --state {}", place.0.join("named").display());
+    asks("named", &named, &[]);
+    asks(
+        own,
+        "pause x",
+        &[("MINI_DAG_SYSTEM_CONFIG", "/does/not/exist")],
+    );
+    // A run in the foreground is no daemon.
+    fs::create_dir_all(place.0.join(own).join("foreground")).unwrap();
+    asks("of-system", "pause x", &[]);
+    fs::create_dir_all(place.0.join(own).join("journal")).unwrap();
+    asks(own, "pause x", &[]);
+    let here = format!("{{\"state\": {:?}}}", place.0.join("here"));
+    fs::write(place.0.join("mini-dag.json"), here).unwrap();
+    asks("here", "pause x", &[]);
+}
+
+/// Needs root, who alone can be somebody else.
+#[test]
+fn what_root_changes_is_still_the_daemons() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let root = std::env::temp_dir().join(format!("mini-dag-owner-{}", std::process::id()));
+    fs::create_dir_all(&root).unwrap();
+    let place = Place(root);
+    let state = place.0.join("state");
+    fs::create_dir(&state).unwrap();
+    chown(&state, Some(4_321), Some(4_322)).unwrap();
+    let add = |name: &str| {
+        let mut command = place.command(&format!("user add {name} --state {}", state.display()));
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(b"long enough\n")
+            .unwrap();
+        child.wait_with_output().unwrap()
+    };
+    assert!(add("anna").status.success());
+    for file in ["users.json", "users.lock"] {
+        let metadata = fs::metadata(state.join(file)).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (4_321, 4_322), "{file}");
+    }
+    // Where a link leads, only the owner of the directory could go anyway.
+    let other = place.0.join("other");
+    fs::remove_file(state.join("users.lock")).unwrap();
+    symlink(&other, state.join("users.lock")).unwrap();
+    assert!(!add("bob").status.success());
+    assert!(!other.exists());
 }

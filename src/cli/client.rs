@@ -195,8 +195,14 @@ impl<'c> Client<'c> {
             Diagnostic::new(format!("`{socket}` is not the daemon's socket"))
                 .help("remove it, and restart the daemon".to_owned())
         } else if self.is_alone(error) {
-            Diagnostic::new(format!("no daemon runs on `{state}`"))
-                .help("start it: `mini-dag daemon`, or name another one's `--state`".to_owned())
+            let is_of_system = self.state.starts_with("/var/lib");
+            let start = if is_of_system {
+                "systemctl start mini-dag"
+            } else {
+                "mini-dag daemon"
+            };
+            let help = format!("start it: `{start}`, or name another one's `--state`");
+            Diagnostic::new(format!("no daemon runs on `{state}`")).help(help)
         } else {
             Diagnostic::new(format!("cannot reach the daemon at `{socket}`: {error}"))
         };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use smol::LocalExecutor;
 
-use super::{Context, Failure, dags_arg, state_arg};
+use super::{Context, Failure, dags_arg, own_state_arg};
 use crate::api;
 use crate::daemon::catalog::{Again, Catalog};
 use crate::daemon::config::{Config, Listen, Origin};
@@ -52,7 +52,7 @@ pub(super) fn command() -> Command {
                 .help("The config file [default: $MINI_DAG_CONFIG, else mini-dag.json; see below]"),
         )
         .arg(dags_arg())
-        .arg(state_arg())
+        .arg(own_state_arg())
         .arg(
             Arg::new("listen")
                 .long("listen")

@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{ArgMatches, Command};
 
-use super::{Context, Failure, dags_arg, json_arg, terminal};
+use super::{Context, Failure, dags_arg, json_arg, owner, state_arg, terminal};
 use crate::daemon::clock;
 use crate::dag::Diagnostic;
 use crate::journal::{
@@ -15,11 +14,6 @@ use crate::journal::{
 };
 
 pub(super) fn command() -> Command {
-    let state = Arg::new("state")
-        .long("state")
-        .value_name("DIR")
-        .value_parser(value_parser!(PathBuf))
-        .help("The daemon's state [default: $MINI_DAG_STATE, else ~/.local/state/mini-dag]");
     Command::new("journal")
         .about("Look after the files that say what happened")
         .subcommand_required(true)
@@ -27,12 +21,12 @@ pub(super) fn command() -> Command {
         .subcommand(
             Command::new("cat")
                 .about("Print every line that verifies, oldest first")
-                .arg(state.clone()),
+                .arg(state_arg()),
         )
         .subcommand(
             Command::new("verify")
                 .about("Check every line; exit code 1 if any is lost")
-                .arg(state.clone())
+                .arg(state_arg())
                 .arg(json_arg()),
         )
         .subcommand(
@@ -42,13 +36,13 @@ pub(super) fn command() -> Command {
                     "Drops exactly the lines that are damaged, says in their place that they are lost, and \
                      keeps a copy of each damaged file as `*.broken`. Stop the daemon first.",
                 )
-                .arg(state.clone())
+                .arg(state_arg())
                 .arg(dags_arg()),
         )
         .subcommand(
             Command::new("compact")
                 .about("Begin a new file with all that has to be known. Stop the daemon first")
-                .arg(state)
+                .arg(state_arg())
                 .arg(dags_arg()),
         )
 }
@@ -58,6 +52,7 @@ pub(super) fn journal(context: &Context, matches: &ArgMatches) -> Result<(), Fai
         unreachable!("clap requires a subcommand");
     };
     let state = context.state(matches.get_one("state"))?;
+    owner::become_it(&state)?;
     let path = state.join("journal");
     if !path.is_dir() {
         let message = format!("there is no journal at `{}`", path.display());

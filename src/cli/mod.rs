@@ -14,6 +14,7 @@ mod logs;
 mod manual;
 mod next;
 mod offline;
+mod owner;
 mod params;
 mod pause;
 mod progress;
@@ -114,7 +115,7 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("schema", matches)) => schema::schema(matches),
         Some(("completions", matches)) => manual::completions(matches),
         Some(("man", matches)) => manual::man(matches),
-        Some(("user", matches)) => user::user(matches),
+        Some(("user", matches)) => user::user(&context, matches),
         _ => unreachable!("clap knows no other command"),
     });
     let (diagnostics, code) = match result {
@@ -201,12 +202,12 @@ impl Context {
 
 impl Context {
     /// The state directory of the daemon that is meant: what `--state` names, else what its config file
-    /// says, else the usual one.
+    /// says, which may be that of the system's service, else the usual one.
     fn state(&self, named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
         if named.is_some() {
             return state_directory(named);
         }
-        let config = Origin::default().read(&self.library);
+        let config = Origin::asked().read(&self.library);
         let config = config.map_err(|mut errors| {
             if let Some(error) = errors.last_mut() {
                 let note = "it may say where the state directory is; `--state` does without it";
@@ -344,7 +345,7 @@ fn run_command() -> Command {
                 .value_parser(value_parser!(u32).range(1..=10_000))
                 .help("Tasks that may run at once [default: the number of CPUs]"),
         )
-        .arg(state_arg())
+        .arg(own_state_arg())
         .arg(dags_arg())
         .arg(json_arg())
 }
@@ -382,12 +383,17 @@ fn dags_arg() -> Arg {
         .help("Where DAG files are [default: $MINI_DAG_DAGS, else ./dags]")
 }
 
-fn state_arg() -> Arg {
+fn own_state_arg() -> Arg {
     Arg::new("state")
         .long("state")
         .value_name("DIR")
         .value_parser(value_parser!(PathBuf))
         .help("Where journal and logs are [default: the config file's, else $MINI_DAG_STATE or ~/.local/state/mini-dag]")
+}
+
+/// Of the daemon that is asked.
+fn state_arg() -> Arg {
+    own_state_arg().help("Where the daemon's journal and logs are [default: the config file's, else $MINI_DAG_STATE, else ~/.local/state/mini-dag if a daemon has run there, else those of the system's service]")
 }
 
 /// For commands that ask the daemon, which knows its own.

@@ -71,6 +71,14 @@ impl<'c> Offline<'c> {
         *self.service.borrow_mut() = None;
     }
 
+    /// The config file of the daemon that is asked unless `--state` names another one.
+    fn config_of(&self, state: &Path) -> Option<PathBuf> {
+        let mut asked = Origin::asked();
+        let config = asked.read(&self.context.library).ok()?;
+        let is_its = config.state.as_deref() == Some(state);
+        asked.path.filter(|_| is_its)
+    }
+
     fn open(&self, state: &Path) -> Result<Option<Service>, Failure> {
         let place = state.join("journal");
         let cannot = |error: &dyn std::fmt::Display| {
@@ -84,7 +92,7 @@ impl<'c> Offline<'c> {
         }
         let context = self.context;
         let mut origin = Origin {
-            path: None,
+            path: self.config_of(state),
             dags: self.dags.clone(),
             state: Some(state.to_owned()),
             listen: None,

@@ -9,7 +9,7 @@ use std::path::Path;
 use clap::{Arg, ArgMatches, Command};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
-use super::{Failure, json_arg, state_arg, terminal};
+use super::{Context, Failure, json_arg, owner, state_arg, terminal};
 use crate::api::{Role, User, Users};
 use crate::dag::{Diagnostic, Value};
 
@@ -55,11 +55,12 @@ pub(super) fn command() -> Command {
         .subcommand(Command::new("list").about("List the users").arg(state_arg()).arg(json_arg()))
 }
 
-pub(super) fn user(matches: &ArgMatches) -> Result<(), Failure> {
+pub(super) fn user(context: &Context, matches: &ArgMatches) -> Result<(), Failure> {
     let Some((action, matches)) = matches.subcommand() else {
         unreachable!("clap asks for one")
     };
-    let state = super::state_directory(matches.get_one("state"))?;
+    let state = context.state(matches.get_one("state"))?;
+    owner::become_it(&state)?;
     let name = || matches.get_one::<String>("name").map_or("", String::as_str);
     let done = match action {
         "add" => {

@@ -4,6 +4,7 @@
 //! relative to the directory that it is in, wherever the daemon was started.
 
 use std::env;
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -146,18 +147,33 @@ pub fn cpus() -> u32 {
     u32::try_from(cpus).unwrap_or(u32::MAX)
 }
 
+/// The config file of the system's service.
+const SYSTEM: &str = "/etc/mini-dag/mini-dag.json";
+
 /// The config file unless one is named: `$MINI_DAG_CONFIG`; else, if it exists,
-/// `/etc/mini-dag/mini-dag.json` under systemd and `./mini-dag.json` elsewhere. `None` without any.
+/// [`SYSTEM`] under systemd and `./mini-dag.json` elsewhere. `None` without any.
 pub fn default_path() -> Option<PathBuf> {
     if let Some(path) = env::var_os("MINI_DAG_CONFIG").filter(|value| !value.is_empty()) {
         return Some(path.into());
     }
     let path = if layout::is_unit() {
-        "/etc/mini-dag/mini-dag.json"
+        SYSTEM
     } else {
         "mini-dag.json"
     };
     Some(PathBuf::from(path)).filter(|path| path.exists())
+}
+
+/// The config file of the daemon that is asked unless another one is named: [`default_path`]; else that of the
+/// system's service, for who may read it, unless the environment names a state directory or a daemon of this
+/// user's own has ever run.
+pub fn asked_path() -> Option<PathBuf> {
+    default_path().or_else(|| {
+        let is_elsewhere = layout::is_state_named()
+            || layout::default_state().is_some_and(|own| own.join("journal").exists());
+        let system = env::var_os("MINI_DAG_SYSTEM_CONFIG").map_or(SYSTEM.into(), PathBuf::from);
+        (!is_elsewhere && File::open(&system).is_ok()).then_some(system)
+    })
 }
 
 impl Config {
@@ -269,6 +285,14 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Of the daemon that is asked unless another one is named.
+    pub fn asked() -> Self {
+        Self {
+            path: asked_path(),
+            ..Self::default()
+        }
+    }
+
     /// The config, complete but for a state directory that nobody names.
     pub fn read(&mut self, library: &Library) -> Result<Config, Vec<Diagnostic>> {
         // A file that was there once does not go without notice.

@@ -13,15 +13,25 @@ use std::path::{Path, PathBuf};
 /// The state directory unless one is named: `$MINI_DAG_STATE`, `$STATE_DIRECTORY` (systemd),
 /// `$XDG_STATE_HOME/mini-dag`, `~/.local/state/mini-dag`. `None` without any of them.
 pub fn default_state() -> Option<PathBuf> {
-    let set = |name| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    set("MINI_DAG_STATE")
-        .or_else(|| set("STATE_DIRECTORY").map(first_of_list))
+    named_state()
         .or_else(|| set("XDG_STATE_HOME").map(|home| home.join("mini-dag")))
         .or_else(|| set("HOME").map(|home| home.join(".local/state/mini-dag")))
+}
+
+/// Whether the environment says where it is.
+pub(super) fn is_state_named() -> bool {
+    named_state().is_some()
+}
+
+fn named_state() -> Option<PathBuf> {
+    set("MINI_DAG_STATE").or_else(|| set("STATE_DIRECTORY").map(first_of_list))
+}
+
+/// A path in the environment.
+fn set(name: &str) -> Option<PathBuf> {
+    env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 /// Where the control socket of a state directory is: in `/run/mini-dag` for `/var/lib/mini-dag` and the like, where a
@@ -48,8 +58,8 @@ fn first_of_list(list: PathBuf) -> PathBuf {
 /// Where the DAG files are unless directories are named: `$MINI_DAG_DAGS`, `/etc/mini-dag/dags` under
 /// systemd, else `./dags`.
 pub fn default_dags() -> PathBuf {
-    if let Some(dags) = env::var_os("MINI_DAG_DAGS").filter(|value| !value.is_empty()) {
-        return dags.into();
+    if let Some(dags) = set("MINI_DAG_DAGS") {
+        return dags;
     }
     if is_unit() {
         "/etc/mini-dag/dags".into()
@@ -64,10 +74,8 @@ pub fn default_secrets() -> PathBuf {
     if is_unit() {
         return "/etc/mini-dag/secrets".into();
     }
-    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
-    let config = set("XDG_CONFIG_HOME").map(PathBuf::from);
-    let home = || PathBuf::from(set("HOME").unwrap_or_else(|| "/".into()));
-    let config = config.unwrap_or_else(|| home().join(".config"));
+    let home = || set("HOME").unwrap_or_else(|| "/".into());
+    let config = set("XDG_CONFIG_HOME").unwrap_or_else(|| home().join(".config"));
     config.join("mini-dag/secrets")
 }
 
