@@ -642,6 +642,7 @@ async fn replace(api: &Api) -> Result<Reply, Problem> {
     let no = |why: String| Problem::new(StatusCode::CONFLICT, why);
     let program = takeover::probe().await.map_err(no)?;
     let answer = object([("program", text(program.display().to_string()))]);
+    api.service.borrow_mut().forget_takeover();
     let sender = api.service.borrow().sender();
     let tell = async move {
         Timer::after(TO_ANSWER).await;

@@ -27,7 +27,7 @@ use crate::daemon::watch::Watcher;
 use crate::daemon::{clock, logging, signals};
 use crate::dag::Diagnostic;
 use crate::exec;
-use crate::journal::{Directory, Journal, Options, Recovered, Report};
+use crate::journal::{Directory, Journal, OpenError, Options, Recovered, Report};
 use crate::scheduler::{AttemptId, Scheduler, State, TaskState};
 
 pub(super) fn command() -> Command {
@@ -265,7 +265,10 @@ fn open_journal(
     let dags = catalog.dags.values().cloned();
     Journal::open(disk, options, dags, clock::now()).map_err(|error| {
         let place = state.join("journal");
-        Diagnostic::new(format!("cannot read `{}`: {error}", place.display())).into()
+        let diagnostic = Diagnostic::new(format!("cannot read `{}`: {error}", place.display()));
+        let is_newer = matches!(error, OpenError::Version { .. });
+        let help = "install the version of mini-dag again that wrote it; nothing was changed";
+        diagnostic.help(is_newer.then(|| help.to_owned())).into()
     })
 }
 

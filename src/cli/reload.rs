@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use smol::Timer;
 
-use super::client::{Client, number};
+use super::client::{Client, number, text};
 use super::{Context, Failure, json_arg, state_arg, terminal};
 use crate::dag::{Diagnostic, Value};
 
@@ -66,6 +66,7 @@ fn replace(client: &Client<'_>, is_json: bool) -> Result<(), Failure> {
         "/mini-dag/v1/reload",
         &Value::from([("exec", true)]),
     )?;
+    let mut told = String::new();
     for _ in 0..LOOKS_MAX {
         smol::block_on(Timer::after(LOOK_AGAIN));
         // While one program ends and the other begins, nobody answers.
@@ -73,6 +74,19 @@ fn replace(client: &Client<'_>, is_json: bool) -> Result<(), Failure> {
             continue;
         };
         if started(&now) == started(&before) {
+            let takeover = now.get("daemon").and_then(|daemon| daemon.get("takeover"));
+            let Some(takeover) = takeover.filter(|takeover| **takeover != Value::Null) else {
+                continue;
+            };
+            let reason = text(takeover, "reason");
+            if takeover.get("is_waiting").and_then(Value::as_bool) != Some(true) {
+                let message = format!("the daemon is still the old program: {reason}");
+                return Err(Diagnostic::new(message).into());
+            }
+            if !reason.is_empty() && reason != told {
+                terminal::note(&format!("waits: {reason}\n"));
+                told = reason;
+            }
             continue;
         }
         let version = now

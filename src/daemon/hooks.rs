@@ -54,6 +54,16 @@ impl Hooks {
         self.waiting.is_empty() && self.running.is_empty()
     }
 
+    /// How many run and wait, if any.
+    pub fn busy(&self) -> Option<String> {
+        let (running, waiting) = (self.running.len(), self.waiting.len());
+        match (running, waiting) {
+            (0, 0) => None,
+            (_, 0) => Some(format!("hooks still run: {running}")),
+            _ => Some(format!("hooks still run: {running}, and {waiting} wait")),
+        }
+    }
+
     /// How many have failed since this program began, and what became of the last of them.
     pub fn failures(&self) -> Option<(u64, &str)> {
         Some((self.failures, self.last_failure.as_deref()?))

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
@@ -116,4 +117,80 @@ fn a_program_that_cannot_take_over_does_not() {
     place.has_recorded("run_failed", "four", 1);
     daemon.stop();
     assert!(place.recorded("interrupted", "four").is_empty());
+}
+
+/// Who asks for it sees what it waits for: here, a hook, which no other program could go on with.
+#[test]
+fn a_takeover_says_that_it_waits_for_hooks() {
+    let place = place("takeover-hooks");
+    place.dag(
+        "d.json",
+        r#"{"tasks": [{"task_id": "a", "bash": "true",
+            "on_success": {"bash": "touch DIR/called; until [ -e DIR/go ]; do sleep 0.01; done"}}]}"#,
+    );
+    let daemon = place.daemon();
+    let before = daemon.pid();
+    place.command(&["trigger", "d"]);
+    place.until("the hook", || place.path("called").exists());
+    let said = fs::File::create(place.path("said")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mini-dag"));
+    let command = command.args(["reload", "--exec", "--state"]);
+    let command = command.arg(place.path("state")).stderr(said);
+    let mut reload = command.stdout(Stdio::piped()).spawn().unwrap();
+    place.until("the reason", || {
+        place.lines("said") == ["waits: hooks still run: 1"]
+    });
+    place.touch("go");
+    assert!(reload.wait().unwrap().success());
+    assert_eq!(daemon.pid(), before);
+    daemon.tells("takes over, with 0 tasks");
+    daemon.stop();
+}
+
+/// What a newer version has written in another format, this one leaves as it is; and what it has written in this one,
+/// it goes on with.
+#[test]
+fn an_older_program_refuses_the_journal_of_a_newer_one_and_changes_nothing() {
+    let place = place("downgrade");
+    place.dag("d.json", r#"{"tasks": [{"task_id": "a", "bash": "true"}]}"#);
+    let daemon = place.daemon();
+    place.command(&["trigger", "d"]);
+    place.has_recorded("run_success", "d", 1);
+    daemon.stop();
+    let segment = place.path("state/journal/0000000001.jsonl");
+    let written = fs::read_to_string(&segment).unwrap();
+    let header = written.lines().next().unwrap();
+    let newer = header.replace(r#""version":1"#, r#""version":2"#);
+    assert_ne!(header, newer);
+    let (before, _) = newer.rsplit_once(r#","crc""#).unwrap();
+    let newer = format!("{before},\"crc\":\"{:08x}\"}}\n", crc32c(before.as_bytes()));
+    fs::write(&segment, &newer).unwrap();
+    let files = || {
+        let files = fs::read_dir(place.path("state/journal")).unwrap();
+        let mut files: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        files.sort();
+        files
+    };
+    let before_files = files();
+    let daemon = place.start("dags");
+    daemon.tells("0000000001.jsonl is of format version 2; this program knows version 1");
+    daemon.tells("install the version of mini-dag again that wrote it");
+    assert_eq!(daemon.end().code(), Some(1));
+    assert_eq!(fs::read_to_string(&segment).unwrap(), newer);
+    assert_eq!(files(), before_files);
+    fs::write(&segment, &written).unwrap();
+    place.daemon().stop();
+    assert_eq!(place.recorded("run_success", "d").len(), 1);
+}
+
+fn crc32c(bytes: &[u8]) -> u32 {
+    let table = |mut crc: u32| {
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0x82F6_3B78 * (crc & 1));
+        }
+        crc
+    };
+    !bytes.iter().fold(!0, |crc: u32, byte| {
+        (crc >> 8) ^ table((crc ^ u32::from(*byte)) & 0xff)
+    })
 }

@@ -176,6 +176,7 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
             "uptime_s",
             number(now.monotonic.since(service.started().monotonic).as_secs()),
         ),
+        ("takeover", takeover(service)),
     ]);
     let daemon = if service.is_live() {
         daemon
@@ -209,6 +210,18 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
         ("errors", Value::Array(errors)),
     ]);
     Ok(status.into())
+}
+
+/// How it goes with a program that was told to take over; null if none was.
+fn takeover(service: &Service) -> Value {
+    let Some(standing) = service.takeover_standing() else {
+        return Value::Null;
+    };
+    object([
+        ("program", text(standing.program.display().to_string())),
+        ("is_waiting", Value::Bool(standing.is_waiting)),
+        ("reason", text(standing.reason)),
+    ])
 }
 
 /// What the clock shows, how far it is trusted, and why scheduled runs wait for it, if they do.

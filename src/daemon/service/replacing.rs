@@ -1,7 +1,7 @@
 //! The daemon gives its place to another program, as soon as it can.
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Service;
@@ -14,90 +14,124 @@ use crate::scheduler::{AttemptId, Monotonic};
 /// How long tasks that are being ended, and the disk, are waited for.
 const PATIENCE: Duration = Duration::from_secs(2 * 60);
 
-/// A program that is to take this one's place.
+/// A program that is to take this one's place, or was.
 pub(super) struct Replacing {
     program: PathBuf,
-    until: Monotonic,
+    /// When it gives up; `None` if it has.
+    until: Option<Monotonic>,
+    /// Why it has.
+    refused: String,
+}
+
+/// How a takeover goes.
+pub struct Standing<'s> {
+    /// The new program.
+    pub program: &'s Path,
+    /// Whether it may still happen.
+    pub is_waiting: bool,
+    /// What it waits for, or why it has not happened.
+    pub reason: String,
 }
 
 impl Service {
     /// Makes `program`, which has said that it can, this process's program.
     pub(super) fn replace_by(&mut self, program: PathBuf) {
         log::info!(
-            "`{}` takes over as soon as no task is being ended",
+            "`{}` takes over as soon as nothing stands in the way",
             program.display()
         );
-        let until = clock::now().monotonic.after(PATIENCE);
-        self.replacing = Some(Replacing { program, until });
+        self.replacing = Some(Replacing {
+            program,
+            until: Some(clock::now().monotonic.after(PATIENCE)),
+            refused: String::new(),
+        });
     }
 
     /// When it gives up.
     pub(super) fn replacing_until(&self) -> Option<Monotonic> {
-        self.replacing.as_ref().map(|replacing| replacing.until)
+        self.replacing.as_ref()?.until
+    }
+
+    /// How it goes, if a program was told to take over.
+    pub fn takeover_standing(&self) -> Option<Standing<'_>> {
+        let replacing = self.replacing.as_ref()?;
+        let is_waiting = replacing.until.is_some();
+        let reason = match self.not_yet() {
+            why if is_waiting => why.unwrap_or_default(),
+            _ => replacing.refused.clone(),
+        };
+        Some(Standing {
+            program: &replacing.program,
+            is_waiting,
+            reason,
+        })
+    }
+
+    /// Another one is about to be told.
+    pub fn forget_takeover(&mut self) {
+        self.replacing = None;
     }
 
     /// Becomes the other program, if one is to take over and nothing stands in the way. Call it when all that has
     /// happened was noticed: what is known of a process that has ended is not handed over.
     pub fn give_way(&mut self) {
-        let Some(replacing) = &self.replacing else {
+        let Some(until) = self.replacing_until() else {
             return;
         };
-        let now = clock::now();
         if let Some(why) = self.not_yet() {
-            if replacing.until <= now.monotonic {
-                log::error!(
-                    "`{}` does not take over: {why}",
-                    replacing.program.display()
-                );
-                self.replacing = None;
+            if until <= clock::now().monotonic {
+                self.go_on(why);
             }
             return;
         }
-        let program = replacing.program.clone();
-        self.replacing = None;
         self.sync_now();
         if self.ledger.synced() < self.ledger.appended {
-            return log::error!(
-                "`{}` does not take over: the journal cannot be synced",
-                program.display()
-            );
+            return self.go_on("the journal cannot be synced".to_owned());
         }
-        let Some(lock) = &self.lock else {
+        let (Some(lock), Some(replacing)) = (&self.lock, &self.replacing) else {
             return;
         };
         let takeover = self.takeover(lock.as_raw_fd());
         log::info!(
             "`{}` takes over, with {} tasks",
-            program.display(),
+            replacing.program.display(),
             takeover.attempts.len()
         );
         // Nothing comes back from this if it works.
         let kept = keep_on_exec(lock, true);
-        let error = kept.map_or_else(|error| error, |()| takeover.exec(&program));
-        log::error!(
-            "`{}` does not take over: {error}; this one goes on",
-            program.display()
-        );
+        let error = kept.map_or_else(|error| error, |()| takeover.exec(&replacing.program));
         let _ = keep_on_exec(lock, false);
         self.driver.keep_processes();
+        self.go_on(error.to_string());
+    }
+
+    /// This program stays.
+    fn go_on(&mut self, why: String) {
+        if let Some(replacing) = &mut self.replacing {
+            log::error!(
+                "`{}` does not take over: {why}",
+                replacing.program.display()
+            );
+            replacing.until = None;
+            replacing.refused = why;
+        }
     }
 
     /// Why it has to wait, if it has.
-    fn not_yet(&self) -> Option<&'static str> {
-        if self.is_stopping {
-            return Some("the daemon is stopping");
-        }
-        if self.trouble().is_some() {
-            return Some("nothing can be recorded");
-        }
-        if self.scheduler().is_ending_attempts() {
-            return Some("a task is being ended and does not end");
-        }
-        if !self.driver.hooks().are_idle() {
-            return Some("hooks run");
-        }
+    fn not_yet(&self) -> Option<String> {
         let is_syncing = self.ledger.syncing_since.is_some() || !self.unsynced.is_empty();
-        is_syncing.then_some("the disk does not sync")
+        let why = if self.is_stopping {
+            "the daemon is stopping"
+        } else if self.trouble().is_some() {
+            "nothing can be recorded"
+        } else if self.scheduler().is_ending_attempts() {
+            "a task is being ended and has not ended yet"
+        } else if is_syncing {
+            "the disk has not synced yet"
+        } else {
+            return self.driver.hooks().busy();
+        };
+        Some(why.to_owned())
     }
 
     /// The one time that the loop waits for the disk: no other program may begin before it has everything.
