@@ -121,7 +121,7 @@ fn validate_tells_of_dags_that_wait_for_nobody_or_for_each_other() {
     command.args(["validate", "waiting"]).current_dir(&golden);
     let output = command.env_clear().stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(text(&output.stdout), "5 files, 5 DAGs, 2 errors\n");
+    assert_eq!(text(&output.stdout), "6 files, 6 DAGs, 3 errors\n");
     let out = golden.join("waiting.out");
     if std::env::var_os("UPDATE").is_some() {
         fs::write(out, &output.stderr).unwrap();
@@ -244,6 +244,38 @@ fn run_ends_with_the_state_of_the_run() {
         told.contains("failed") && told.contains("exit code 3") && told.contains("  | why"),
         "{told}"
     );
+}
+
+/// What is triggered is run, too, without a daemon; also if nobody waits for it.
+#[test]
+fn run_runs_what_its_tasks_trigger() {
+    let place = Place::new("triggers")
+        .dag("up.json", r#"{"tasks": [
+            {"task_id": "wait", "trigger": {"dag_id": "down", "wait": true, "params": {"word": "{{ task_id }}"}}},
+            {"task_id": "go", "trigger": {"dag_id": "down", "params": {"word": "{{ task_id }}"}}, "after": ["wait"]}]}"#)
+        .dag("down.json", r#"{"is_paused_upon_creation": true, "params": {"word": ""}, "tasks": [
+            {"task_id": "say", "bash": "sleep 0.1; echo \"$word\" >> \"$HOME/said\"", "env": {"word": "{{ params.word }}"}}]}"#)
+        .dag("lost.json", r#"{"tasks": [{"task_id": "go", "trigger": {"dag_id": "nobody"}}]}"#);
+    let output = place.run("run up");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(
+        fs::read_to_string(place.0.join("said")).unwrap(),
+        "wait\ngo\n"
+    );
+    let said = text(&output.stderr);
+    assert_eq!(
+        said.matches("triggered: down  manual__").count(),
+        2,
+        "{said}"
+    );
+    assert!(said.contains(".go.1  success"), "{said}");
+    let output = place.run("run lost");
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stdout);
+    assert!(said.contains("there is no DAG `nobody`"), "{said}");
+    let said = text(&place.run("run up --dry-run").stdout);
+    let piece = "go (trigger, after wait)\n  dag   down\n  with  {\"word\":\"go\"}\n";
+    assert!(said.contains(piece), "{said}");
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! The table of keys is what the loader does: a key that it calls supported is accepted with any value of its shape,
-//! and one that it does not is refused, never ignored.
+//! The table of keys is what the loader does: every key is accepted with any value of its shape.
 
 use std::collections::BTreeSet;
 
@@ -78,8 +77,7 @@ fn samples(shape: &Shape) -> Vec<String> {
                 };
                 format!("{{\"{}\": {value}{}{action}}}", key.name, others.concat())
             };
-            let supported = keys.iter().filter(|key| key.supported);
-            supported
+            keys.iter()
                 .flat_map(|key| {
                     samples(&key.shape)
                         .into_iter()
@@ -100,16 +98,11 @@ fn check(key: &Key, value: &str, text: &str) {
     if key.name == "schedule" && incomplete {
         return;
     }
-    let expect = if key.supported {
-        Vec::new()
-    } else {
-        vec![format!("`{}` is not supported yet", key.name)]
-    };
-    assert_eq!(errors(text), expect, "{text}");
+    assert_eq!(errors(text), [""; 0], "{text}");
 }
 
 #[test]
-fn every_key_of_a_dag_is_accepted_or_refused_as_the_table_says() {
+fn every_key_of_a_dag_is_accepted() {
     let tasks = "{\"task_id\": \"a\", \"empty\": true}, {\"task_id\": \"b\", \"empty\": true}";
     for key in DAG_KEYS {
         if ["tasks", "defaults"].contains(&key.name) {
@@ -123,7 +116,7 @@ fn every_key_of_a_dag_is_accepted_or_refused_as_the_table_says() {
 }
 
 #[test]
-fn every_key_of_a_task_is_accepted_or_refused_as_the_table_says() {
+fn every_key_of_a_task_is_accepted_in_defaults_too_if_the_table_says_so() {
     for key in TASK_KEYS {
         for value in samples(&key.shape) {
             let other = if ACTIONS.contains(&key.name) && value != "false" {
@@ -163,7 +156,7 @@ fn every_key_of_a_task_is_accepted_or_refused_as_the_table_says() {
 
 #[test]
 fn a_default_that_is_written_out_is_accepted() {
-    for key in DAG_KEYS.iter().filter(|key| key.supported && !key.required) {
+    for key in DAG_KEYS.iter().filter(|key| !key.required) {
         if json::parse(key.default).is_ok() {
             let text = format!(
                 "{{\"{}\": {}, \"tasks\": [{{\"task_id\": \"a\", \"bash\": \"true\"}}]}}",
@@ -172,10 +165,7 @@ fn a_default_that_is_written_out_is_accepted() {
             assert_eq!(errors(&text), [""; 0], "{text}");
         }
     }
-    for key in TASK_KEYS
-        .iter()
-        .filter(|key| key.supported && key.name != "args")
-    {
+    for key in TASK_KEYS.iter().filter(|key| key.name != "args") {
         if json::parse(key.default).is_ok() {
             let text = format!(
                 "{{\"tasks\": [{{\"task_id\": \"a\", \"bash\": \"true\", \"{}\": {}}}]}}",
@@ -187,9 +177,9 @@ fn a_default_that_is_written_out_is_accepted() {
 }
 
 #[test]
-fn the_sample_of_everything_has_every_supported_key() {
+fn the_sample_of_everything_has_every_key() {
     let text = include_str!("golden/everything.json");
-    for key in DAG_KEYS.iter().chain(TASK_KEYS).filter(|key| key.supported) {
+    for key in DAG_KEYS.iter().chain(TASK_KEYS) {
         let name = format!("\"{}\":", key.name);
         assert!(text.contains(&name), "{name}");
     }

@@ -90,7 +90,6 @@ fn table(title: &str, keys: &[Key]) -> String {
     let mut text =
         format!("\n{title}\n\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
     for key in keys {
-        let later = if key.supported { "" } else { "; *later*" };
         let default = match key.default {
             "" => String::new(),
             text if text.starts_with(['"', '[', '{']) || text.parse::<f64>().is_ok() => {
@@ -102,7 +101,7 @@ fn table(title: &str, keys: &[Key]) -> String {
         let value = key.shape.describe().replace('|', "\\|");
         writeln!(
             text,
-            "| `{}` | {value} | {default} | {}{later} |",
+            "| `{}` | {value} | {default} | {} |",
             key.name, key.doc
         )
         .unwrap();
@@ -117,7 +116,7 @@ fn example(title: &str, file: &str) -> String {
 
 /// The objects that stand under these keys, and under theirs: each once, by the first key it is found under.
 fn objects(keys: &'static [Key], found: &mut Vec<(&'static str, &'static [Key])>) {
-    for key in keys.iter().filter(|key| key.supported) {
+    for key in keys {
         for inner in key.shape.objects() {
             if found.iter().all(|(_, it)| !std::ptr::eq(*it, inner)) {
                 found.push((key.name, inner));
@@ -141,7 +140,7 @@ fn every_key_has_an_example() {
     let (_, readme) = readme();
     let inner = all_objects().into_iter().flat_map(|(_, keys)| keys);
     let keys = inner.chain(DAG_KEYS).chain(CONFIG_KEYS);
-    for key in keys.filter(|key| key.supported) {
+    for key in keys {
         let example = format!("\"{}\":", key.name);
         assert!(readme.contains(&example), "no example of {example}");
     }

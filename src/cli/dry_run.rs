@@ -81,6 +81,7 @@ fn kind(operator: &Operator) -> &'static str {
         Operator::Argv(_) => "argv",
         Operator::Http(_) => "http",
         Operator::Call { .. } => "call",
+        Operator::Trigger(_) => "trigger",
         Operator::Empty => "empty",
     }
 }
@@ -104,7 +105,13 @@ fn describe(out: &mut String, launch: &Launch, names: &BTreeSet<&OsStr>, operato
         (Operator::Http(_) | Operator::Call { .. }, Stdin::Bytes(work)) => {
             row("work", &String::from_utf8_lossy(work));
         }
-        (Operator::Http(_) | Operator::Call { .. }, Stdin::Null) | (Operator::Empty, _) => return,
+        (Operator::Trigger(trigger), Stdin::Bytes(params)) => {
+            row("dag", &trigger.dag_id);
+            row("with", &String::from_utf8_lossy(params));
+            return;
+        }
+        (Operator::Http(_) | Operator::Call { .. } | Operator::Trigger(_), Stdin::Null)
+        | (Operator::Empty, _) => return,
     }
     for (name, value) in &launch.env {
         if names.contains(name.as_os_str()) {

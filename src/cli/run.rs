@@ -1,7 +1,7 @@
 //! `mini-dag run`: one run of one DAG, now, in the foreground.
 //!
-//! The same scheduler and the same processes as the daemon's, with one DAG and one run; its logs are
-//! kept apart from the daemon's, the latest [`RUNS_KEPT_MAX`] runs of each DAG.
+//! The same scheduler and the same processes as the daemon's, with one DAG and one run, and the runs that its
+//! tasks trigger; its logs are kept apart from the daemon's, the latest [`RUNS_KEPT_MAX`] runs of each DAG.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -23,8 +23,8 @@ use crate::dag::diagnostic::printable;
 use crate::dag::{DEFAULT_POOL, Dag, Diagnostic, TaskIndex, Value, suggest};
 use crate::exec;
 use crate::scheduler::{
-    ClockTrust, Command, Event, Fact, Limits, Run, RunFact, RunFacts, RunState, RunType, Scheduler,
-    Trigger, data_interval,
+    ClockTrust, Command, Event, Fact, Limits, Run, RunFact, RunFacts, RunNumber, RunState, RunType,
+    Scheduler, Trigger, data_interval,
 };
 use crate::timetable::Timestamp;
 
@@ -109,7 +109,36 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
             }
         })
         .detach();
-    smol::block_on(executor.run(follow(driver, notices, dag, trigger, progress, as_json)))
+    let dags = with_triggered(context, matches, dag);
+    for triggered in &dags[1..] {
+        let runs = layout::run_logs(&root, &triggered.dag_id, "");
+        forget_old_runs(runs.parent().unwrap_or(&root));
+    }
+    smol::block_on(executor.run(follow(driver, notices, dags, trigger, progress, as_json)))
+}
+
+/// A DAG, and after it those that its tasks trigger, and theirs, as far as they are found: each without its
+/// schedule.
+fn with_triggered(context: &Context, matches: &ArgMatches, dag: Arc<Dag>) -> Vec<Arc<Dag>> {
+    let mut dags = vec![dag];
+    let mut at = 0;
+    while let Some(dag) = dags.get(at).cloned() {
+        at += 1;
+        for task in dag.tasks() {
+            let Some(trigger) = task.operator.trigger() else {
+                continue;
+            };
+            let is_new = dags.iter().all(|known| known.dag_id != trigger.dag_id);
+            // One that is not found fails the task, which says so.
+            if let (true, Ok(found)) = (is_new, context.find(&trigger.dag_id, matches)) {
+                dags.push(Arc::new(Dag {
+                    schedule: None,
+                    ..(*found).clone()
+                }));
+            }
+        }
+    }
+    dags
 }
 
 /// The DAG, or what `--task` and `--from` leave of it.
@@ -145,37 +174,60 @@ fn few<'i>(ids: impl Iterator<Item = &'i str>) -> String {
 async fn follow(
     mut driver: Driver,
     notices: Notices,
-    dag: Arc<Dag>,
+    dags: Vec<Arc<Dag>>,
     trigger: Trigger,
     mut progress: Progress,
     as_json: bool,
 ) -> Result<(), Failure> {
-    let dag_id = dag.dag_id.to_string();
-    let run_id = trigger.run_id.clone().unwrap_or_default();
     let mut records = VecDeque::new();
-    driver.step(Event::DagLoaded(dag), &mut records);
-    let unpause = Command::Pause {
-        dag_id: dag_id.clone(),
-        is_paused: false,
-    };
-    driver.step(Event::Command(0, unpause), &mut records);
+    for dag in dags {
+        let unpause = Command::Pause {
+            dag_id: dag.dag_id.to_string(),
+            is_paused: false,
+        };
+        driver.step(Event::DagLoaded(dag), &mut records);
+        driver.step(Event::Command(0, unpause), &mut records);
+    }
+    // The first run that there is; those that its tasks trigger come after it.
+    let own = driver.scheduler().state().next_run();
     let trigger = Event::Command(0, Command::Trigger(trigger));
     for (_, answer) in driver.step(trigger, &mut records) {
         answer.map_err(|refusal| Diagnostic::new(refusal.to_string()))?;
     }
     progress.begin(clock::now().monotonic);
     let mut stops = 0;
-    let mut is_over = false;
+    let mut ended = None;
+    let mut others = Vec::new();
     loop {
         for record in records.drain(..) {
-            progress.record(&record, clock::now().monotonic);
-            is_over |= matches!(record.fact, Fact::Run(_, RunFact::Ended { .. }));
+            let Fact::Run(number, fact) = &record.fact else {
+                continue;
+            };
+            let is_end = matches!(fact, RunFact::Ended { .. });
+            let run = driver.scheduler().state().run(*number);
+            if *number == own {
+                progress.record(&record, clock::now().monotonic);
+                // Others may end later, and it is not kept for ever.
+                ended = run.filter(|_| is_end).cloned().or(ended);
+            } else if let Some(run) = run.filter(|_| is_end) {
+                let (dag_id, run_id) = (&run.dag.dag_id, &run.facts.run_id);
+                others.push(format!(
+                    "triggered: {dag_id}  {run_id}  {}",
+                    run.state.name()
+                ));
+            }
         }
+        let is_live = |(_, run): (RunNumber, &Run)| !run.state.is_finished();
+        let are_over = !driver.scheduler().state().runs().any(is_live);
         // Hooks have their timeouts: this does not wait for ever.
-        if is_over && driver.hooks().are_idle() {
-            let run = driver.scheduler().state().find_run(&dag_id, &run_id);
-            let run = run.expect("the latest finished run is kept").1;
+        if let Some(run) = ended
+            .as_ref()
+            .filter(|_| are_over && driver.hooks().are_idle())
+        {
             let ended = end(run, &mut progress, as_json);
+            for line in &others {
+                terminal::note(line);
+            }
             if let Some((_, last)) = driver.hooks().failures() {
                 terminal::note(&format!("warning: hook {}", printable(last)));
             }
@@ -187,19 +239,26 @@ async fn follow(
             .next(deadlines.into_iter().flatten().min(), None)
             .await;
         match &notice {
-            Notice::Printed(id, line) => progress.printed(id.task, line),
+            Notice::Printed(id, line) if id.run == own => progress.printed(id.task, line),
             Notice::Stop => {
                 stops += 1;
                 progress.stopping(stops == 1);
                 if stops == 1 {
-                    let (dag_id, run_id) = (dag_id.clone(), run_id.clone());
-                    let cancel = Command::Cancel { dag_id, run_id };
-                    driver.step(Event::Command(0, cancel), &mut records);
+                    let runs = driver.scheduler().state().runs();
+                    let live = runs.filter(|(_, run)| !run.state.is_finished());
+                    let cancel = live.map(|(_, run)| Command::Cancel {
+                        dag_id: run.dag.dag_id.to_string(),
+                        run_id: run.facts.run_id.to_string(),
+                    });
+                    for cancel in cancel.collect::<Vec<_>>() {
+                        driver.step(Event::Command(0, cancel), &mut records);
+                    }
                 } else {
                     driver.kill_all();
                 }
             }
-            Notice::Due
+            Notice::Printed(..)
+            | Notice::Due
             | Notice::HookEnded(_)
             | Notice::HooksLate
             | Notice::Found(..)

@@ -153,6 +153,7 @@ fn describe(dag: &Dag, task: &Task) -> String {
         }
         Operator::Http(http) => format!("http {}", printable(&http.method)),
         Operator::Call { function, .. } => format!("call {}", printable(function)),
+        Operator::Trigger(trigger) => format!("trigger {}", trigger.dag_id),
         Operator::Empty => "empty".to_owned(),
     }];
     if !task.upstream.is_empty() {

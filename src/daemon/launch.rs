@@ -285,6 +285,11 @@ impl Launcher {
                     Stdin::Null,
                 );
             }
+            // Neither of them is ever a process; what a run would be given is for people.
+            Operator::Trigger(trigger) => {
+                let params = trigger.params.render(facts).to_string();
+                return (vec!["/bin/true".into()], Stdin::Bytes(params.into()));
+            }
             Operator::Empty => return (vec!["/bin/true".into()], Stdin::Null),
             Operator::Http(http) => Work::Http(request(http, facts)),
             Operator::Call { function, args } => Work::Call(Call {

@@ -277,6 +277,16 @@ impl DagBuilder {
         self.task(task_id, Action::Call { function, args })
     }
 
+    /// A run of another DAG.
+    pub fn trigger(&self, task_id: &str, dag_id: &str) -> TaskHandle<'_> {
+        let action = Action::Trigger {
+            dag_id: dag_id.into(),
+            params: DraftValue::Object(std::collections::BTreeMap::new()),
+            wait: false,
+        };
+        self.task(task_id, action)
+    }
+
     /// Nothing: a name to hang dependencies on.
     pub fn empty(&self, task_id: &str) -> TaskHandle<'_> {
         self.task(task_id, Action::Empty)

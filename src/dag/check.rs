@@ -15,8 +15,8 @@ use super::template::Found;
 use super::xcoms::{XcomUse, hand_over};
 use super::{
     DEFAULT_POOL, DEPENDENCIES_MAX, Dag, Functions, Hook, Hooks, Http, HttpBody, ID_BYTES_MAX,
-    Operator, Param, Pools, TASKS_MAX, Task, TaskIndex, Template, TemplateValue, graph, suggest,
-    weight,
+    Operator, Param, Pools, TASKS_MAX, Task, TaskIndex, Template, TemplateValue, TriggerDag, graph,
+    suggest, weight,
 };
 use crate::timetable::{DURATION_MAX, Schedule};
 
@@ -343,6 +343,14 @@ impl Checker<'_, '_> {
         let what = format!("task `{}`", quote(&task.task_id));
         task.operator = self.operator(draft.action, &what, draft.task_id.span);
         self.choice(&task, draft.task_id.span);
+        if task.poke.is_some() && matches!(task.operator, Operator::Trigger(_)) {
+            self.report.error(draft.task_id.span, "runs nothing", || {
+                Diagnostic::new(format!("`poke` of {what}, which triggers a DAG")).help(
+                    "with `\"wait\": true` it waits for the run, and `timeout` bounds that"
+                        .to_owned(),
+                )
+            });
+        }
         task
     }
 
@@ -366,6 +374,18 @@ impl Checker<'_, '_> {
                     function: function.text,
                     args,
                 }
+            }
+            Action::Trigger {
+                dag_id,
+                params,
+                wait,
+            } => {
+                id(&dag_id, "DAG", self.report);
+                Operator::Trigger(TriggerDag {
+                    dag_id: dag_id.text.into(),
+                    params: self.value(params),
+                    wait,
+                })
             }
             Action::Empty => Operator::Empty,
         }
@@ -414,12 +434,17 @@ impl Checker<'_, '_> {
             (true, false) => "branch",
             (false, true) => "short_circuit",
         };
-        if matches!(task.operator, Operator::Empty) {
-            self.report.error(span, "runs nothing", || {
-                Diagnostic::new(format!("`{key}` of task `{task_id}`, which is empty"))
-                    .help("give it `bash`, `argv` or `call`".to_owned())
-            });
-        }
+        let what = match task.operator {
+            Operator::Empty => "is empty",
+            Operator::Trigger(_) => "triggers a DAG",
+            Operator::Bash(_) | Operator::Argv(_) | Operator::Http(_) | Operator::Call { .. } => {
+                return;
+            }
+        };
+        self.report.error(span, "runs nothing", || {
+            Diagnostic::new(format!("`{key}` of task `{task_id}`, which {what}"))
+                .help("give it `bash`, `argv` or `call`".to_owned())
+        });
     }
 
     fn http(&mut self, draft: DraftHttp) -> Http {

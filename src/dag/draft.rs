@@ -81,7 +81,15 @@ pub(super) enum Action {
     Bash(Text),
     Argv(Vec<Text>),
     Http(Box<DraftHttp>),
-    Call { function: Text, args: DraftValue },
+    Call {
+        function: Text,
+        args: DraftValue,
+    },
+    Trigger {
+        dag_id: Text,
+        params: DraftValue,
+        wait: bool,
+    },
     Empty,
 }
 

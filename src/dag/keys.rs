@@ -2,7 +2,7 @@
 //! means, in one table.
 //!
 //! The loaders check files against this table, and the documentation is checked against it: a key is
-//! here, or it does not exist. A key that is not `supported` yet is checked and then refused.
+//! here, or it does not exist.
 
 /// A key of an object.
 #[derive(Debug)]
@@ -19,8 +19,6 @@ pub struct Key {
     pub required: bool,
     /// Whether it may stand in the DAG's `defaults`, for every task.
     pub inherited: bool,
-    /// Whether this version does what it says.
-    pub supported: bool,
 }
 
 /// What a value may be.
@@ -141,7 +139,6 @@ const fn key(name: &'static str, shape: Shape, default: &'static str, doc: &'sta
         doc,
         required: false,
         inherited: false,
-        supported: true,
     }
 }
 
@@ -153,11 +150,6 @@ impl Key {
 
     const fn inherited(mut self) -> Self {
         self.inherited = true;
-        self
-    }
-
-    const fn later(mut self) -> Self {
-        self.supported = false;
         self
     }
 }
@@ -244,7 +236,7 @@ pub static TASK_KEYS: &[Key] = &[
     key("http", Shape::Object(HTTP_KEYS), "", "one HTTP request"),
     key("call", Shape::Text, "", "the name of a compiled-in function"),
     key("args", Shape::Map(&Shape::AnyTemplate), "{}", "what is handed to the function"),
-    key("trigger", Shape::Object(TRIGGER_KEYS), "", "starts a run of another DAG").later(),
+    key("trigger", Shape::Object(TRIGGER_KEYS), "", "starts a run of another DAG"),
     key("empty", Shape::Boolean, "false", "does nothing: a name to hang dependencies on"),
     key("after", Shape::List(&Shape::Id), "[]", "the tasks it waits for"),
     key("trigger_rule", Shape::Word(super::trigger_rule::WORDS), "\"all_success\"", "which ends of its upstreams let it run").inherited(),
@@ -308,8 +300,8 @@ pub static HTTP_KEYS: &[Key] = &[
 #[rustfmt::skip] // a line a key
 static TRIGGER_KEYS: &[Key] = &[
     key("dag_id", Shape::Id, "", "the DAG to run").required(),
-    key("params", Shape::Map(&Shape::AnyTemplate), "{}", "its params"),
-    key("wait", Shape::Boolean, "false", "whether the task ends when that run does"),
+    key("params", Shape::Map(&Shape::AnyTemplate), "{}", "what that run is given"),
+    key("wait", Shape::Boolean, "false", "whether the task ends when that run does, and as well as it"),
 ];
 
 #[rustfmt::skip] // a line a key

@@ -254,7 +254,11 @@ impl Dag {
             Operator::Call { function, .. } => {
                 self.functions.get(function).or_else(|| known.get(function))
             }
-            Operator::Bash(_) | Operator::Argv(_) | Operator::Http(_) | Operator::Empty => None,
+            Operator::Bash(_)
+            | Operator::Argv(_)
+            | Operator::Http(_)
+            | Operator::Trigger(_)
+            | Operator::Empty => None,
         }
     }
 }
@@ -415,6 +419,8 @@ pub enum Operator {
         /// Handed to the function, rendered. An object.
         args: TemplateValue,
     },
+    /// A run of another DAG. No process, and no slot.
+    Trigger(TriggerDag),
     /// Nothing: a name to hang dependencies on.
     Empty,
 }
@@ -427,9 +433,29 @@ impl Operator {
             Self::Argv(_) => "ArgvOperator",
             Self::Http(_) => "HttpOperator",
             Self::Call { .. } => "CallOperator",
+            Self::Trigger(_) => "TriggerDagRunOperator",
             Self::Empty => "EmptyOperator",
         }
     }
+
+    /// The run of another DAG that it starts, if it does that.
+    pub fn trigger(&self) -> Option<&TriggerDag> {
+        match self {
+            Self::Trigger(trigger) => Some(trigger),
+            Self::Bash(_) | Self::Argv(_) | Self::Http(_) | Self::Call { .. } | Self::Empty => None,
+        }
+    }
+}
+
+/// A run of another DAG, as a task.
+#[derive(Clone, Debug)]
+pub struct TriggerDag {
+    /// The other DAG; or this one.
+    pub dag_id: Arc<str>,
+    /// What the run is given, rendered. An object.
+    pub params: TemplateValue,
+    /// Whether the task ends when that run does, and as well as it.
+    pub wait: bool,
 }
 
 /// One HTTP request, as a task.

@@ -1,5 +1,4 @@
-//! Checks a JSON document against its table of keys: types, ranges, words, unknown, repeated, missing and
-//! not yet supported keys. What is reported here is not reported again by whoever reads the values.
+//! Checks a JSON document against its table of keys: types, ranges, words, unknown, repeated and missing keys. What is reported here is not reported again by whoever reads the values.
 
 use std::fmt;
 
@@ -83,10 +82,6 @@ fn object(item: Item<'_>, keys: &'static [Key], scope: Scope<'_>, report: &mut R
             report.error(name.span(), "not inherited", || {
                 Diagnostic::new(format!("`{text}` cannot stand in `defaults`"))
                     .help("write it in each task".to_owned())
-            });
-        } else if !key.supported {
-            report.error(name.span(), format!("in {scope}"), || {
-                Diagnostic::new(format!("`{text}` is not supported yet"))
             });
         }
     }
@@ -309,7 +304,7 @@ fn list(item: Item<'_>, inner: &'static Shape, scope: Scope<'_>, report: &mut Re
             if element.kind() == Kind::Object {
                 object(element, keys, scope, report);
                 let help = [
-                    "give it `bash`, `argv`, `http`, `call` or `\"empty\": true`",
+                    "give it `bash`, `argv`, `http`, `call`, `trigger` or `\"empty\": true`",
                     "write two tasks, and `after` for their order",
                 ];
                 actions(element, scope, help, report);

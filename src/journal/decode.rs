@@ -21,8 +21,8 @@ use crate::dag::Value;
 use crate::dag::json::Document;
 use crate::scheduler::{
     Attempt, BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Choice, ClockTrust, Ended,
-    Exit, Fact, Occasion, Ran, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber, TaskFact,
-    TaskImage,
+    Exit, Fact, Occasion, Parent, Ran, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber,
+    TaskFact, TaskImage,
 };
 use crate::timetable::Timestamp;
 
@@ -187,6 +187,7 @@ fields! {
         "successes" => successes: Option<u64>,
         "failures" => failures: Option<u64>,
         "backfill" => backfill: Option<u64>,
+        "by" => by: Option<ParentFields>,
         "reprocess" => reprocess: Option<String>,
         "newest_first" => newest_first: Option<bool>,
         "parallel" => parallel: Option<u32>,
@@ -194,6 +195,29 @@ fields! {
         "cancelled" => cancelled: Option<bool>,
         "dates" => dates: Option<u64>,
         "last" => last: Option<u64>,
+    }
+}
+
+fields! {
+    /// The task instance that has triggered a run.
+    struct ParentFields {
+        "run" => run: Option<String>,
+        "task" => task: Option<String>,
+        "try" => try_number: Option<u32>,
+        "depth" => depth: Option<u32>,
+    }
+}
+
+impl ParentFields {
+    fn parent(self) -> Option<Parent> {
+        let (dag_id, run) = run_of(&self.run?)?;
+        Some(Parent {
+            dag_id,
+            run,
+            task_id: self.task?.into(),
+            try_number: self.try_number.filter(|number| *number <= TRY_MAX)?,
+            depth: self.depth?,
+        })
     }
 }
 
@@ -271,11 +295,8 @@ impl Fields {
             let dag_id = dag_id.into();
             return Some(Record { at, dag_id, fact });
         }
-        let run = self.run.take()?;
-        let (dag_id, number) = run.rsplit_once('/')?;
-        let number = number.parse().ok().filter(|number| *number < NUMBER_MAX)?;
-        let fact = Fact::Run(RunNumber(number), self.run_fact()?);
-        let dag_id = dag_id.into();
+        let (dag_id, run) = run_of(&self.run.take()?)?;
+        let fact = Fact::Run(run, self.run_fact()?);
         Some(Record { at, dag_id, fact })
     }
 
@@ -412,15 +433,21 @@ impl Fields {
         reason = "wrong, absent, there: `?` reads best on it"
     )]
     fn occasion(&mut self) -> Option<Option<Occasion>> {
-        let occasion = (self.boot.take(), self.after.take(), self.backfill.take());
+        let occasion = (
+            self.boot.take(),
+            self.after.take(),
+            self.backfill.take(),
+            self.by.take(),
+        );
         Some(match occasion {
-            (None, None, None) => None,
-            (Some(boot_id), None, None) => Some(Occasion::Boot(boot_id.into())),
-            (None, Some(after), None) => Some(Occasion::After(counts(after)?)),
-            (None, None, Some(number)) => {
+            (None, None, None, None) => None,
+            (Some(boot_id), None, None, None) => Some(Occasion::Boot(boot_id.into())),
+            (None, Some(after), None, None) => Some(Occasion::After(counts(after)?)),
+            (None, None, Some(number), None) => {
                 let number = BackfillNumber(bounded(Some(number))?);
                 Some(Occasion::Backfill(number))
             }
+            (None, None, None, Some(by)) => Some(Occasion::Task(by.parent()?)),
             (..) => return None,
         })
     }
@@ -476,6 +503,13 @@ fn ran(spans: Option<&[Vec<String>]>) -> Option<Ran> {
 }
 
 /// The number, 0 if there is none, `None` if it cannot be true.
+/// A run as lines name it: `weather/7`.
+fn run_of(text: &str) -> Option<(Arc<str>, RunNumber)> {
+    let (dag_id, number) = text.rsplit_once('/')?;
+    let number = number.parse().ok().filter(|number| *number < NUMBER_MAX)?;
+    Some((dag_id.into(), RunNumber(number)))
+}
+
 fn bounded(number: Option<u64>) -> Option<u64> {
     Some(number.unwrap_or(0)).filter(|number| *number < NUMBER_MAX)
 }

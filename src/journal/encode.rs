@@ -279,6 +279,16 @@ fn occasion(out: &mut String, occasion: &Occasion) {
         Occasion::Boot(boot_id) => text(out, "boot", boot_id),
         Occasion::After(successes) => counts(out, "after", successes),
         Occasion::Backfill(backfill) => number(out, "backfill", backfill.0),
+        Occasion::Task(parent) => {
+            out.push_str(",\"by\":{\"run\":\"");
+            escaped(out, &parent.dag_id);
+            let _ = write!(out, "/{}\",\"task\":\"", parent.run.0);
+            escaped(out, &parent.task_id);
+            out.push('"');
+            number(out, "try", u64::from(parent.try_number));
+            number(out, "depth", u64::from(parent.depth));
+            out.push('}');
+        }
     }
 }
 

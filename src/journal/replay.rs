@@ -178,8 +178,9 @@ fn is_repaired(line: Checked<'_>) -> bool {
 /// `run_restored`, and beforehand what that does not say, that its occasion is served.
 fn for_any_time(mut record: Record) -> impl Iterator<Item = Record> {
     let served = if let Fact::Run(_, RunFact::Created(facts)) = &record.fact {
-        // A backfill's run says itself how far its backfill has come.
-        let is_said = |occasion: &&Occasion| matches!(occasion, Occasion::Backfill(_));
+        // A backfill's run says itself how far its backfill has come, and one that was triggered by whom.
+        let is_said =
+            |occasion: &&Occasion| matches!(occasion, Occasion::Backfill(_) | Occasion::Task(_));
         facts.occasion.as_ref().filter(|o| !is_said(o)).cloned()
     } else {
         None

@@ -7,9 +7,10 @@
 
 use std::time::Duration;
 
-use super::choice::{Verdict, left_out, verdict};
+use super::choice::{Choice, Verdict, left_out, verdict};
 use super::event::{Action, AttemptId, Monotonic, Signal};
 use super::record::{Attempt, Ended, Exit, RunFact, RunNumber, StopCause, StopReason, TaskFact};
+use super::run::Run;
 use super::timers::Timer;
 use super::{KILL_PATIENCE, Scheduler, Turn};
 use crate::dag::{Task, TaskIndex};
@@ -59,50 +60,36 @@ impl Scheduler {
         let Some(run) = self.state.run(id.run) else {
             return;
         };
-        let task = run.dag.task(id.task);
-        let instance = run.task(id.task);
         let mut attempt = Attempt {
             stopped: live.stopped,
+            xcom: attempt.xcom.filter(|_| live.stopped.is_none()),
             ..attempt
         };
-        let verdict = match live.stopped {
-            Some(_) => {
-                attempt.xcom = None;
-                Verdict::Failed
-            }
-            None => verdict(run, id.task, &mut attempt),
-        };
-        let mut choice = None;
-        let state = match live.stopped {
-            Some(StopCause::Shutdown | StopCause::Cleared) => Ended::Interrupted,
-            Some(StopCause::RunStopped) => Ended::Failed,
-            None | Some(StopCause::TimedOut) => match verdict {
-                Verdict::Success(chosen) => {
-                    choice = chosen;
-                    Ended::Success
-                }
-                Verdict::Skipped => Ended::Skipped,
-                Verdict::Failed
-                    if instance.try_number <= instance.max_tries && run.stopped.is_none() =>
-                {
-                    Ended::UpForRetry(retry_delay(task, instance.try_number))
-                }
-                Verdict::Failed => Ended::Failed,
-            },
-        };
+        let (state, choice) = outcome(run, id.task, &mut attempt);
         let dag = run.dag.clone();
         self.give_back(&dag, id.task);
-        let Some(state) = self.poked(turn.now, id, &live, &attempt, state) else {
-            return;
-        };
+        if let Some(state) = self.poked(turn.now, id, &live, &attempt, state) {
+            self.end_attempt(turn, id, state, attempt, choice);
+        }
+    }
+
+    /// Puts the end of an attempt on record, and marks what follows from it.
+    pub(super) fn end_attempt(
+        &mut self,
+        turn: &mut Turn,
+        id: AttemptId,
+        state: Ended,
+        attempt: Attempt,
+        choice: Option<Choice>,
+    ) {
         if let Ended::UpForRetry(delay) = state {
             self.timers.set(
                 Timer::Retry(id.run, id.task),
                 turn.now.monotonic.after(delay),
             );
         }
-        if let Some(choice) = &choice {
-            let left_out = left_out(&dag, id.task, choice);
+        if let (Some(choice), Some(run)) = (&choice, self.state.run(id.run)) {
+            let left_out = left_out(&run.dag, id.task, choice);
             self.touched
                 .extend(left_out.into_iter().map(|task| (id.run, task)));
         }
@@ -214,6 +201,31 @@ impl Scheduler {
         self.record_run(turn, number, RunFact::Stopped(reason));
         self.touch_all_following(number);
         self.ending.push_back(number);
+    }
+}
+
+/// What an attempt that has ended comes to, and which of what comes after it goes on.
+pub(super) fn outcome(
+    run: &Run,
+    index: TaskIndex,
+    attempt: &mut Attempt,
+) -> (Ended, Option<Choice>) {
+    let instance = run.task(index);
+    let verdict = match attempt.stopped {
+        Some(StopCause::Shutdown | StopCause::Cleared) => return (Ended::Interrupted, None),
+        Some(StopCause::RunStopped) => return (Ended::Failed, None),
+        Some(StopCause::TimedOut) => Verdict::Failed,
+        None => verdict(run, index, attempt),
+    };
+    let may_retry = instance.try_number <= instance.max_tries && run.stopped.is_none();
+    match verdict {
+        Verdict::Success(choice) => (Ended::Success, choice),
+        Verdict::Skipped => (Ended::Skipped, None),
+        Verdict::Failed if may_retry => {
+            let delay = retry_delay(run.dag.task(index), instance.try_number);
+            (Ended::UpForRetry(delay), None)
+        }
+        Verdict::Failed => (Ended::Failed, None),
     }
 }
 

@@ -44,7 +44,11 @@ pub(super) fn verdict(run: &Run, index: TaskIndex, attempt: &mut Attempt) -> Ver
     let xcom = attempt.xcom.take();
     let skips = match &task.operator {
         Operator::Call { .. } => Some(CALL_SKIPS),
-        Operator::Bash(_) | Operator::Argv(_) | Operator::Http(_) | Operator::Empty => None,
+        Operator::Bash(_)
+        | Operator::Argv(_)
+        | Operator::Http(_)
+        | Operator::Trigger(_)
+        | Operator::Empty => None,
     };
     let Exit::Code(code) = attempt.exit else {
         return Verdict::Failed;

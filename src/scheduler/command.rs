@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use super::event::{Answer, Command, Refusal, Selection, Trigger};
-use super::record::{Fact, RunFact, RunFacts, RunImage, RunNumber, StopCause, StopReason};
+use super::record::{
+    Fact, Occasion, RunFact, RunFacts, RunImage, RunNumber, StopCause, StopReason,
+};
 use super::run::Run;
 use super::schedule::data_interval;
 use super::state::DagState;
@@ -63,6 +65,17 @@ impl Scheduler {
         if self.is_shutting_down {
             return Err(Refusal::ShuttingDown);
         }
+        let run_id = self.create_triggered(turn, trigger, None)?;
+        Ok(Answer::Triggered(run_id))
+    }
+
+    /// Creates a run that somebody asks for, or a task.
+    pub(super) fn create_triggered(
+        &mut self,
+        turn: &mut Turn,
+        trigger: Trigger,
+        occasion: Option<Occasion>,
+    ) -> Result<Arc<str>, Refusal> {
         let known = self
             .state
             .dag(&trigger.dag_id)
@@ -100,14 +113,14 @@ impl Scheduler {
             data_interval,
             params: trigger.params,
             clock: self.verdict.trust,
-            occasion: None,
+            occasion,
         };
         let fact = RunFact::Created(Arc::new(facts));
         let number = self.state.next_run();
         self.record(turn, &dag_id, Fact::Run(number, fact));
         self.touch_all_following(number);
         self.waking.push_back(dag_id);
-        Ok(Answer::Triggered(run_id))
+        Ok(run_id)
     }
 
     fn cancel(&mut self, turn: &mut Turn, dag_id: &str, run_id: &str) -> Result<Answer, Refusal> {
@@ -166,6 +179,7 @@ impl Scheduler {
         if known.is_paused != paused {
             self.record(turn, &dag_id, Fact::Paused(paused));
             self.open_or_shut(&dag_id);
+            self.touch_triggers(&dag_id);
             self.waking.push_back(dag_id);
         }
         Ok(Answer::Paused)

@@ -24,6 +24,7 @@ use crate::timetable::Timestamp;
 
 mod attempt;
 mod backfill;
+mod child;
 mod choice;
 mod clock;
 mod command;
@@ -60,7 +61,7 @@ pub use occasion::{Awaited, circle};
 pub use ran::Ran;
 pub use record::{
     Attempt, BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Ended, Exit, Fact, Mark,
-    Occasion, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber, RunType, Settled,
+    Occasion, Parent, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber, RunType, Settled,
     StopCause, StopReason, TaskFact, TaskImage,
 };
 pub use rule::{Decision as RuleDecision, UpstreamCounts, decide};
@@ -184,6 +185,7 @@ impl Scheduler {
 
     /// Goes on with a run of the past.
     fn take_up(&mut self, now: Now, number: RunNumber) {
+        self.touch_parent(number);
         let Some(run) = self
             .state
             .run(number)
@@ -242,6 +244,7 @@ impl Scheduler {
         }
         for index in dag.indices() {
             self.poke_on(now, number, index);
+            self.wait_on(now, number, index);
         }
         self.ending.push_back(number);
     }
@@ -366,6 +369,10 @@ impl Scheduler {
     fn set_recording(&mut self, is_recording: bool) {
         self.is_recording = is_recording;
         self.wake_all();
+        let dag_ids = self.state.dags().map(|known| known.dag.dag_id.clone());
+        for dag_id in dag_ids.collect::<Vec<_>>() {
+            self.touch_triggers(&dag_id);
+        }
     }
 
     fn wake_all(&mut self) {

@@ -114,6 +114,9 @@ impl Scheduler {
         let Some(run) = self.state.run(number) else {
             return;
         };
+        if run.dag.task(index).operator.trigger().is_some() {
+            return self.end_wait(turn, number, index);
+        }
         let soft_fail = run.dag.task(index).poke.is_some_and(|poke| poke.soft_fail);
         if run.task(index).state.is_finished() || run.stopped.is_some() {
             return;

@@ -104,7 +104,7 @@ pub enum RunFact {
 /// What happened to a task instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskFact {
-    /// An attempt began: the task instance is `running`.
+    /// An attempt began: the task instance is `running`; or `up_for_reschedule`, if it has triggered a run.
     Started {
         /// From 1. The same again: one that was `up_for_reschedule`, and is poked and about to be stopped.
         try_number: u32,
@@ -160,6 +160,23 @@ pub enum Occasion {
     After(BTreeMap<Arc<str>, u64>),
     /// A date that a backfill has found without a run.
     Backfill(BackfillNumber),
+    /// A task that has triggered it.
+    Task(Parent),
+}
+
+/// The task instance that has triggered a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// Its DAG.
+    pub dag_id: Arc<str>,
+    /// Its run.
+    pub run: RunNumber,
+    /// Its task.
+    pub task_id: Arc<str>,
+    /// Its attempt: each triggers one run.
+    pub try_number: u32,
+    /// How many triggers the run has come of, one after the other: 1, unless a task has triggered its run, too.
+    pub depth: u32,
 }
 
 /// Names a backfill for as long as there is a journal: the n-th that was ever created.
@@ -397,6 +414,16 @@ pub struct Attempt {
     /// What its exit does not say, for people: which task it named that does not follow it, why nothing
     /// is left of it for others.
     pub reason: Option<String>,
+}
+
+impl RunFacts {
+    /// The task instance that has triggered it, if one has.
+    pub fn parent(&self) -> Option<&Parent> {
+        match &self.occasion {
+            Some(Occasion::Task(parent)) => Some(parent),
+            Some(Occasion::Boot(_) | Occasion::After(_) | Occasion::Backfill(_)) | None => None,
+        }
+    }
 }
 
 impl Attempt {

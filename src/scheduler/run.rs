@@ -5,6 +5,7 @@
 //! task   none ──▶ running ──▶ success | failed | skipped  cleared: back to none
 //!         ▲ │        ├──▶ up_for_retry ──▶ running        interrupted: back to none
 //!         │ │        └──▶ up_for_reschedule ──▶ running   a poke that says "not yet"; see `poke`
+//!         │ ├──▶ up_for_reschedule ──▶ success | failed   a task that has triggered a run; see `child`
 //!         │ └──▶ success | skipped | upstream_failed      without an attempt
 //!                 marked: success | failed | skipped, from everything but running
 //! ```
@@ -13,6 +14,7 @@
 //! from the rest. How the upstreams of each task instance ended, how many are left, and how many
 //! leaves failed is counted as they change, so that no question about a run looks at all of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::choice::{Choice, left_out, xcom_bytes};
@@ -109,6 +111,15 @@ impl Run {
     /// The task instances, in the order of the DAG's tasks.
     pub fn tasks(&self) -> &[TaskInstance] {
         &self.tasks
+    }
+
+    /// What other tasks have left for a task, by their ids.
+    pub fn xcoms_for(&self, index: TaskIndex) -> BTreeMap<Arc<str>, Arc<Value>> {
+        let left = |upstream: &TaskIndex| {
+            let xcom = self.task(*upstream).xcom.clone()?;
+            Some((self.dag.task(*upstream).task_id.clone(), xcom))
+        };
+        self.dag.task(index).xcoms.iter().filter_map(left).collect()
     }
 
     /// Whether every task instance has ended.
@@ -308,6 +319,7 @@ impl Run {
     ) -> Result<(), ApplyError> {
         let run_is_running = self.state == RunState::Running;
         let is_poked = self.dag.task(index).poke.is_some();
+        let triggers = self.dag.task(index).operator.trigger().is_some();
         let task = &mut self.tasks[index.get()];
         let is_rescheduled = task.state == TaskState::UpForReschedule;
         let may_start =
@@ -327,7 +339,11 @@ impl Run {
                     task.poking_since.get_or_insert(at);
                 }
                 self.leave(index, None, None);
-                TaskState::Running
+                if triggers {
+                    TaskState::UpForReschedule
+                } else {
+                    TaskState::Running
+                }
             }
             TaskFact::Ended {
                 try_number,

@@ -67,6 +67,7 @@ impl Scheduler {
 
     /// Asks the trigger rule of a task instance that has not begun what becomes of it.
     pub(super) fn evaluate(&mut self, turn: &mut Turn, number: RunNumber, index: TaskIndex) {
+        self.hear_of_child(turn, number, index);
         let Some(run) = self.state.run(number) else {
             return;
         };
@@ -97,6 +98,7 @@ impl Scheduler {
             }
             Decision::Run => match task.operator {
                 Operator::Empty => Settled::Success,
+                Operator::Trigger(_) => return self.trigger_child(turn, number, index),
                 Operator::Bash(_)
                 | Operator::Argv(_)
                 | Operator::Http(_)
@@ -128,6 +130,7 @@ impl Scheduler {
         if success {
             self.waking.extend(self.occasions.waiting_for(&dag_id));
         }
+        self.tell_parent(turn, number);
         self.waking.push_back(dag_id);
     }
 
@@ -192,11 +195,7 @@ impl Scheduler {
         };
         let (dag, facts) = (run.dag.clone(), run.facts.clone());
         let task = dag.task(index);
-        let left = |upstream: &TaskIndex| {
-            let xcom = run.task(*upstream).xcom.clone()?;
-            Some((dag.task(*upstream).task_id.clone(), xcom))
-        };
-        let xcoms = task.xcoms.iter().filter_map(left).collect();
+        let xcoms = run.xcoms_for(index);
         let previous_success = self.state.previous_success(&dag.dag_id, facts.logical_date);
         let is_recorded = run.task(index).state != TaskState::UpForReschedule;
         let try_number = run.task(index).try_number + u32::from(is_recorded);

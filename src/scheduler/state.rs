@@ -85,7 +85,7 @@ impl DagState {
                 let counts = counts.iter().map(|(id, count)| (id.clone(), *count));
                 self.heard.extend(counts);
             }
-            Occasion::Backfill(_) => {}
+            Occasion::Backfill(_) | Occasion::Task(_) => {}
         }
     }
 

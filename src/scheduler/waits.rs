@@ -29,6 +29,15 @@ pub struct PoolUse {
 pub enum WaitsFor {
     /// That it is poked again.
     Poke(Poke),
+    /// That the run which it has triggered ends.
+    Run {
+        /// The DAG of that run.
+        dag_id: Arc<str>,
+        /// That run.
+        run_id: Arc<str>,
+        /// Why that may wait itself, for people.
+        hint: &'static str,
+    },
     /// That a task of the run before ends well.
     Past {
         /// That run.
@@ -61,6 +70,11 @@ impl fmt::Display for WaitsFor {
             Self::Poke(poke) => {
                 write!(f, "the next poke, one every {}", duration_text(poke.every))
             }
+            Self::Run {
+                dag_id,
+                run_id,
+                hint,
+            } => write!(f, "the end of a run of DAG `{dag_id}`{hint}: `{run_id}`"),
             Self::Past { run_id, task_id } => {
                 write!(f, "success of `{task_id}` in the run before, `{run_id}`")
             }
@@ -93,7 +107,7 @@ impl fmt::Display for WaitsFor {
 impl WaitsFor {
     /// Whether it may start as soon as there are slots: what Airflow calls `scheduled`.
     pub fn is_for_slots(&self) -> bool {
-        !matches!(self, Self::Poke(_) | Self::Past { .. })
+        !matches!(self, Self::Poke(_) | Self::Run { .. } | Self::Past { .. })
     }
 }
 
@@ -121,6 +135,9 @@ impl Scheduler {
         let waiting = waiting(run, number, index);
         if self.timers.is_set(Timer::Reschedule(number, index)) {
             return run.dag.task(index).poke.map(WaitsFor::Poke);
+        }
+        if let Some(waits) = self.waits_for_child(number, index) {
+            return Some(waits);
         }
         if !self.queue.contains(&lane(run), &claim, &waiting) {
             let may_start = matches!(run.decide(index), Decision::Run)

@@ -18,4 +18,5 @@ mod pools;
 mod recorded;
 mod socket;
 mod storm;
+mod triggers;
 mod views;

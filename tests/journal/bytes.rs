@@ -8,8 +8,9 @@ use mini_dag::dag::Value;
 use mini_dag::journal::cat;
 use mini_dag::scheduler::{
     Attempt, BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Choice, ClockTrust, Ended,
-    Exit, Fact, Mark, Occasion, Ran, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber,
-    RunState, RunType, Settled, State, StopCause, StopReason, TaskFact, TaskImage, TaskState,
+    Exit, Fact, Mark, Occasion, Parent, Ran, Record, Reprocess, RunFact, RunFacts, RunImage,
+    RunNumber, RunState, RunType, Settled, State, StopCause, StopReason, TaskFact, TaskImage,
+    TaskState,
 };
 use mini_dag::timetable::Timestamp;
 
@@ -203,6 +204,24 @@ fn golden() -> Vec<(Record, &'static str)> {
                 occasion: Some(Occasion::Backfill(BackfillNumber(3))),
             }))),
             r#""ev":"run_created","run":"sensor_log/17","run_id":"backfill__x","type":"backfill","logical_date":"2026-11-22T08:01:28.160Z","backfill":3"#,
+        ),
+        (
+            run(RunFact::Created(Arc::new(RunFacts {
+                run_id: "manual__x__3.go.2".into(),
+                run_type: RunType::Manual,
+                logical_date: at(),
+                data_interval: None,
+                params: BTreeMap::new(),
+                clock: ClockTrust::default(),
+                occasion: Some(Occasion::Task(Parent {
+                    dag_id: "night".into(),
+                    run: RunNumber(3),
+                    task_id: "go".into(),
+                    try_number: 2,
+                    depth: 1,
+                })),
+            }))),
+            r#""ev":"run_created","run":"sensor_log/17","run_id":"manual__x__3.go.2","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","by":{"run":"night/3","task":"go","try":2,"depth":1}"#,
         ),
         (
             record(Fact::Restored {

@@ -20,7 +20,7 @@ impl Heard {
     pub fn serve(&mut self, occasion: &Occasion) {
         match occasion {
             Occasion::Boot(boot_id) => self.boot_id = Some(boot_id.to_string()),
-            Occasion::Backfill(_) => {}
+            Occasion::Backfill(_) | Occasion::Task(_) => {}
             Occasion::After(counts) => {
                 for (dag_id, count) in counts {
                     self.successes.insert(dag_id.to_string(), *count);

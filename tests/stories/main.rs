@@ -16,6 +16,7 @@ mod rules;
 mod schedules;
 mod tale;
 mod trigger_rules;
+mod triggers;
 
 use tale::Tale;
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mini_dag::dag::{DEFAULT_POOL, Functions, Known, Pools, load};
+use mini_dag::dag::{DEFAULT_POOL, Functions, Known, Pools, Value, load};
 use mini_dag::scheduler::{
     Action, Answer, Attempt, AttemptId, Awaited, BackfillChange, BackfillFact, BackfillFacts,
     BackfillNumber, ClockReport, ClockRule, Command, Event, Exit, Fact, HookCall, HookOccasion,
@@ -567,6 +567,63 @@ impl Tale {
         dates.into_values().collect()
     }
 
+    /// Every record there is.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The power goes: only the first records are on the disk.
+    pub fn lose_all_but(mut self, kept: usize) -> Self {
+        self.records.truncate(kept);
+        let mut state = State::default();
+        for dag in self.dags() {
+            state.insert_dag(dag);
+        }
+        for record in &self.records {
+            state.apply(record).unwrap();
+        }
+        self.scheduler = Some(Scheduler::resume(self.limits(), state, self.now()));
+        self
+    }
+
+    /// Whether a run of the DAG is there.
+    pub fn is_there(&self, run_id: &str) -> bool {
+        let state = self.scheduler.as_ref().unwrap().state();
+        state.find_run(&self.asked, run_id).is_some()
+    }
+
+    /// The ids of all runs of a DAG that are held in memory.
+    pub fn runs_of(&self, dag_id: &str) -> Vec<String> {
+        let state = self.scheduler.as_ref().unwrap().state();
+        let runs = state.dag(dag_id).unwrap().runs.keys();
+        runs.map(ToString::to_string).collect()
+    }
+
+    /// What a run was given.
+    pub fn params_of(&self, dag_id: &str, run_id: &str) -> String {
+        let state = self.scheduler.as_ref().unwrap().state();
+        let run = state.find_run(dag_id, run_id).unwrap().1;
+        Value::Object(run.facts.params.clone()).to_string()
+    }
+
+    /// Why the latest attempt at a task failed.
+    pub fn says_why(&self, task: &str, why: &str) {
+        let told = self.records.iter().find_map(|record| {
+            let Fact::Run(_, RunFact::Task(of, TaskFact::Ended { attempt, .. })) = &record.fact
+            else {
+                return None;
+            };
+            attempt.reason.clone().filter(|_| **of == *task)
+        });
+        let told = told.expect("a reason");
+        assert!(told.contains(why), "{told}");
+    }
+
+    pub fn records_can_be_written(mut self, can_be: bool) -> Self {
+        self.step(Event::Recording(can_be));
+        self
+    }
+
     /// Lets time pass.
     pub fn until(mut self, end_s: u64) -> Self {
         while self.scheduler.is_some() {
@@ -731,7 +788,9 @@ impl Tale {
             Fact::Rewound { until } => format!("back to {}", short(&until.to_string())),
             Fact::Passed(Occasion::Boot(boot_id)) => format!("passed {boot_id}"),
             Fact::Passed(Occasion::After(successes)) => format!("passed {successes:?}"),
-            Fact::Passed(Occasion::Backfill(_)) => unreachable!("its run says so"),
+            Fact::Passed(Occasion::Backfill(_) | Occasion::Task(_)) => {
+                unreachable!("its run says so")
+            }
             Fact::Backfill(number, fact) => {
                 let what = match fact {
                     BackfillFact::Created(_) => "created".to_owned(),

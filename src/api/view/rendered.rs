@@ -18,11 +18,7 @@ const MASK: &str = "***";
 pub(crate) fn rendered_fields(run: &Run, index: TaskIndex, local: &Zone) -> Value {
     let (dag, task) = (&run.dag, run.dag.task(index));
     let params = run.dag.params_of(&run.facts.params);
-    let left = |upstream: &TaskIndex| {
-        let xcom = run.task(*upstream).xcom.clone()?;
-        Some((dag.task(*upstream).task_id.clone(), xcom))
-    };
-    let xcoms: BTreeMap<_, _> = task.xcoms.iter().filter_map(left).collect();
+    let xcoms = run.xcoms_for(index);
     let secrets = dag.secrets.iter().chain(&task.secrets);
     let secrets: BTreeMap<_, _> = secrets
         .map(|(variable, _)| (variable.clone(), MASK.to_owned()))
@@ -81,6 +77,10 @@ fn operator(operator: &Operator, facts: &RunFacts<'_>) -> Vec<(&'static str, Val
         Operator::Call { function, args } => vec![
             ("python_callable", text(function)),
             ("op_kwargs", args.render(facts)),
+        ],
+        Operator::Trigger(trigger) => vec![
+            ("trigger_dag_id", text(&*trigger.dag_id)),
+            ("conf", trigger.params.render(facts)),
         ],
         Operator::Empty => Vec::new(),
     }

@@ -118,7 +118,7 @@ pub(crate) fn task_state(run: &Run, index: TaskIndex, waits_for: Option<&WaitsFo
     match state {
         // Between two pokes it waits for the next; else for a slot. One that waits for nothing is poked now.
         TaskState::UpForReschedule => text(match waits_for {
-            Some(WaitsFor::Poke(_) | WaitsFor::Past { .. }) => state.name(),
+            Some(WaitsFor::Poke(_) | WaitsFor::Run { .. } | WaitsFor::Past { .. }) => state.name(),
             Some(_) => "scheduled",
             None => TaskState::Running.name(),
         }),

@@ -1,6 +1,7 @@
-//! What is wrong between DAGs that wait for each other's success: names that nobody has, and circles.
+//! What is wrong between DAGs: names that nobody has, of those whose success one waits for and those that one
+//! triggers, and circles of waiting.
 //!
-//! Both are told and neither keeps a DAG from being loaded: the other may come, and a run by hand is a run.
+//! All are told and none keeps a DAG from being loaded: the other may come, and a run by hand is a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,6 +23,9 @@ pub(super) fn check(dags: &BTreeMap<Arc<str>, Arc<Dag>>, is_whole: bool) -> Vec<
         }
     }
     let mut errors = Vec::new();
+    if is_whole {
+        errors.extend(dags.values().flat_map(|dag| unknown_targets(dag, dags)));
+    }
     let mut in_circles = BTreeSet::new();
     for (dag_id, others) in &awaited {
         let dag = &dags[*dag_id];
@@ -39,6 +43,21 @@ pub(super) fn check(dags: &BTreeMap<Arc<str>, Arc<Dag>>, is_whole: bool) -> Vec<
         }
     }
     errors
+}
+
+/// The tasks of a DAG that trigger what is not there.
+fn unknown_targets(dag: &Dag, dags: &BTreeMap<Arc<str>, Arc<Dag>>) -> Vec<Diagnostic> {
+    let targets = dag.tasks().iter();
+    let targets = targets.filter_map(|task| Some((task, &*task.operator.trigger()?.dag_id)));
+    let unknown = targets.filter(|(_, other)| !dags.contains_key(*other));
+    let told = unknown.map(|(task, other)| {
+        let (task_id, dag_id) = (&task.task_id, &dag.dag_id);
+        let message = format!("task `{task_id}` of DAG `{dag_id}` triggers unknown DAG `{other}`");
+        at(Diagnostic::new(message), dag, other, "no DAG has this id")
+            .note("it is loaded, and the task fails until there is one".to_owned())
+            .help(suggest::help(other, dags.keys().map(|id| &**id)))
+    });
+    told.collect()
 }
 
 fn unknown_dag(dag: &Dag, other: &str, dags: &BTreeMap<Arc<str>, Arc<Dag>>) -> Diagnostic {
@@ -75,7 +94,10 @@ fn at(error: Diagnostic, dag: &Dag, other: &str, label: &str) -> Diagnostic {
     };
     let schedule = member(document.root(), "schedule");
     let after = schedule.and_then(|schedule| member(schedule, "after"));
-    let mut names = after.into_iter().flat_map(Item::elements);
+    let tasks = member(document.root(), "tasks");
+    let tasks = tasks.into_iter().flat_map(Item::elements);
+    let targets = tasks.filter_map(|task| member(member(task, "trigger")?, "dag_id"));
+    let mut names = after.into_iter().flat_map(Item::elements).chain(targets);
     let file = path.display().to_string();
     match names.find(|name| name.text() == other) {
         Some(name) => error.at(&Source::new(&file, &text), name.span(), label),

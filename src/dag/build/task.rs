@@ -256,6 +256,34 @@ impl<'d> TaskHandle<'d> {
         task.only(called, "arg", "call")
     }
 
+    /// Given to the run that is triggered; strings in it are templates.
+    pub fn param(self, name: &str, value: impl Into<Value>) -> Self {
+        let mut triggers = false;
+        let value = DraftValue::from(value.into());
+        let task = self.set(|draft| {
+            if let Action::Trigger {
+                params: DraftValue::Object(params),
+                ..
+            } = &mut draft.action
+            {
+                params.insert(name.to_owned(), value);
+                triggers = true;
+            }
+        });
+        task.only(triggers, "param", "trigger")
+    }
+
+    /// It ends when the run that is triggered does, and as well as it.
+    pub fn wait(self) -> Self {
+        let mut triggers = false;
+        let task = self.set(|draft| {
+            if let Action::Trigger { wait, .. } = &mut draft.action {
+                (*wait, triggers) = (true, true);
+            }
+        });
+        task.only(triggers, "wait", "trigger")
+    }
+
     /// The method of an HTTP request.
     pub fn method(self, method: &str) -> Self {
         self.http("method", |http| method.clone_into(&mut http.http.method))

@@ -143,6 +143,7 @@ impl Reader<'_, '_> {
                     function,
                     args: DraftValue::Object(BTreeMap::new()),
                 }),
+                "trigger" => trigger(value),
                 "empty" if boolean_of(value) == Some(true) => Some(Action::Empty),
                 _ => None,
             };
@@ -150,7 +151,14 @@ impl Reader<'_, '_> {
         }
         match &mut action {
             Some(Action::Call { args: own, .. }) => *own = DraftValue::Object(args),
-            Some(Action::Bash(_) | Action::Argv(_) | Action::Http(_) | Action::Empty) | None => {
+            Some(
+                Action::Bash(_)
+                | Action::Argv(_)
+                | Action::Http(_)
+                | Action::Trigger { .. }
+                | Action::Empty,
+            )
+            | None => {
                 if args_span.is_some() && member(item, "call").is_none() {
                     self.report.error(args_span, "there is no `call`", || {
                         Diagnostic::new("`args` are for a `call`")
@@ -185,6 +193,17 @@ fn poke(value: Item<'_>) -> Poke {
         }
     }
     poke
+}
+
+fn trigger(value: Item<'_>) -> Option<Action> {
+    let dag_id = member(value, "dag_id").and_then(text_of)?;
+    let params = member(value, "params").filter(|params| params.kind() == Kind::Object);
+    let wait = member(value, "wait").and_then(boolean_of);
+    Some(Action::Trigger {
+        dag_id,
+        params: params.map_or(DraftValue::Object(BTreeMap::new()), draft_value),
+        wait: wait.unwrap_or_default(),
+    })
 }
 
 pub(super) fn http(value: Item<'_>) -> Option<DraftHttp> {
