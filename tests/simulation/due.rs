@@ -3,7 +3,7 @@
 //! I1: no logical date of a DAG is run twice by the schedule. I2: no fire is lost; each is run or skipped
 //! in its turn, by a record, and what is skipped may be skipped. I10: what is run goes forward only.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use mini_dag::dag::{Catchup, Overlap, TimetableKind};
 use mini_dag::scheduler::{Fact, Record, RunFact, RunFacts, RunType};
@@ -11,7 +11,7 @@ use mini_dag::scheduler::{Fact, Record, RunFact, RunFacts, RunType};
 use crate::dags::Version;
 use crate::occasions::Heard;
 use crate::pace::Starts;
-use crate::rhythm::Rhythm;
+use crate::rhythm::{Fires, Rhythm};
 
 /// A clock that goes back by no more than this is waited for: three hours.
 const WAITED_FOR_MS: i64 = 10_800_000;
@@ -28,8 +28,9 @@ pub struct Due {
     pub first_seen: Option<i64>,
     /// Every fire until here was run or skipped.
     pub mark: Option<i64>,
-    /// What has become due since, oldest first.
-    held: VecDeque<i64>,
+    /// The first fire that has become due since. A clock that was months ahead leaves very many, so they
+    /// are not kept one by one: they are those of the plan, from it to `looked_until`.
+    front: Option<i64>,
     looked_until: Option<i64>,
     /// Since when it could have been run. What became due before that was missed.
     open_since: Option<i64>,
@@ -66,7 +67,7 @@ impl Due {
             is_paused: version.dag.is_paused_upon_creation,
             first_seen: None,
             mark: None,
-            held: VecDeque::new(),
+            front: None,
             looked_until: None,
             open_since: None,
             ready_since: None,
@@ -97,15 +98,44 @@ impl Due {
             return;
         };
         if after < now {
-            let fires = self.version.plan.fires(first_seen, after, now);
-            self.held.extend(fires);
+            let fires = || self.version.plan.fires(first_seen, after, now).next();
+            self.front = self.front.or_else(fires);
             self.looked_until = Some(now);
         }
     }
 
+    /// What has become due and was neither run nor skipped, from a moment on.
+    fn held_from(&self, moment: i64) -> Fires<'_> {
+        match (self.first_seen, self.front, self.looked_until) {
+            (Some(first_seen), Some(front), Some(until)) => {
+                let plan = &self.version.plan;
+                plan.fires(first_seen, front.max(moment) - 1, until)
+            }
+            _ => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// The beginning of it, for people.
+    fn held(&self) -> Vec<i64> {
+        self.held_from(i64::MIN).take(10).collect()
+    }
+
+    /// Whether no more than so many are held.
+    fn holds_at_most(&self, most: usize) -> bool {
+        most == usize::MAX || self.held_from(i64::MIN).nth(most).is_none()
+    }
+
+    /// Every fire until this one was run or skipped.
+    fn pass(&mut self, until: i64) {
+        let next = self.held_from(until + 1).next();
+        self.front = next;
+        self.mark = Some(until);
+        self.turn.has_moved = true;
+    }
+
     /// Looks at everything after the mark anew.
     fn look_again(&mut self, now: i64) {
-        self.held.clear();
+        self.front = None;
         self.looked_until = self.first_seen.map(|first_seen| {
             let plan = &self.version.plan;
             let origin = match (plan.start_ms(first_seen), &plan.rhythm) {
@@ -264,10 +294,10 @@ impl Due {
         let (begin, fire) = (begin.millis(), fire.millis());
         let logical_date = facts.logical_date.millis();
         assert_eq!(
-            self.held.front(),
-            Some(&fire),
+            self.front,
+            Some(fire),
             "I2: not its turn, of {:?} after {:?}",
-            self.held,
+            self.held(),
             self.mark
         );
         assert!(
@@ -281,9 +311,9 @@ impl Due {
             Catchup::None => usize::from(!self.was_missed(fire, self.open_since)) * usize::MAX,
         };
         assert!(
-            self.held.len() <= kept,
+            self.holds_at_most(kept),
             "I2: {fire} is made up for, with {:?}",
-            self.held
+            self.held()
         );
         assert!(
             self.logical_dates.insert(logical_date),
@@ -311,28 +341,26 @@ impl Due {
         let first_seen = self.first_seen.expect("it was seen");
         let plan = &self.version.plan;
         self.starts.count(plan, first_seen, fire, self.now_ms);
-        self.held.pop_front();
-        self.mark = Some(fire);
-        self.turn.has_moved = true;
+        self.pass(fire);
     }
 
     fn skipped(&mut self, until: i64, is_busy: bool) {
         let plan = &self.version.plan;
-        let first = *self.held.front().expect("I2: a skip of nothing");
+        let first = self.front.expect("I2: a skip of nothing");
         assert!(
-            self.held.contains(&until),
+            first <= until && self.held_from(until).next() == Some(until),
             "I2: skipped until {until}, which is none of {:?} after {:?}",
-            self.held,
+            self.held(),
             self.mark
         );
-        let left = self.held.iter().filter(|fire| **fire > until).count();
+        let leaves = |left: usize| self.held_from(until + 1).take(left + 1).count() == left;
         let is_missed = self.was_missed(first, self.ready_since)
             || self.turn.has_moved
             || self.turn.was_busy && plan.overlap != Overlap::Cancel;
         let is_dropped = match plan.catchup {
             Catchup::All => false,
-            Catchup::AtMost(count) => left == count as usize,
-            Catchup::Latest => left == 1,
+            Catchup::AtMost(count) => leaves(count as usize),
+            Catchup::Latest => leaves(1),
             Catchup::None => is_missed,
         };
         let is_alone = until == first;
@@ -349,12 +377,10 @@ impl Due {
         assert!(
             is_dropped || is_passed_over || was_run,
             "I2: {first} is skipped until {until}, of {:?}: {plan:?}, {:?}",
-            self.held,
+            self.held(),
             self.ready_since
         );
-        self.held.retain(|fire| *fire > until);
-        self.mark = Some(until);
-        self.turn.has_moved = true;
+        self.pass(until);
     }
 
     /// Where the data interval of a fire begins: at the fire before it, be it of another version.
@@ -371,6 +397,7 @@ impl Due {
             panic!("I10: it was never seen");
         };
         let latest = self.version.plan.fires(first_seen, until - 1, now);
+        let latest: Vec<_> = latest.take(2).collect();
         assert!(
             latest == [until] || latest.is_empty() && until <= now,
             "I10: back to {until}, not {latest:?}"
@@ -397,9 +424,9 @@ impl Due {
                 self.mark, self.first_seen
             );
         }
-        if self.held.is_empty() || self.ready_since.is_none() {
+        let Some(front) = self.front.filter(|_| self.ready_since.is_some()) else {
             return;
-        }
+        };
         let may_wait = match self.version.plan.overlap {
             Overlap::Queue => is_busy,
             Overlap::Skip => false,
@@ -407,13 +434,12 @@ impl Due {
         };
         let is_full = || {
             let (plan, first_seen) = (&self.version.plan, self.first_seen.unwrap_or(now));
-            self.starts
-                .is_full(plan, first_seen, self.held[0], self.now_ms)
+            self.starts.is_full(plan, first_seen, front, self.now_ms)
         };
         assert!(
             may_wait || is_full(),
             "I2: {:?} of `{}` are held for nothing",
-            self.held,
+            self.held(),
             self.version.dag.dag_id
         );
     }

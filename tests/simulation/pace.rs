@@ -80,7 +80,7 @@ fn around(plan: &Plan, first_seen: i64, fire: i64, at_ms: u64) -> Option<Start> 
         near.insert(0, plan.previous(near[0]));
     }
     let after = plan.fires(first_seen, fire, fire + 3 * DAY_MS);
-    near.extend(after.into_iter().take(4));
+    near.extend(after.take(4));
     let gaps = near
         .windows(2)
         .map(|pair| u64::try_from(pair[1] - pair[0]).unwrap());

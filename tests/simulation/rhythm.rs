@@ -10,13 +10,17 @@ use crate::rng::Rng;
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
 
-/// A crontab line: the values that each field names, ascending; none is `*`.
+/// A crontab line: the values that each field names, as bits; none is `*`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
     text: String,
-    minutes: Vec<i64>,
-    hours: Vec<i64>,
-    weekdays: Vec<i64>,
+    minutes: u64,
+    hours: u64,
+    weekdays: u64,
+}
+
+fn bits(values: impl IntoIterator<Item = i64>) -> u64 {
+    values.into_iter().fold(0, |bits, value| bits | 1 << value)
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +43,9 @@ pub enum Start {
     DaysAgo(u32),
 }
 
+/// Moments, ascending.
+pub type Fires<'p> = Box<dyn DoubleEndedIterator<Item = i64> + 'p>;
+
 /// What a DAG's keys say about time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -55,25 +62,25 @@ impl Line {
         let minute = i64::from(rng.small(60));
         let every = *rng.pick(&[2, 3, 5, 7, 10, 15, 20, 30]);
         let (minute_text, minutes) = match rng.below(4) {
-            0 => ("*".to_owned(), (0..60).collect()),
-            1 => (format!("*/{every}"), (0..60).step_by(every).collect()),
+            0 => ("*".to_owned(), bits(0..60)),
+            1 => (format!("*/{every}"), bits((0..60).step_by(every))),
             2 => {
                 let (low, high) = (minute.min(59 - minute), minute.max(59 - minute));
-                (format!("{low},{high}"), vec![low, high])
+                (format!("{low},{high}"), bits([low, high]))
             }
-            _ => (minute.to_string(), vec![minute]),
+            _ => (minute.to_string(), bits([minute])),
         };
         let hour = i64::from(rng.small(24));
         let (hour_text, hours) = match rng.below(8) {
-            0 => (hour.to_string(), vec![hour]),
-            1 => ("*/6".to_owned(), vec![0, 6, 12, 18]),
-            2 => ("8-17".to_owned(), (8..=17).collect()),
-            _ => ("*".to_owned(), Vec::new()),
+            0 => (hour.to_string(), bits([hour])),
+            1 => ("*/6".to_owned(), bits([0, 6, 12, 18])),
+            2 => ("8-17".to_owned(), bits(8..=17)),
+            _ => ("*".to_owned(), 0),
         };
         let (day_text, weekdays) = match rng.below(8) {
-            0 => ("1-5".to_owned(), (1..=5).collect()),
-            1 => ("0,6".to_owned(), vec![0, 6]),
-            _ => ("*".to_owned(), Vec::new()),
+            0 => ("1-5".to_owned(), bits(1..=5)),
+            1 => ("0,6".to_owned(), bits([0, 6])),
+            _ => ("*".to_owned(), 0),
         };
         Self {
             text: format!("{minute_text} {hour_text} * * {day_text}"),
@@ -87,17 +94,17 @@ impl Line {
     fn names(&self, minute_ms: i64) -> bool {
         let minutes = minute_ms.div_euclid(MINUTE_MS);
         let (hours, days) = (minutes.div_euclid(60), minutes.div_euclid(24 * 60));
-        let has = |field: &[i64], value| field.is_empty() || field.contains(&value);
+        let has = |field: u64, value: i64| field == 0 || field >> value & 1 == 1;
         // 1970-01-01 was a Thursday.
-        has(&self.minutes, minutes.rem_euclid(60))
-            && has(&self.hours, hours.rem_euclid(24))
-            && has(&self.weekdays, (days + 4).rem_euclid(7))
+        has(self.minutes, minutes.rem_euclid(60))
+            && has(self.hours, hours.rem_euclid(24))
+            && has(self.weekdays, (days + 4).rem_euclid(7))
     }
 
     /// About how far its fires lie apart, in milliseconds.
     fn typical_ms(&self) -> i64 {
-        let per_hour = i64::try_from(self.minutes.len()).unwrap();
-        MINUTE_MS * 60 / per_hour * if self.hours.is_empty() { 1 } else { 4 }
+        let per_hour = i64::from(self.minutes.count_ones());
+        MINUTE_MS * 60 / per_hour * if self.hours == 0 { 1 } else { 4 }
     }
 }
 
@@ -235,28 +242,32 @@ impl Plan {
         }
     }
 
-    /// All fires after one moment and until another, the second included.
-    pub fn fires(&self, first_seen: i64, after: i64, until: i64) -> Vec<i64> {
+    /// All fires after one moment and until another, the second included: looked for one by one, from
+    /// whichever end is asked.
+    pub fn fires(&self, first_seen: i64, after: i64, until: i64) -> Fires<'_> {
         let start = self.start_ms(first_seen);
         let until = self.end.map_or(until, |end| until.min(end));
         let after = start.map_or(after, |start| after.max(start - 1));
-        let is_inside = |fire: &i64| after < *fire && *fire <= until;
         match &self.rhythm {
-            Rhythm::Never | Rhythm::Reboot | Rhythm::After(_) => Vec::new(),
-            Rhythm::Once => Some(start.unwrap_or(first_seen))
-                .into_iter()
-                .filter(is_inside)
-                .collect(),
+            Rhythm::Never | Rhythm::Reboot | Rhythm::After(_) => Box::new(std::iter::empty()),
+            Rhythm::Once => {
+                let fire = Some(start.unwrap_or(first_seen));
+                Box::new(
+                    fire.filter(|fire| after < *fire && *fire <= until)
+                        .into_iter(),
+                )
+            }
             Rhythm::Every(period) => {
-                let step = usize::try_from(*period).unwrap();
-                let ticks = start.unwrap_or(first_seen)..=until;
-                ticks.step_by(step).filter(is_inside).collect()
+                let first = start.unwrap_or(first_seen);
+                let tick = move |moment: i64| (moment - first).div_euclid(*period);
+                let ticks = (tick(after) + 1).max(0)..=tick(until);
+                Box::new(ticks.map(move |tick| first + tick * period))
             }
             Rhythm::Cron(lines) => {
-                let first = (after.div_euclid(MINUTE_MS) + 1) * MINUTE_MS;
-                let minutes = (first..=until).step_by(60_000);
+                let minute = |moment: i64| moment.div_euclid(MINUTE_MS);
+                let minutes = (minute(after) + 1..=minute(until)).map(|minute| minute * MINUTE_MS);
                 let is_named = |minute: &i64| lines.iter().any(|line| line.names(*minute));
-                minutes.filter(is_named).collect()
+                Box::new(minutes.filter(is_named))
             }
         }
     }
