@@ -78,7 +78,8 @@ impl World {
         self.scheduler = Scheduler::resume(self.limits.clone(), state, self.now());
         self.scheduler.set_hooks_of_all(crate::hooks::of_all());
         self.model.clock_shows(self.clock.ahead_ms);
-        self.model.restart(&self.scheduler);
+        let now = self.wall_ms();
+        self.model.restart(&self.scheduler, now);
         self.log_synchronised.truncate(self.log.len());
         for version in &self.versions {
             if !self.removed.contains(&*version.dag.dag_id) {

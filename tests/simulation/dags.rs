@@ -49,11 +49,14 @@ impl Version {
     /// The same, but nothing is due after this moment.
     pub fn ending_at(&self, end_ms: i64) -> Self {
         let mut plan = self.plan.clone();
-        plan.end = Some(plan.end.map_or(end_ms, |end| end.min(end_ms)));
+        let end = plan.end.map_or(end_ms, |end| end.min(end_ms));
+        plan.end = Some(end);
+        plan.start = plan.start.no_later_than(end);
         let mut dag = Dag::clone(&self.dag);
         let ending = plan.build(Dag::new("d"));
         ending.empty("t");
-        dag.end_date = ending.finish().expect("a DAG").end_date;
+        let ending = ending.finish().expect("a DAG");
+        (dag.start_date, dag.end_date) = (ending.start_date, ending.end_date);
         Self {
             dag: Arc::new(dag),
             plan,

@@ -85,7 +85,8 @@ impl World {
                 assert!(is_changed || result.is_ok(), "{result:?}");
             }
         });
-        self.model.adopt(&self.scheduler);
+        let now = self.wall_ms();
+        self.model.adopt(&self.scheduler, now);
         self.model.know(version, &self.log);
         self.model.know_the_switch(&self.scheduler);
         let after = self.scheduler.live_attempts();

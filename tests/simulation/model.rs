@@ -9,7 +9,6 @@ use mini_dag::scheduler::{
     AttemptId, BackfillNumber, ClockTrust, Fact, Limits, RUNS_KEPT_MAX, Record, RunFact, RunNumber,
     RunState, RunType, Scheduler, Spawn, StopReason, TaskFact, TaskState,
 };
-use mini_dag::timetable::Timestamp;
 
 use crate::backfills::Fill;
 use crate::dags::Version;
@@ -198,7 +197,7 @@ impl Model {
     }
 
     /// The daemon has ended without a word, and another goes on from `state`.
-    pub fn restart(&mut self, scheduler: &Scheduler) {
+    pub fn restart(&mut self, scheduler: &Scheduler, now: i64) {
         self.processes.clear();
         self.printed.clear();
         self.dues.clear();
@@ -207,11 +206,11 @@ impl Model {
         self.runs.clear();
         self.fills.clear();
         self.live.clear();
-        self.adopt(scheduler);
+        self.adopt(scheduler, now);
     }
 
     /// Takes over the runs that were not known.
-    pub fn adopt(&mut self, scheduler: &Scheduler) {
+    pub fn adopt(&mut self, scheduler: &Scheduler, now: i64) {
         self.adopt_backfills(scheduler);
         for (number, run) in scheduler.state().runs() {
             if self.runs.contains_key(&number) {
@@ -228,7 +227,8 @@ impl Model {
                     .max(promised(task.state)),
                 xcom: task.xcom.as_deref().map(mini_dag::Value::to_text),
                 choice: task.choice.clone(),
-                poking_since: task.poking_since.map(Timestamp::millis),
+                // By a clock that was ahead then, it begins anew.
+                poking_since: task.poking_since.map(|since| since.millis().min(now)),
                 ..Task::new(0)
             });
             let model = Run {
@@ -560,7 +560,8 @@ impl Model {
         assert!(run.is_to_run(id.task), "I3: {id:?} is poked too early");
         let run = &self.runs[&id.run];
         let due = &self.dues[&*run.dag.dag_id];
-        assert!(self.is_recording && !due.is_paused, "I11, I16: {id:?}");
+        let may_start = !due.is_paused || run.is_backfill;
+        assert!(self.is_recording && may_start, "I11, I16: {id:?}");
         let tasks: usize = self.live_runs(&run.dag.dag_id).map(Run::running).sum();
         let most = due.version.dag.max_active_tasks.unwrap_or(u32::MAX);
         let all: usize = self.live.iter().map(|run| self.runs[run].running()).sum();

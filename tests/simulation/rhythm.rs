@@ -43,6 +43,16 @@ pub enum Start {
     DaysAgo(u32),
 }
 
+impl Start {
+    /// What ends before it starts is refused when it is loaded.
+    pub fn no_later_than(&self, end: i64) -> Self {
+        match self {
+            Self::At(start) => Self::At(end.min(*start)),
+            Self::None | Self::DaysAgo(_) => self.clone(),
+        }
+    }
+}
+
 /// Moments, ascending.
 pub type Fires<'p> = Box<dyn DoubleEndedIterator<Item = i64> + 'p>;
 
@@ -165,6 +175,7 @@ impl Plan {
         let end = rng
             .one_in(6)
             .then(|| now_ms + i64::from(rng.small(500_000)));
+        let start = end.map_or(start.clone(), |end| start.no_later_than(end));
         Self {
             rhythm,
             start,
