@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A daemon in a cgroup that is its own, as systemd's Delegate= gives it: each attempt gets a leaf, what escapes by
 # every other means is killed, and a limit of memory holds where the kernel has the controller. Needs root and a
-# writable cgroup v2; says so if there is none.
+# writable cgroup v2; says so if there is none. `MINI_DAG` names another program than the one that is built here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 skip() { printf '\n!!!! SKIPPED: %s\n\n' "$1"; }
@@ -24,7 +24,7 @@ cleanup() {
 trap cleanup EXIT
 grep -qw memory "$mount/cgroup.controllers" && echo +memory >"$mount/cgroup.subtree_control" 2>/dev/null || true
 grep -qw memory "$cgroup/cgroup.controllers" && has_memory=1 || has_memory=
-cargo build -q --bin mini-dag
+[ -n "${MINI_DAG:-}" ] || cargo build -q --bin mini-dag
 
 mkdir "$place/dags"
 cat >"$place/dags/where.json" <<JSON
@@ -32,14 +32,14 @@ cat >"$place/dags/where.json" <<JSON
   {"task_id": "where", "timeout": "20s", "bash": "until grep mini-dag.attempt- /proc/self/cgroup; do :; done"},
   {"task_id": "escape", "bash": "env -i setsid sh -c 'setsid sleep 1000 >/dev/null 2>&1 </dev/null & echo \$! >$place/pid' </dev/null >/dev/null 2>&1; cat $place/pid"},
   {"task_id": "beside", "bash": "until [ -e $place/go ]; do sleep 0.05; done"},
-  {"task_id": "eats", "bash": "exec tail -c 200M /dev/zero", "limits": {"memory": "32MiB"}}]}
+  {"task_id": "eats", "bash": "head -c 200M /dev/zero | tail -c 150M | wc -c", "timeout": "60s", "limits": {"memory": "32MiB"}}]}
 JSON
-program=$PWD/target/debug/mini-dag
+program=${MINI_DAG:-$PWD/target/debug/mini-dag}
 sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' start "$cgroup" \
   env MINI_DAG_LISTEN=none "$program" daemon --state "$place/state" --dags "$place/dags" 2>"$place/daemon.log" &
 daemon=$!
 client() { "$program" "$@" --state "$place/state"; }
-until client status >/dev/null 2>&1; do sleep 0.1; kill -0 $daemon || fail "the daemon has ended"; done
+until grep -q ' ready: ' "$place/daemon.log"; do sleep 0.1; kill -0 $daemon || fail "the daemon has ended"; done
 client trigger where >/dev/null
 # While another task runs: then an orphan without a mark could be anybody's, and only the cgroup tells.
 for _ in $(seq 200); do
@@ -52,7 +52,7 @@ for _ in $(seq 100); do kill -0 "$escaped" 2>/dev/null || break; sleep 0.1; done
 ! kill -0 "$escaped" 2>/dev/null || fail "process $escaped has escaped"
 grep -q mini-dag.daemon "/proc/$daemon/cgroup" || fail "the daemon is in no leaf of its own"
 touch "$place/go"
-for _ in $(seq 200); do client status where latest | grep -qw running || break; sleep 0.1; done
+for _ in $(seq 200); do client status where latest | grep -w running >/dev/null || break; sleep 0.1; done
 client logs where latest where | grep -q mini-dag.attempt- || fail "a task is in no cgroup of its own"
 [ "$(find "$cgroup" -mindepth 1 -maxdepth 1 -type d | wc -l)" = 1 ] || fail "cgroups of attempts are left behind"
 if [ -n "$has_memory" ]; then
