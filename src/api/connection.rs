@@ -29,6 +29,7 @@ use super::peer::Peer;
 use super::problem::Problem;
 use super::request::Request;
 use super::router::{self, Reply};
+use super::routes;
 use super::site;
 use crate::daemon::clock;
 use crate::scheduler::Monotonic;
@@ -168,7 +169,7 @@ async fn try_take(
                 return Ok(reply);
             }
             guarded.map_err(Problem::closing)?;
-            let is_public = router::is_public(&head.method, head.uri.path());
+            let is_public = routes::is_public(&head.method, head.uri.path());
             match api
                 .gate
                 .caller(&head.headers, &visitor.cookie(), visitor.source())

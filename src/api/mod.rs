@@ -26,6 +26,7 @@ mod peer;
 mod problem;
 mod request;
 mod router;
+mod routes;
 mod site;
 mod socket;
 mod stream;
@@ -44,7 +45,8 @@ use crate::timetable::Timestamp;
 
 pub use auth::{PASSWORD_BYTES_MAX, PASSWORD_MIN, Role, User, Users};
 pub use door::{Doors, listen};
-pub use router::{ROUTES, Route, answer_offline};
+pub use router::answer_offline;
+pub use routes::{ROUTES, Route};
 pub use view::{Standing, dag_run, dag_summary, params, task, task_instance};
 
 /// Changes by people that are remembered for `eventLogs`.
@@ -98,7 +100,7 @@ impl Api {
             number: self.audited.get(),
             at: clock::now().wall,
             who: who.to_owned(),
-            event: router::name(request),
+            event: routes::name(request),
             path: request.path.clone(),
         });
     }

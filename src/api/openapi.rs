@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::router::{ROUTES, Route};
+use super::routes::{ROUTES, Route};
 use super::view::{object, text, with};
 use crate::dag::Value;
 

@@ -68,7 +68,7 @@ impl Question {
             return Ok(None);
         }
         let mut logical_date = None;
-        let (run_id, limit) = match call.history {
+        let (run_id, limit) = match call.route.history {
             History::None => return Ok(None),
             History::Run | History::Attempts => {
                 // Task instances of many runs are those of the runs in memory.
@@ -76,7 +76,7 @@ impl Question {
                     return Ok(None);
                 };
                 let is_held = service.state().find_run(dag_id, run_id).is_some();
-                if is_held && call.history == History::Run {
+                if is_held && call.route.history == History::Run {
                     return Ok(None);
                 }
                 (Some(run_id.to_owned()), 1)

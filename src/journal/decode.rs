@@ -22,7 +22,7 @@ use crate::dag::json::Document;
 use crate::scheduler::{
     Attempt, BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Choice, ClockTrust, Ended,
     Exit, Fact, Occasion, Parent, Ran, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber,
-    TaskFact, TaskImage,
+    RunsOver, TaskFact, TaskImage,
 };
 use crate::timetable::Timestamp;
 
@@ -185,6 +185,7 @@ fields! {
         "boot" => boot: Option<String>,
         "after" => after: Option<BTreeMap<String, u64>>,
         "successes" => successes: Option<u64>,
+        "over" => over: Option<BTreeMap<String, u64>>,
         "failures" => failures: Option<u64>,
         "backfill" => backfill: Option<u64>,
         "by" => by: Option<ParentFields>,
@@ -288,6 +289,7 @@ impl Fields {
                     boot_id: self.boot.map(Arc::from),
                     heard: counts(self.after.unwrap_or_default())?,
                     successes: bounded(self.successes)?,
+                    over: self.over.as_ref().and_then(over),
                     runs_created: bounded(self.runs_created)?,
                 },
                 _ => return None,
@@ -519,6 +521,15 @@ fn counts(counts: BTreeMap<String, u64>) -> Option<BTreeMap<Arc<str>, u64>> {
     counts
         .map(|(id, count)| Some((id.into(), bounded(Some(count))?)))
         .collect()
+}
+
+/// A count that makes no sense is as if nobody had counted.
+fn over(counts: &BTreeMap<String, u64>) -> Option<RunsOver> {
+    let count = |name: &str| bounded(counts.get(name).copied());
+    Some(RunsOver {
+        success: count("success")?,
+        failed: count("failed")?,
+    })
 }
 
 fn duration(millis: Option<u64>) -> Duration {

@@ -12,7 +12,8 @@ use super::{Crc, VERSION};
 use crate::dag::Value;
 use crate::scheduler::{
     Attempt, BackfillFact, BackfillFacts, BackfillNumber, Choice, ClockTrust, Ended, Exit, Fact,
-    Occasion, Ran, Record, RunFact, RunFacts, RunImage, RunNumber, TaskFact, TaskImage, TaskState,
+    Occasion, Ran, Record, RunFact, RunFacts, RunImage, RunNumber, RunsOver, TaskFact, TaskImage,
+    TaskState,
 };
 use crate::timetable::Timestamp;
 
@@ -73,6 +74,7 @@ pub(super) fn record(out: &mut String, record: &Record) {
             heard,
             ran,
             successes,
+            over,
             runs_created,
         } => {
             event(out, "dag");
@@ -88,6 +90,13 @@ pub(super) fn record(out: &mut String, record: &Record) {
                 counts(out, "after", heard);
             }
             number(out, "successes", *successes);
+            if let Some(over) = over.filter(|over| *over != RunsOver::default()) {
+                let _ = write!(
+                    out,
+                    ",\"over\":{{\"success\":{},\"failed\":{}}}",
+                    over.success, over.failed
+                );
+            }
             number(out, "runs_created", *runs_created);
         }
         Fact::Run(run, fact) => run_fact(out, dag_id, *run, fact),

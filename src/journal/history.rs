@@ -165,11 +165,7 @@ impl PastRun {
             }
             RunFact::Stopped(reason) => self.stopped = Some(*reason),
             RunFact::Ended { success } => {
-                self.state = if *success {
-                    RunState::Success
-                } else {
-                    RunState::Failed
-                };
+                self.state = RunState::over(*success);
                 self.ended_at = Some(at);
             }
             RunFact::Cleared(_) => {

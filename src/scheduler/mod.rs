@@ -61,8 +61,8 @@ pub use occasion::{Awaited, circle};
 pub use ran::Ran;
 pub use record::{
     Attempt, BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Ended, Exit, Fact, Mark,
-    Occasion, Parent, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber, RunType, Settled,
-    StopCause, StopReason, TaskFact, TaskImage,
+    Occasion, Parent, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber, RunType, RunsOver,
+    Settled, StopCause, StopReason, TaskFact, TaskImage,
 };
 pub use rule::{Decision as RuleDecision, UpstreamCounts, decide};
 pub use run::{Run, TaskInstance};

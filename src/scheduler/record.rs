@@ -70,9 +70,41 @@ pub enum Fact {
         heard: BTreeMap<Arc<str>, u64>,
         /// How often a run of it has succeeded.
         successes: u64,
+        /// Its runs that are over; `None` in a journal that did not count them.
+        over: Option<RunsOver>,
         /// How many runs had been created, of all DAGs.
         runs_created: u64,
     },
+}
+
+/// How many runs of a DAG have ended each way, each counted as it ended last. Those that retention has let go
+/// count; those that somebody had deleted do not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunsOver {
+    /// `success`
+    pub success: u64,
+    /// `failed`
+    pub failed: u64,
+}
+
+impl RunsOver {
+    /// Counts a run that went from one state to another; `None`: it was not there, or is not any more.
+    pub(super) fn recount(&mut self, was: Option<RunState>, is: Option<RunState>) {
+        if let Some(count) = self.of(was) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(count) = self.of(is) {
+            *count += 1;
+        }
+    }
+
+    fn of(&mut self, state: Option<RunState>) -> Option<&mut u64> {
+        match state? {
+            RunState::Success => Some(&mut self.success),
+            RunState::Failed => Some(&mut self.failed),
+            RunState::Queued | RunState::Running => None,
+        }
+    }
 }
 
 /// What happened to a run.

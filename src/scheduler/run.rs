@@ -277,11 +277,7 @@ impl Run {
                 if self.state.is_finished() || !self.is_over() {
                     return Err(self.refuse("ends, but is over or has tasks to go"));
                 }
-                self.state = if *success {
-                    RunState::Success
-                } else {
-                    RunState::Failed
-                };
+                self.state = RunState::over(*success);
                 self.ended_at = Some(at);
                 self.stopped = None;
             }

@@ -15,7 +15,8 @@ use super::backfill::Backfill;
 use super::choice::XCOM_RUN_BYTES_MAX;
 use super::ran::Ran;
 use super::record::{
-    BackfillFact, BackfillNumber, Fact, Occasion, Record, RunFact, RunNumber, RunType, TaskFact,
+    BackfillFact, BackfillNumber, Fact, Occasion, Record, RunFact, RunNumber, RunType, RunsOver,
+    TaskFact,
 };
 use super::run::Run;
 use super::states::RunState;
@@ -51,6 +52,8 @@ pub struct DagState {
     pub heard: BTreeMap<Arc<str>, u64>,
     /// How often a run of it has succeeded. A run that is cleared and succeeds again counts again.
     pub successes: u64,
+    /// Every run of it that is over, be it in memory or not.
+    pub over: RunsOver,
     /// Every run that is held in memory.
     pub runs: BTreeMap<Arc<str>, RunNumber>,
     /// The `queued` ones that are no backfill's, oldest first.
@@ -171,6 +174,7 @@ impl State {
             boot_id: None,
             heard: BTreeMap::new(),
             successes: 0,
+            over: RunsOver::default(),
             runs: BTreeMap::new(),
             queued: BTreeSet::new(),
             by_date: BTreeSet::new(),
@@ -267,7 +271,11 @@ impl State {
                     backfill.advance(fire);
                 }
             }
-            RunFact::Ended { success } => dag.successes += u64::from(*success),
+            RunFact::Ended { success } => {
+                dag.successes += u64::from(*success);
+                let was = self.runs.get(&number).map(|run| run.state);
+                dag.over.recount(was, Some(RunState::over(*success)));
+            }
             RunFact::Restored(_)
             | RunFact::Started
             | RunFact::Stopped(_)
@@ -302,6 +310,7 @@ impl State {
                 heard,
                 ran,
                 successes,
+                over,
                 runs_created,
             } => {
                 dag.is_paused = *is_paused;
@@ -311,6 +320,15 @@ impl State {
                 dag.boot_id.clone_from(boot_id);
                 dag.heard.clone_from(heard);
                 dag.successes = *successes;
+                let runs = &self.runs;
+                let counted = || {
+                    let mut over = RunsOver::default();
+                    for run in dag.finished.iter().filter_map(|number| runs.get(number)) {
+                        over.recount(None, Some(run.state));
+                    }
+                    over
+                };
+                dag.over = over.unwrap_or_else(counted);
                 self.runs_created = self.runs_created.max(*runs_created);
             }
             Fact::Backfill(number, fact) => {
@@ -344,6 +362,10 @@ impl State {
                 let was = run.state;
                 run.apply(record.at, fact)?;
                 dag.apply(*number, run.facts.run_type, run.tasks().len(), fact);
+                let is = (*fact != RunFact::Deleted).then_some(run.state);
+                if is != Some(was) {
+                    dag.over.recount(Some(was), is);
+                }
                 if was != run.state
                     && let Some(Occasion::Backfill(of)) = run.facts.occasion
                     && let Some(backfill) = self.backfills.get_mut(&of)
@@ -484,6 +506,7 @@ impl State {
                 boot_id: dag.boot_id.clone(),
                 heard: dag.heard.clone(),
                 successes: dag.successes,
+                over: Some(dag.over),
                 runs_created,
             });
             let backfills = dag.backfills.iter().filter_map(move |number| {

@@ -27,6 +27,11 @@ impl RunState {
         }
     }
 
+    /// How a run ends.
+    pub fn over(success: bool) -> Self {
+        if success { Self::Success } else { Self::Failed }
+    }
+
     /// Whether it is over.
     pub fn is_finished(self) -> bool {
         match self {

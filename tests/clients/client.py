@@ -89,7 +89,7 @@ with af.ApiClient(af.Configuration(host=url, access_token=log_in())) as api:
     assert status_of(lambda: runs.get_dag_run("clients", "r")) == 404
     wait_for("no logs", lambda: not list(Path(gate).parent.glob("state/logs/*/run_id=*r")))
 
-    assert import_error_api.ImportErrorApi(api).get_import_errors().total_entries == 0
+    assert import_error_api.ImportErrorApi(api).get_import_errors().total_entries == 1
     assert dag_stats_api.DagStatsApi(api).get_dag_stats().total_entries >= 1
     assert "task_id" in str(dag_source_api.DagSourceApi(api).get_dag_source("clients"))
     assert event_log_api.EventLogApi(api).get_event_logs().total_entries > 3

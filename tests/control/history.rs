@@ -87,6 +87,52 @@ fn a_list_goes_on_where_memory_ends() {
     }
 }
 
+/// They were those of the runs in memory: eight of each DAG.
+#[test]
+fn how_many_runs_are_in_each_state_is_told_of_all_there_were() {
+    let mut daemon = after_runs("stats", 12);
+    let failing = format!(
+        r#"{{"dag_id": "gated", "tasks": [{{"task_id": "t", "bash": "test -e '{}'"}}]}}"#,
+        daemon.path("gate")
+    );
+    fs::write(daemon.path("dags/gated.json"), failing).unwrap();
+    daemon.ok(&["reload"]);
+    for number in 0..10 {
+        let run_id = format!("f{number}");
+        let args = ["trigger", "gated", "--run-id", &run_id, "--wait"];
+        assert_eq!(daemon.run(&args).code, 1);
+    }
+    let stats = |daemon: &Daemon, dag_id: &str| {
+        let answer = daemon.answer("GET", &format!("/api/v2/dagStats?dag_ids={dag_id}"), "");
+        let dags = answer.get("dags").and_then(Value::as_array).unwrap();
+        let stats = dags[0].get("stats").and_then(Value::as_array).unwrap();
+        let count = |stat: &Value| stat.get("count").unwrap().to_string();
+        stats.iter().map(count).collect::<Vec<_>>().join(" ")
+    };
+    for life in ["first", "second"] {
+        assert_eq!(stats(&daemon, "quick"), "0 0 12 0", "{life}");
+        assert_eq!(stats(&daemon, "gated"), "0 0 0 10", "{life}");
+        restart(&mut daemon);
+    }
+    // One that only the journal has any more succeeds after all, another is deleted.
+    fs::write(daemon.path("gate"), "").unwrap();
+    daemon.ok(&["clear", "gated", "f0"]);
+    daemon.wait_for("success", |daemon| {
+        daemon.state_of("gated", "f0") == "success"
+    });
+    daemon.request("DELETE", "/api/v2/dags/gated/dagRuns/f1", "", "");
+    for life in ["third", "fourth"] {
+        assert_eq!(stats(&daemon, "gated"), "0 0 1 8", "{life}");
+        restart(&mut daemon);
+    }
+    // Nor does a snapshot forget them.
+    daemon.stop();
+    daemon.ok(&["journal", "compact"]);
+    begin(&mut daemon);
+    assert_eq!(stats(&daemon, "gated"), "0 0 1 8");
+    assert_eq!(stats(&daemon, "quick"), "0 0 12 0");
+}
+
 /// A name that only the journal knew was given to a second run.
 #[test]
 fn no_run_gets_the_name_or_the_date_of_a_run_that_is_only_history() {

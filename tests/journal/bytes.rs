@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mini_dag::dag::Value;
+use mini_dag::dag::{Dag, Value};
 use mini_dag::journal::cat;
 use mini_dag::scheduler::{
     Attempt, BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Choice, ClockTrust, Ended,
     Exit, Fact, Mark, Occasion, Parent, Ran, Record, Reprocess, RunFact, RunFacts, RunImage,
-    RunNumber, RunState, RunType, Settled, State, StopCause, StopReason, TaskFact, TaskImage,
-    TaskState,
+    RunNumber, RunState, RunType, RunsOver, Settled, State, StopCause, StopReason, TaskFact,
+    TaskImage, TaskState,
 };
 use mini_dag::timetable::Timestamp;
 
@@ -231,10 +231,14 @@ fn golden() -> Vec<(Record, &'static str)> {
                 boot_id: Some("5d3c".into()),
                 heard: heard(),
                 successes: 5,
+                over: Some(RunsOver {
+                    success: 4,
+                    failed: 0,
+                }),
                 is_paused: true,
                 runs_created: 17,
             }),
-            r#""ev":"dag","dag":"sensor_log","paused":true,"ran":[["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"]],"boot":"5d3c","after":{"a":0,"b":3},"successes":5,"runs_created":17"#,
+            r#""ev":"dag","dag":"sensor_log","paused":true,"ran":[["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"]],"boot":"5d3c","after":{"a":0,"b":3},"successes":5,"over":{"success":4,"failed":0},"runs_created":17"#,
         ),
         (
             run(RunFact::Created(facts())),
@@ -433,4 +437,48 @@ fn an_ordinary_task_takes_300_bytes_at_most() {
     let seq_digits = 2 * (6 - 1);
     let bytes: usize = lines.iter().map(|line| line.len() + 1).sum::<usize>() + seq_digits;
     assert!(bytes <= 300, "{bytes} bytes: {lines:#?}");
+}
+
+#[test]
+fn a_snapshot_that_does_not_count_what_is_over_is_counted() {
+    let restored = |over| {
+        record(Fact::Restored {
+            first_seen: None,
+            scheduled_until: None,
+            ran: Ran::default(),
+            boot_id: None,
+            heard: BTreeMap::new(),
+            successes: 0,
+            over,
+            is_paused: false,
+            runs_created: 17,
+        })
+    };
+    let image = RunImage {
+        facts: facts(),
+        state: RunState::Failed,
+        queued_at: at(),
+        started_at: None,
+        ended_at: Some(at()),
+        stopped: None,
+        note: "".into(),
+        tasks: Vec::new(),
+    };
+    let over = |told| {
+        let mut state = State::default();
+        let dag = Dag::new("sensor_log");
+        dag.empty("read");
+        state.insert_dag(Arc::new(dag.finish().unwrap()));
+        for record in [
+            run(RunFact::Restored(Box::new(image.clone()))),
+            restored(told),
+        ] {
+            state.apply(&record).unwrap();
+        }
+        let over = state.dag("sensor_log").unwrap().over;
+        (over.success, over.failed)
+    };
+    let (success, failed) = (3, 2);
+    assert_eq!(over(None), (0, 1));
+    assert_eq!(over(Some(RunsOver { success, failed })), (3, 2));
 }

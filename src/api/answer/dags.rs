@@ -190,34 +190,52 @@ fn paused(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Probl
     Ok(summary(service, known).into())
 }
 
-/// How many runs of each DAG are in each state, of those in memory.
+/// How many runs of each DAG are in each state, those included that only the journal has any more.
+#[expect(clippy::unnecessary_wraps, reason = "a handler")]
 pub(crate) fn stats(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let wanted: Vec<_> = call.request.query_all("dag_ids").collect();
-    let states = [
-        RunState::Queued,
-        RunState::Running,
-        RunState::Success,
-        RunState::Failed,
-    ];
-    let mut entries = Vec::new();
-    for known in service.state().dags() {
+    let stat = |state: RunState, count: u64| {
+        object([("state", text(state.name())), ("count", number(count))])
+    };
+    let dags = service.state().dags();
+    let dags = dags.filter(|known| wanted.is_empty() || wanted.contains(&&*known.dag.dag_id));
+    let entries = dags.map(|known| {
         let dag_id = &*known.dag.dag_id;
-        if !wanted.is_empty() && !wanted.contains(&dag_id) {
-            continue;
-        }
-        let runs = lookup::held(service, dag_id)?;
-        let stat = |state: RunState| {
-            let count = runs.iter().filter(|(_, run)| run.state == state).count();
-            object([("state", text(state.name())), ("count", number(count))])
-        };
-        entries.push(object([
+        let queued = known.queued.len() + known.backfill_queued.len();
+        let running = known.active_runs + known.backfill_running;
+        let stats = [
+            stat(RunState::Queued, queued as u64),
+            stat(RunState::Running, running.into()),
+            stat(RunState::Success, known.over.success),
+            stat(RunState::Failed, known.over.failed),
+        ];
+        object([
             ("dag_id", text(dag_id)),
             ("dag_display_name", text(dag_id)),
-            ("stats", Value::Array(states.map(stat).into())),
-        ]));
-    }
+            ("stats", Value::Array(stats.into())),
+        ])
+    });
+    let entries: Vec<_> = entries.collect();
     let total = entries.len();
     Ok(Reply::json(collection("dags", entries, total)).into())
+}
+
+/// There is one version of a DAG: the one that is there.
+pub(crate) fn versions(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let dag = &lookup::dag(service, call.id("dag_id"))?.dag;
+    let version = view::version(dag, service.loaded_at());
+    Ok(Reply::json(collection("dag_versions", [version], 1)).into())
+}
+
+pub(crate) fn version(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let dag = &lookup::dag(service, call.id("dag_id"))?.dag;
+    match call.id("version_number") {
+        "1" => Ok(view::version(dag, service.loaded_at()).into()),
+        other => Err(Problem::not_found(format!(
+            "DAG `{}` has no version {other}; the one that is there is 1",
+            dag.dag_id
+        ))),
+    }
 }
 
 /// The text of a DAG's file as it is now.

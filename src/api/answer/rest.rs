@@ -51,6 +51,11 @@ pub(crate) fn providers(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a handler")]
+pub(crate) fn warnings(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
+    Ok(Reply::json(collection("dag_warnings", [], 0)).into())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a handler")]
 pub(crate) fn plugins(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
     Ok(Reply::json(collection("plugins", [], 0)).into())
 }

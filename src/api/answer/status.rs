@@ -59,48 +59,69 @@ pub(crate) fn health(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem
 #[expect(clippy::unnecessary_wraps, reason = "a handler")]
 pub(crate) fn pools(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
     let pools = service.scheduler().pools();
-    let entry = |(name, pool): (&Arc<str>, &PoolUse)| {
-        let description = if **name == *DEFAULT_POOL {
-            text("Tasks that may run at once")
-        } else {
-            text("")
-        };
-        object([
-            ("name", text(&**name)),
-            ("slots", number(pool.slots)),
-            ("description", description),
-            ("include_deferred", Value::Bool(false)),
-            ("occupied_slots", number(pool.running)),
-            ("running_slots", number(pool.running)),
-            ("queued_slots", number(0)),
-            ("scheduled_slots", number(pool.waiting)),
-            (
-                "open_slots",
-                number(pool.slots.saturating_sub(pool.running)),
-            ),
-            ("deferred_slots", number(0)),
-            ("team_name", Value::Null),
-        ])
+    let entries = pools.iter().map(|(name, pool)| pool_of(name, pool));
+    Ok(Reply::json(collection("pools", entries, pools.len())).into())
+}
+
+pub(crate) fn pool(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let name = call.id("pool_name");
+    let pools = service.scheduler().pools();
+    let pool = pools.get(name);
+    let pool = pool.ok_or_else(|| Problem::not_found(format!("there is no pool `{name}`")))?;
+    Ok(pool_of(name, pool).into())
+}
+
+fn pool_of(name: &str, pool: &PoolUse) -> Value {
+    let description = if *name == *DEFAULT_POOL {
+        text("Tasks that may run at once")
+    } else {
+        text("")
     };
-    Ok(Reply::json(collection("pools", pools.iter().map(entry), pools.len())).into())
+    object([
+        ("name", text(name)),
+        ("slots", number(pool.slots)),
+        ("description", description),
+        ("include_deferred", Value::Bool(false)),
+        ("occupied_slots", number(pool.running)),
+        ("running_slots", number(pool.running)),
+        ("queued_slots", number(0)),
+        ("scheduled_slots", number(pool.waiting)),
+        (
+            "open_slots",
+            number(pool.slots.saturating_sub(pool.running)),
+        ),
+        ("deferred_slots", number(0)),
+        ("team_name", Value::Null),
+    ])
 }
 
 pub(crate) fn import_errors(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let (offset, limit) = call.request.page()?;
-    let errors = &service.catalog().errors;
-    let entry = |(at, error): (usize, &Diagnostic)| {
-        let file = error.place.as_ref().map_or("", |place| &place.file);
-        object([
-            ("import_error_id", number(at + 1)),
-            ("timestamp", date(Some(service.loaded_at()))),
-            ("filename", text(file)),
-            ("bundle_name", text("dags-folder")),
-            ("stack_trace", text(error.render(false))),
-        ])
-    };
-    let page = errors.iter().enumerate().skip(offset).take(limit);
-    let errors = collection("import_errors", page.map(entry), errors.len());
-    Ok(Reply::json(errors).into())
+    let errors = service.catalog().errors.iter().enumerate();
+    let entries = errors.map(|(at, error)| import_error_of(service, at, error));
+    let total = entries.len();
+    let page = entries.skip(offset).take(limit);
+    Ok(Reply::json(collection("import_errors", page, total)).into())
+}
+
+/// Its id is its place in the list, which the next reload may change.
+pub(crate) fn import_error(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    let id = call.id("import_error_id");
+    let at = id.parse().ok().and_then(|id: usize| id.checked_sub(1));
+    let error = at.and_then(|at| Some((at, service.catalog().errors.get(at)?)));
+    let error = error.ok_or_else(|| Problem::not_found(format!("there is no error {id}")))?;
+    Ok(import_error_of(service, error.0, error.1).into())
+}
+
+fn import_error_of(service: &Service, at: usize, error: &Diagnostic) -> Value {
+    let file = error.place.as_ref().map_or("", |place| &place.file);
+    object([
+        ("import_error_id", number(at + 1)),
+        ("timestamp", date(Some(service.loaded_at()))),
+        ("filename", text(file)),
+        ("bundle_name", text("dags-folder")),
+        ("stack_trace", text(error.render(false))),
+    ])
 }
 
 /// What people have changed since this daemon started: the latest of it.

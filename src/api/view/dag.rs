@@ -41,7 +41,7 @@ impl Standing {
 }
 
 /// The version of a DAG: `DagVersionResponse`. There is one; its id is made of the DAG's.
-pub(super) fn version(dag: &Dag, created_at: Timestamp) -> Value {
+pub(crate) fn version(dag: &Dag, created_at: Timestamp) -> Value {
     object([
         ("id", text(uuid(&["dag", &dag.dag_id]))),
         ("version_number", number(1)),

@@ -14,8 +14,8 @@ use crate::dag::Value;
 use crate::timetable::Timestamp;
 
 pub(crate) use backfill::{backfill, backfill_progress};
-pub(crate) use dag::owner;
 pub use dag::{Standing, dag_details, dag_summary, params, task};
+pub(crate) use dag::{owner, version};
 pub(crate) use rendered::rendered_fields;
 pub(crate) use run::{attempt, run_after, task_state};
 pub use run::{dag_run, task_instance};
