@@ -6,6 +6,7 @@
 //! ```
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use mini_dag::{Context, Dag, DagBuilder, HookBuilder, Outcome, Program, Value};
 
@@ -21,14 +22,20 @@ fn greeting() -> DagBuilder {
     let greet = dag
         .bash("greet", "echo \"Hello, $name!\"")
         .env("name", "{{ params.name }}");
-    let count = dag.call("count", count_letters);
+    let count = dag
+        .call("count", count_letters)
+        .timeout(Duration::from_secs(60));
     let tell = dag.argv("tell", ["echo", "{{ xcom.count }} letters"]);
     _ = greet >> count >> tell;
     dag
 }
 
 /// Runs in a process of its own, with a timeout, a log and an exit code like any other task.
+#[expect(clippy::print_stdout, reason = "a task's output is its log")]
 fn count_letters(context: &Context) -> mini_dag::Result {
+    // One that has more to do ends well before that, with what there was time for.
+    let left = context.time_left().unwrap_or(Duration::MAX);
+    println!("at most {} seconds from here", left.as_secs());
     let greeting = context.xcoms.get("greet").and_then(Value::as_str);
     let greeting = greeting.ok_or("nobody has greeted")?;
     let letters = greeting.chars().filter(|c| c.is_alphabetic()).count();

@@ -81,6 +81,11 @@ fn a_program_with_its_own_dag_has_the_whole_command_line() {
         log(&home, "greeting", "task_id=tell/attempt=1.log"),
         "8 letters\n"
     );
+    // The function has a minute, and its process has begun by then.
+    let counted = log(&home, "greeting", "task_id=count/attempt=1.log");
+    let left = counted.trim_start_matches("at most ").split(' ').next();
+    let left: u64 = left.unwrap().parse().unwrap();
+    assert!((30..60).contains(&left), "{counted}");
     let hook = log(&home, "greeting", "on_success.dag.log");
     assert!(
         hook.starts_with("manual__") && hook.ends_with(" is done\n"),

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::time::{
@@ -11,6 +12,7 @@ use rustix::time::{
 };
 use smol::Async;
 
+use crate::dag::Context;
 use crate::scheduler::{Monotonic, Now};
 use crate::timetable::Timestamp;
 
@@ -21,6 +23,15 @@ pub fn now() -> Now {
     Now {
         wall: Timestamp::from_millis(wall),
         monotonic: Monotonic(u64::try_from(monotonic).unwrap_or(0)),
+    }
+}
+
+impl Context {
+    /// How long the function may still run before it is stopped: nothing when its `timeout` has come, `None` without
+    /// one. Who does much one by one can end well with what there is time for.
+    pub fn time_left(&self) -> Option<Duration> {
+        let deadline = Monotonic(self.deadline_ms?);
+        Some(deadline.since(now().monotonic))
     }
 }
 

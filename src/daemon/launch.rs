@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::clock;
 use super::config::Config;
 use super::hooks::told;
 use super::layout;
@@ -368,5 +369,6 @@ fn context(timeout: Option<Duration>, facts: &RunFacts<'_>, args: Value) -> Cont
             .collect(),
         prev_data_interval_end_success: facts.prev_data_interval_end_success,
         timeout,
+        deadline_ms: timeout.map(|timeout| clock::now().monotonic.after(timeout).0),
     }
 }

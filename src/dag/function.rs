@@ -44,6 +44,9 @@ pub struct Context {
     pub prev_data_interval_end_success: Option<Timestamp>,
     /// The task's `timeout`, counted from the start of the attempt.
     pub timeout: Option<Duration>,
+    /// When that is over, in milliseconds from the boot of the host, as `CLOCK_BOOTTIME` counts them;
+    /// [`Context::time_left`] looks at the clock.
+    pub deadline_ms: Option<u64>,
 }
 
 /// How a function that did not fail ended.

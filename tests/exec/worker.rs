@@ -109,6 +109,7 @@ fn context() -> Context {
         xcoms: BTreeMap::from([("fetch".to_owned(), Value::from(vec![1, 2]))]),
         prev_data_interval_end_success: Some(Timestamp::from_secs(-7)),
         timeout: Some(std::time::Duration::from_millis(1500)),
+        deadline_ms: Some(u64::MAX),
     }
 }
 

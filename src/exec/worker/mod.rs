@@ -244,6 +244,10 @@ impl Call {
                     .map_or(Value::Null, moment),
             ),
             ("timeout_ms", context.timeout.map_or(Value::Null, millis)),
+            (
+                "deadline_ms",
+                context.deadline_ms.map_or(Value::Null, Value::from),
+            ),
             ("is_branch", self.is_branch.into()),
         ])
     }
@@ -273,6 +277,7 @@ impl Call {
                     .get("timeout_ms")
                     .and_then(number)
                     .map(Duration::from_millis),
+                deadline_ms: value.get("deadline_ms").and_then(number),
             },
             is_branch: value.get("is_branch").and_then(Value::as_bool) == Some(true),
         })
