@@ -171,9 +171,9 @@ fn show_draws_a_dag() {
     place.check(
         "show diamond",
         0,
-        "diamond  (0 6 * * *)\nA diamond.\n\n  a        bash; 2 retries after 1m30s\n  \
-         └─ b     argv echo; after a\n  └─ c     empty; after a\n     \
-         └─ d  bash; after b, c; all_done; at most 1m\n",
+        "diamond  (0 6 * * *)\nA diamond.\n\n     ┌→ b ─┐\n  a ─┤     ├→ d\n     └→ c ─┘\n\n  \
+         a  bash; 2 retries after 1m30s\n  b  argv echo; after a\n  c  empty; after a\n  \
+         d  bash; after b, c; all_done; at most 1m\n",
     );
     place.check(
         "show diamond --format dot",
@@ -205,7 +205,11 @@ fn show_draws_a_dag() {
     assert!(picture.starts_with("<svg xmlns=") && picture.ends_with("</svg>\n"));
     assert!(picture.contains("<title>c: EmptyOperator</title>"));
     assert_eq!(picture.matches("marker-end").count(), 4);
-    place.complains("show diamond --run latest", 2, "add --format svg");
+    place.complains(
+        "show diamond --format dot --run latest",
+        2,
+        "use --format text or svg",
+    );
     place.complains("show diamand", 1, "did you mean `diamond`?");
 }
 

@@ -1,5 +1,6 @@
 //! `mini-dag show`: a DAG as a text, as a picture, for Graphviz, for Mermaid, or as JSON.
 
+mod graph;
 mod svg;
 
 use std::collections::BTreeMap;
@@ -8,7 +9,8 @@ use std::fmt::Write;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::client::{Client, run_path, text as text_of};
-use super::{Context, Failure, dag_arg, dags_arg, state_arg, terminal};
+use super::terminal::{self, Screen};
+use super::{Context, Failure, dag_arg, dags_arg, state_arg};
 use crate::api::{self, Standing};
 use crate::daemon::config;
 use crate::dag::diagnostic::printable;
@@ -27,11 +29,9 @@ pub(super) fn command() -> Command {
                 .default_value("text")
                 .help("For people, as a picture, for Graphviz, for Markdown, or for programs"),
         )
-        .arg(
-            Arg::new("run").long("run").value_name("RUN").help(
-                "With --format svg: the states of this run's tasks; `latest` is the latest run",
-            ),
-        )
+        .arg(Arg::new("run").long("run").value_name("RUN").help(
+            "With --format text or svg: the states of this run's tasks; `latest` is the latest run",
+        ))
         .arg(
             Arg::new("json")
                 .long("json")
@@ -49,20 +49,21 @@ pub(super) fn show(context: &Context, matches: &ArgMatches) -> Result<(), Failur
     let format = matches
         .get_one::<String>("format")
         .map_or("text", String::as_str);
-    if matches.contains_id("run") && format != "svg" {
-        let message = "a run is shown only as a picture";
-        let help = format!("add --format svg, or ask `mini-dag status {name}`");
+    let as_json = matches.get_flag("json");
+    if matches.contains_id("run") && (as_json || !matches!(format, "text" | "svg")) {
+        let message = "a run is shown only as text or as a picture";
+        let help = format!("use --format text or svg, or ask `mini-dag status {name}`");
         return Err(Failure::Usage(Box::new(
             Diagnostic::new(message).help(help),
         )));
     }
     let text = match format {
-        _ if matches.get_flag("json") => json(&dag),
+        _ if as_json => json(&dag),
         "json" => json(&dag),
         "svg" => svg::svg(&dag, &states(context, &dag, matches)?),
         "dot" => dot(&dag),
         "mermaid" => mermaid(&dag),
-        _ => text(&dag),
+        _ => text(&dag, &states(context, &dag, matches)?),
     };
     terminal::print(&text)
 }
@@ -87,8 +88,10 @@ fn states(
     Ok(tasks.iter().map(state).collect())
 }
 
-/// The DAG, then a line a task, each below the last of the tasks that it waits for.
-fn text(dag: &Dag) -> String {
+/// The DAG, then its tasks as a graph where that fits the terminal, then a line a task. Without a graph the lines
+/// are a tree: each below the last of the tasks that it waits for.
+fn text(dag: &Dag, states: &BTreeMap<String, String>) -> String {
+    let screen = Screen::new(false);
     let schedule = dag.schedule.as_ref();
     let schedule = schedule.map_or("by hand".to_owned(), ToString::to_string);
     let mut text = format!("{}  ({schedule})\n", dag.dag_id);
@@ -96,14 +99,34 @@ fn text(dag: &Dag) -> String {
         let _ = writeln!(text, "{}", printable(&dag.description));
     }
     text.push('\n');
-    let rows = rows(dag);
-    let width = rows
-        .iter()
-        .map(|(_, head)| head.chars().count())
-        .max()
-        .unwrap_or(0);
+    let state = |task_id: &str| states.get(task_id).map_or("", String::as_str);
+    let paint = |task_id: &str| match state(task_id) {
+        "" => task_id.to_owned(),
+        state => screen.in_colour_of(state, task_id),
+    };
+    let rows = match graph::graph(dag, terminal::size().0 - 2, &paint) {
+        Some(lines) => {
+            for line in lines {
+                let _ = writeln!(text, "  {line}");
+            }
+            text.push('\n');
+            let order = dag.topological_order().into_iter();
+            order
+                .map(|index| (index, dag.task(index).task_id.to_string()))
+                .collect()
+        }
+        None => rows(dag),
+    };
+    let width = |texts: &mut dyn Iterator<Item = &str>| texts.map(|it| it.chars().count()).max();
+    let heads = width(&mut rows.iter().map(|(_, head)| &**head)).unwrap_or(0);
+    let widest = width(&mut states.values().map(|it| &**it));
     for (index, head) in rows {
-        let line = format!("  {head:width$}  {}", describe(dag, dag.task(index)));
+        let task = dag.task(index);
+        let state = widest.map_or(String::new(), |widest| {
+            let state = state(&task.task_id);
+            screen.in_colour_of(state, &format!("{state:widest$}")) + "  "
+        });
+        let line = format!("  {head:heads$}  {state}{}", describe(dag, task));
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text

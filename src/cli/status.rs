@@ -274,7 +274,7 @@ fn dags_text(answer: &Value, screen: &Screen) -> String {
 fn letter(run: &Value, screen: &Screen) -> String {
     let state = text(run, "state");
     let letter = state.chars().next().unwrap_or('?').to_ascii_uppercase();
-    screen.state_letter(&state, letter)
+    screen.in_colour_of(&state, &letter.to_string())
 }
 
 /// `success 3m ago`, `running for 12s`.

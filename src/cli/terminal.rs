@@ -110,9 +110,9 @@ impl Screen {
         self.coloured(colour(state), &format!("{state:width$}"))
     }
 
-    /// A letter in the colour of a state.
-    pub(super) fn state_letter(&self, state: &str, letter: char) -> String {
-        self.coloured(colour(state), letter.encode_utf8(&mut [0; 4]))
+    /// A text in the colour of a state.
+    pub(super) fn in_colour_of(&self, state: &str, text: &str) -> String {
+        self.coloured(colour(state), text)
     }
 
     pub(super) fn coloured(&self, colour: &str, text: &str) -> String {

@@ -46,6 +46,13 @@ fn a_run_that_failed_in_the_middle_goes_on_from_there() {
     let drawn = ["show", "chain", "--format", "svg", "--run", "latest"];
     let picture = daemon.ok(&drawn);
     assert!(picture.contains("<title>second: success</title>"));
+    let drawn = daemon.ok(&["show", "chain", "--run", "r1"]);
+    let graph = "  first ──→ second ──→ third\n";
+    assert!(drawn.contains(graph), "{drawn}");
+    assert!(
+        drawn.contains("\n  second  success  bash; after first\n"),
+        "{drawn}"
+    );
     let run = daemon.json(&["status", "chain", "latest"]);
     assert_eq!(text(&run, "state"), "success");
     let tasks = run.get("task_instances").and_then(Value::as_array).unwrap();
