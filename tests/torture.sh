@@ -332,6 +332,7 @@ kills() {
   (($(wc -l <acknowledged) >= KILLS / 2)) || fail "too few commands were acknowledged for this to say anything"
   cd "$WORK"
 }
+all_ended() { (($(wc -l <began) == $(wc -l <ended))); }
 more_began() { (($(wc -l <began) >= $1)); }
 # By number: what a snapshot restores has been told before.
 runs_asked() { cat state/journal/*.jsonl | grep "$1" | grep -o '"run":"asked/[0-9]*"' | sort -u; }
@@ -368,9 +369,11 @@ one_disk() {
     until_so "a run" 20 at_least run_success often 1
     break_disk
     until_so "degradation" 30 told "nothing new is started"
-    before=$(wc -l <began)
     touch go
     until_so "the end of what ran" 20 grep -q '^chain' ended
+    # What was started just before may be slow to say so.
+    until_so "the end of all that began" 20 all_ended
+    before=$(wc -l <began)
     ;;
   inodes)
     # What is open can still be written, so it begins without them.
