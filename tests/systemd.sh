@@ -68,7 +68,8 @@ is_up() { inside systemctl is-system-running | grep -qE 'running|degraded'; }
 until_so "systemd is up" is_up
 has_started() { inside systemctl is-active --quiet mini-dag; }
 main_pid() { inside systemctl show -p MainPID --value mini-dag; }
-dag() { inside mini-dag "$@" --state /var/lib/mini-dag; }
+# Without a flag: root finds the service by its config.
+dag() { inside mini-dag "$@"; }
 put() { cat >"$root/etc/mini-dag/dags/$1.json"; }
 # How many journal lines about an event there are of a DAG.
 count() { dag journal cat | grep "\"ev\":\"$1\"" | grep -c "\"run\":\"$2/" || true; }
@@ -170,13 +171,25 @@ else
 fi
 
 inside systemctl stop mini-dag
+dag status | grep -q hello || failed "the journal is not read when the service is down"
+inside mkdir -p /etc/systemd/system/mini-dag.service.d
+cp systemd/lockdown.conf "$root/etc/systemd/system/mini-dag.service.d/"
+inside systemctl daemon-reload
+inside systemctl start mini-dag
+dag trigger hello --wait >/dev/null || failed "nothing runs in lockdown"
+rm "$root/etc/systemd/system/mini-dag.service.d/lockdown.conf"
+inside systemctl daemon-reload
+inside systemctl stop mini-dag
+done_with "it works with the drop-in lockdown"
+
 nsenter -t "$init" -m -- mount --bind /var/lib/mini-dag /var/lib/mini-dag
 nsenter -t "$init" -m -- mount -o remount,bind,ro /var/lib/mini-dag
 inside systemctl start mini-dag || failed "it does not start on a read-only disk"
 says_read_only() { dag status | grep -qi 'read-only'; }
 until_so "status says that the disk is read-only" says_read_only
+inside systemctl stop mini-dag
 nsenter -t "$init" -m -- umount /var/lib/mini-dag
-inside systemctl restart mini-dag
+inside systemctl start mini-dag
 until_so "it works again" dag trigger hello --wait
 done_with "a read-only state directory is said, and does not end it"
 

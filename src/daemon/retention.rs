@@ -15,7 +15,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 mod sweep;
 
@@ -136,7 +136,7 @@ impl Keeper {
             look: look.map(|dag_id| Look {
                 held: held(state, dag_id.as_deref()),
                 dag_id,
-                now: wall(now),
+                now: now.wall,
             }),
         })
     }
@@ -216,11 +216,6 @@ fn held(state: &State, dag_id: Option<&str>) -> Held {
     let dags = dags.iter();
     dags.map(|known| (known.dag.dag_id.clone(), of_dag(&known.runs)))
         .collect()
-}
-
-fn wall(now: Now) -> SystemTime {
-    let millis = u64::try_from(now.wall.millis()).unwrap_or(0);
-    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+
+use rustix::fs::lstat;
 
 use crate::daemon::config::Retention;
+use crate::timetable::Timestamp;
 
 /// Directories that are looked at in one sweep; the next one sees the rest.
 const LISTED_MAX: usize = 200_000;
@@ -40,7 +42,7 @@ pub(super) struct Look {
     /// A DAG, for runs that are too many; or everything.
     pub(super) dag_id: Option<Arc<str>>,
     pub(super) held: Held,
-    pub(super) now: SystemTime,
+    pub(super) now: Timestamp,
 }
 
 /// What a [`Sweep`] found.
@@ -60,7 +62,8 @@ pub(super) fn dag_directory(logs: &Path, dag_id: &str) -> PathBuf {
 
 /// The logs of a run, as they were found.
 struct Kept {
-    modified: SystemTime,
+    /// Seconds and nanoseconds.
+    modified: (i64, u128),
     dag_id: Arc<str>,
     run_id: String,
     is_held: bool,
@@ -115,8 +118,9 @@ impl Sweep {
             listed += run_ids.len();
             kept.extend(self.surplus(look, &dag_id, run_ids, found));
         }
-        let oldest = look.now.checked_sub(self.retention.age);
-        let is_old = |kept: &Kept| oldest.is_some_and(|oldest| kept.modified < oldest);
+        let age = i64::try_from(self.retention.age.as_secs()).unwrap_or(i64::MAX);
+        let oldest = look.now.millis().div_euclid(1_000).saturating_sub(age);
+        let is_old = |kept: &Kept| kept.modified.0 < oldest;
         kept.retain(|kept| {
             let goes = !kept.is_held && is_old(kept);
             if goes {
@@ -156,9 +160,11 @@ impl Sweep {
         let mut ended = Vec::new();
         for run_id in run_ids {
             let path = directory.join(format!("run_id={run_id}"));
-            let Ok(modified) = fs::symlink_metadata(path).and_then(|m| m.modified()) else {
+            // Not std's, which ends in 2038 on 32-bit ARM.
+            let Ok(stat) = lstat(&path) else {
                 continue;
             };
+            let modified = (stat.st_mtime, stat.st_mtime_nsec.into());
             let is_live = held.and_then(|held| held.get(run_id.as_str()));
             let kept = Kept {
                 modified,

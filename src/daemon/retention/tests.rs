@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::os::unix::fs::symlink;
 
+use rustix::fs::{Timespec, Timestamps, futimens};
+
 use super::sweep::{inside, runs_of};
 use super::*;
 use crate::dag::Dag;
@@ -29,7 +31,8 @@ impl Place {
         let path = std::env::temp_dir().join(name);
         fs::create_dir_all(path.join("logs")).unwrap();
         let now = Now {
-            wall: Timestamp::from_millis(2_000_000_000_000),
+            // After 2038, when what is counted in 32 bits ends.
+            wall: Timestamp::from_millis(2_300_000_000_000),
             monotonic: Monotonic(1_000),
         };
         let keeper = Keeper::new(&path, retention, now);
@@ -46,8 +49,15 @@ impl Place {
         let run = self.run(dag_id, run_id);
         fs::create_dir_all(run.join("task_id=t")).unwrap();
         fs::write(run.join("task_id=t/attempt=1.log"), vec![b'x'; bytes]).unwrap();
-        let at = wall(self.now) - HOUR * age_hours;
-        File::open(&run).unwrap().set_modified(at).unwrap();
+        let at = Timespec {
+            tv_sec: self.now.wall.millis() / 1_000 - i64::from(age_hours) * 3_600,
+            tv_nsec: 0,
+        };
+        let times = Timestamps {
+            last_access: at,
+            last_modification: at,
+        };
+        futimens(File::open(&run).unwrap(), &times).unwrap();
     }
 
     /// Does everything there is to do.
