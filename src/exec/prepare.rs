@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open, set_child_subreaper};
 
 use super::{proc, sys};
@@ -41,8 +42,11 @@ pub fn prepare() -> io::Result<()> {
     ] {
         sys::stop_ignoring(signal);
     }
-    set_child_subreaper(Some(Pid::INIT))
-        .map_err(|error| said("cannot become a subreaper", error.into()))?;
+    match set_child_subreaper(Some(Pid::INIT)) {
+        // qemu-user knows no subreapers; Linux has them since 3.4.
+        Err(Errno::INVAL) => log::warn!("no subreapers here: what tasks leave behind may stay"),
+        done => done.map_err(|error| said("cannot become a subreaper", error.into()))?,
+    }
     pidfd_open(getpid(), PidfdFlags::empty()).map_err(|error| {
         said(
             "this kernel has no pidfd_open; Linux 5.3 or newer is needed",
