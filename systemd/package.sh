@@ -3,12 +3,14 @@
 #   systemd/package.sh [TARGET…]        all four targets unless some are named
 #   x86_64-unknown-linux-musl  aarch64-unknown-linux-musl  armv7-unknown-linux-musleabihf  arm-unknown-linux-musleabihf
 # The last is for every 32-bit Pi, the Zero too, and is Debian's armhf; the one before it comes as a tarball only.
+#   PROFILE=small                 the smaller program, see Cargo.toml
 set -euo pipefail
 cd "$(dirname "$0")/.."
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] ||
   targets=({x86_64,aarch64}-unknown-linux-musl {armv7,arm}-unknown-linux-musleabihf)
 out=target/package
+profile=${PROFILE:-release}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 command -v cargo-deb >/dev/null || cargo install cargo-deb --version 3.8.0 --locked
 
@@ -26,10 +28,10 @@ target/debug/mini-dag completions fish >"$out/completions/mini-dag.fish"
 } >"$out/changelog"
 
 for target in "${targets[@]}"; do
-  systemd/build.sh "$target"
-  built=target/$target/release/mini-dag
+  systemd/build.sh "$target" build --profile "$profile"
+  built=target/$target/$profile/mini-dag
   if [ "$target" != armv7-unknown-linux-musleabihf ]; then
-    cargo deb --quiet --no-build --no-strip --target "$target" --output "$out/"
+    cargo deb --quiet --no-build --no-strip --profile "$profile" --target "$target" --output "$out/"
   fi
   name=mini-dag-$version-$target
   rm -rf "${out:?}/$name"

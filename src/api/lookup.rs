@@ -3,11 +3,10 @@
 //! These are the runs that the scheduler holds in memory and those that were read back for this request
 //! ([`Past`]): a run that is read back is a [`Run`] like any other. Of one that is both, memory counts.
 
-use std::collections::BTreeMap;
-
 use super::past::Past;
 use super::problem::Problem;
 use crate::daemon::service::Service;
+use crate::dag::map_of;
 use crate::dag::{Dag, TaskIndex};
 use crate::scheduler::{DagState, Refusal, Run, RunNumber};
 
@@ -67,7 +66,7 @@ pub fn runs<'s>(
     dag_id: &str,
 ) -> Result<Vec<Known<'s>>, Problem> {
     let past = past.iter().map(|(number, past)| (*number, &past.run));
-    let mut runs: BTreeMap<_, _> = past.collect();
+    let mut runs = map_of(past);
     runs.extend(held(service, dag_id)?);
     Ok(runs.into_iter().collect())
 }

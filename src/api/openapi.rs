@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::routes::{ROUTES, Route};
 use super::view::{object, text, with};
 use crate::dag::Value;
+use crate::dag::map_of;
 
 /// OpenAPI 3.1 of all that is served.
 pub(super) fn document() -> Value {
@@ -30,7 +31,7 @@ pub(super) fn document() -> Value {
                 ("description", text(about)),
             ]),
         ),
-        ("paths", Value::Object(paths.collect())),
+        ("paths", Value::Object(map_of(paths))),
         ("components", object([("securitySchemes", schemes)])),
     ])
 }

@@ -18,6 +18,7 @@ use super::router::{Call, guarded};
 use crate::daemon::aside::aside;
 use crate::daemon::service::Service;
 use crate::dag::Dag;
+use crate::dag::map_of;
 use crate::journal::{Directory, Filter, OpenError, PastAttempt, history};
 use crate::scheduler::{Run, RunNumber, RunState};
 use crate::timetable::Timestamp;
@@ -97,7 +98,7 @@ impl Question {
         let dags = service.state().dags().map(|known| &known.dag);
         Ok(Some(Self {
             journal: service.places().state.join("journal"),
-            dags: dags.map(|dag| (dag.dag_id.clone(), dag.clone())).collect(),
+            dags: map_of(dags.map(|dag| (dag.dag_id.clone(), dag.clone()))),
             dag_id: (dag_id != EVERY_DAG).then(|| dag_id.to_owned()),
             run_id,
             logical_date,

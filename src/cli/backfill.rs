@@ -2,7 +2,6 @@
 //!
 //! The backfill is the daemon's: whoever looks on may go away, and it goes on.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
@@ -166,8 +165,7 @@ fn asked(context: &Context, matches: &ArgMatches, details: &Value) -> Result<Val
         ("max_active_runs", Value::Number(parallel.to_string())),
         ("dag_run_conf", Value::Object(params)),
     ];
-    let members: BTreeMap<_, _> = members.map(|(key, value)| (key.to_owned(), value)).into();
-    Ok(Value::Object(members))
+    Ok(Value::from(members))
 }
 
 fn moment(matches: &ArgMatches, name: &str, zone: &Zone) -> Result<Timestamp, Failure> {

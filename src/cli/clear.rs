@@ -1,7 +1,5 @@
 //! `mini-dag clear`: runs tasks of a run again, the point of a DAG over a script.
 
-use std::collections::BTreeMap;
-
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::client::{Client, dag_path, text};
@@ -49,16 +47,15 @@ pub(super) fn clear(context: &Context, matches: &ArgMatches) -> Result<(), Failu
         .map(|task_id| Value::String(task_id.clone()))
         .collect();
     let flag = |name| Value::Bool(matches.get_flag(name));
-    let body = [
+    let body = Value::from([
         ("dry_run", Value::Bool(false)),
         ("dag_run_id", Value::String(run_id.clone())),
         ("task_ids", Value::Array(tasks)),
         ("include_downstream", flag("downstream")),
         ("only_failed", flag("only-failed")),
-    ];
-    let body: BTreeMap<_, _> = body.map(|(name, value)| (name.to_owned(), value)).into();
+    ]);
     let path = format!("{}/clearTaskInstances", dag_path(dag_id));
-    let answer = client.send("POST", &path, &Value::Object(body))?;
+    let answer = client.send("POST", &path, &body)?;
     if matches.get_flag("json") {
         return terminal::print(&format!("{answer}\n"));
     }

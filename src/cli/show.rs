@@ -14,6 +14,7 @@ use super::{Context, Failure, dag_arg, dags_arg, state_arg};
 use crate::api::{self, Standing};
 use crate::daemon::config;
 use crate::dag::diagnostic::printable;
+use crate::dag::map_of;
 use crate::dag::{Dag, Diagnostic, Operator, Task, TaskIndex, TriggerRule, Value};
 use crate::timetable::duration_text;
 
@@ -85,7 +86,7 @@ fn states(
         let state = task.get("state").and_then(Value::as_str);
         (text_of(task, "task_id"), state.unwrap_or("none").to_owned())
     };
-    Ok(tasks.iter().map(state).collect())
+    Ok(map_of(tasks.iter().map(state)))
 }
 
 /// The DAG, then its tasks as a graph where that fits the terminal, then a line a task. Without a graph the lines

@@ -9,6 +9,7 @@ use super::client::{self, Client, dag_path, number, run_path, runs_path, text};
 use super::progress::{Change, Progress};
 use super::{Context, Failure, dag_id_arg, json_arg, params, state_arg, terminal};
 use crate::daemon::{clock, layout};
+use crate::dag::map_of;
 use crate::dag::{Param, Value};
 use crate::scheduler::TaskState;
 use crate::timetable::Timestamp;
@@ -45,11 +46,9 @@ pub(super) fn trigger(context: &Context, matches: &ArgMatches) -> Result<(), Fai
     let details = client.get(&format!("{}/details", dag_path(dag_id)))?;
     let params = params::params(dag_id, &declared(&details), matches)?;
     let date = logical_date.map_or(Value::Null, |date| Value::String(date.to_string()));
-    let mut body: BTreeMap<String, Value> = [
-        ("logical_date".to_owned(), date),
-        ("conf".to_owned(), Value::Object(params)),
-    ]
-    .into();
+    let mut body = BTreeMap::new();
+    body.insert("logical_date".to_owned(), date);
+    body.insert("conf".to_owned(), Value::Object(params));
     if let Some(run_id) = matches.get_one::<String>("run-id") {
         body.insert("dag_run_id".to_owned(), Value::String(run_id.clone()));
     }
@@ -87,9 +86,7 @@ pub(super) fn declared(details: &Value) -> BTreeMap<String, Param> {
         Param::read(Value::Object(members)).0
     };
     let params = params.into_iter().flatten();
-    params
-        .map(|(name, param)| (name.clone(), own(param)))
-        .collect()
+    map_of(params.map(|(name, param)| (name.clone(), own(param))))
 }
 
 fn wait(

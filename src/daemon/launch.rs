@@ -16,6 +16,7 @@ use super::config::Config;
 use super::hooks::told;
 use super::layout;
 use super::secrets::Vault;
+use crate::dag::map_of;
 use crate::dag::{Context, Dag, Http, HttpBody, Operator, RunFacts, Task, Template, Value};
 use crate::exec::worker::{self, Body, Call, HttpRequest, Work};
 use crate::exec::{
@@ -362,11 +363,12 @@ fn context(timeout: Option<Duration>, facts: &RunFacts<'_>, args: Value) -> Cont
             | Value::String(_)
             | Value::Array(_) => BTreeMap::new(),
         },
-        xcoms: facts
-            .xcoms
-            .iter()
-            .map(|(task_id, xcom)| (task_id.to_string(), Value::clone(xcom)))
-            .collect(),
+        xcoms: map_of(
+            facts
+                .xcoms
+                .iter()
+                .map(|(task_id, xcom)| (task_id.to_string(), Value::clone(xcom))),
+        ),
         prev_data_interval_end_success: facts.prev_data_interval_end_success,
         timeout,
         deadline_ms: timeout.map(|timeout| clock::now().monotonic.after(timeout).0),

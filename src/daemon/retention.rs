@@ -22,6 +22,7 @@ mod sweep;
 use self::sweep::{Doomed, Held, Look, dag_directory};
 pub use self::sweep::{Found, Sweep};
 use super::config::Retention;
+use crate::dag::map_of;
 use crate::scheduler::{Fact, Monotonic, Now, Record, RunFact, State, TaskFact};
 
 /// How often everything is looked at: for what has grown old, and for DAGs that are gone.
@@ -210,12 +211,10 @@ fn held(state: &State, dag_id: Option<&str>) -> Held {
     };
     let of_dag = |runs: &BTreeMap<Arc<str>, _>| {
         let runs = runs.iter();
-        runs.map(|(run_id, number)| (run_id.clone(), is_live(*number)))
-            .collect()
+        map_of(runs.map(|(run_id, number)| (run_id.clone(), is_live(*number))))
     };
     let dags = dags.iter();
-    dags.map(|known| (known.dag.dag_id.clone(), of_dag(&known.runs)))
-        .collect()
+    map_of(dags.map(|known| (known.dag.dag_id.clone(), of_dag(&known.runs))))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::{
     Operator, Param, Pools, TASKS_MAX, Task, TaskIndex, Template, TemplateValue, TriggerDag, graph,
     suggest, weight,
 };
+use crate::dag::map_of;
 use crate::timetable::{DURATION_MAX, Schedule};
 
 /// The tasks of a cycle that are named before the middle is left out.
@@ -562,7 +563,7 @@ impl Checker<'_, '_> {
             }
             DraftValue::Object(members) => {
                 let members = members.into_iter();
-                TemplateValue::Object(members.map(|(k, v)| (k, self.value(v))).collect())
+                TemplateValue::Object(map_of(members.map(|(k, v)| (k, self.value(v)))))
             }
         }
     }

@@ -12,6 +12,7 @@ use super::{
     Catchup, DEFAULT_POOL, Dag, Functions, Hooks, Http, HttpBody, Operator, Overlap, Task,
     TaskIndex, Template, TimetableKind, TriggerRule, Value, WeightRule,
 };
+use crate::dag::map_of;
 
 const RETRY_DELAY: Duration = Duration::from_secs(5 * 60);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -279,7 +280,7 @@ impl From<Value> for DraftValue {
             Value::Array(elements) => Self::Array(elements.into_iter().map(Self::from).collect()),
             Value::Object(members) => {
                 let members = members.into_iter();
-                Self::Object(members.map(|(key, value)| (key, value.into())).collect())
+                Self::Object(map_of(members.map(|(key, value)| (key, value.into()))))
             }
         }
     }

@@ -14,6 +14,7 @@ use self::parser::{Parser, unicode_escape};
 
 use super::Value;
 use super::diagnostic::Span;
+use crate::dag::map_of;
 
 /// The deepest nesting of arrays and objects that is read.
 pub const DEPTH_MAX: usize = 64;
@@ -233,11 +234,10 @@ impl<'d> Item<'d> {
             Kind::Number => Value::Number(self.raw().to_owned()),
             Kind::String => Value::String(self.text().into_owned()),
             Kind::Array => Value::Array(self.elements().map(Item::to_value).collect()),
-            Kind::Object => Value::Object(
+            Kind::Object => Value::Object(map_of(
                 self.members()
-                    .map(|(key, value)| (key.text().into_owned(), value.to_value()))
-                    .collect(),
-            ),
+                    .map(|(key, value)| (key.text().into_owned(), value.to_value())),
+            )),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::Value;
 use super::diagnostic::printable;
+use crate::dag::map_of;
 
 /// What the params of one run may take, as JSON, in bytes.
 pub const PARAMS_BYTES_MAX: usize = 64 << 10;
@@ -186,7 +187,7 @@ pub(super) fn effective(
     given: &BTreeMap<String, Value>,
 ) -> BTreeMap<String, Value> {
     let default = |(name, param): (&String, &Param)| Some((name.clone(), param.default.clone()?));
-    let mut all: BTreeMap<_, _> = params.iter().filter_map(default).collect();
+    let mut all = map_of(params.iter().filter_map(default));
     let given = given.iter();
     all.extend(given.map(|(name, value)| (name.clone(), value.clone())));
     all

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Value;
 use super::keys::{ACTIONS, CONFIG_KEYS, DAG_KEYS, HOOK_KEYS, HTTP_KEYS, Key, PARAM_KEYS, Shape};
+use crate::dag::map_of;
 
 /// Objects that stand in several places: written once, and referred to.
 const SHARED: [(&str, &[Key]); 2] = [("http", HTTP_KEYS), ("hook", HOOK_KEYS)];
@@ -55,7 +56,7 @@ fn object(keys: &'static [Key], is_complete: bool) -> Value {
     let properties = known().map(|key| (key.name.to_owned(), property(key)));
     let mut parts = vec![Value::from([
         ("type", Value::from("object")),
-        ("properties", Value::Object(properties.collect())),
+        ("properties", Value::Object(map_of(properties))),
         ("additionalProperties", false.into()),
     ])];
     let required: Vec<&str> = known()

@@ -12,6 +12,7 @@ use std::ops::Range;
 use super::facts::RunFacts;
 use super::hook::HOOK_FIELDS;
 use super::{Param, Value, suggest};
+use crate::dag::map_of;
 
 /// A text with `{{ … }}` in it.
 #[derive(Clone, PartialEq, Eq)]
@@ -393,12 +394,11 @@ impl TemplateValue {
                     .map(|element| element.to_value(text))
                     .collect(),
             ),
-            Self::Object(members) => Value::Object(
+            Self::Object(members) => Value::Object(map_of(
                 members
                     .iter()
-                    .map(|(key, member)| (key.clone(), member.to_value(text)))
-                    .collect(),
-            ),
+                    .map(|(key, member)| (key.clone(), member.to_value(text))),
+            )),
         }
     }
 }

@@ -517,10 +517,11 @@ fn bounded(number: Option<u64>) -> Option<u64> {
 }
 
 fn counts(counts: BTreeMap<String, u64>) -> Option<BTreeMap<Arc<str>, u64>> {
-    let counts = counts.into_iter();
-    counts
-        .map(|(id, count)| Some((id.into(), bounded(Some(count))?)))
-        .collect()
+    let mut bounded_counts = BTreeMap::new();
+    for (id, count) in counts {
+        bounded_counts.insert(id.into(), bounded(Some(count))?);
+    }
+    Some(bounded_counts)
 }
 
 /// A count that makes no sense is as if nobody had counted.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::dag::Value;
 use crate::dag::json::{Item, Kind};
+use crate::dag::map_of;
 
 /// What a member of a line's object is read as; `None` if it is something else.
 pub(super) trait Read: Sized {
@@ -55,16 +56,17 @@ impl Read for BTreeMap<String, Value> {
     fn read(item: Item<'_>) -> Option<Self> {
         let members = item.members();
         let members = members.map(|(key, value)| (key.text().into_owned(), value.to_value()));
-        (item.kind() == Kind::Object).then(|| members.collect())
+        (item.kind() == Kind::Object).then(|| map_of(members))
     }
 }
 
 impl Read for BTreeMap<String, u64> {
     fn read(item: Item<'_>) -> Option<Self> {
-        let members = item.members();
-        let members =
-            members.map(|(key, value)| Some((key.text().into_owned(), u64::read(value)?)));
-        (item.kind() == Kind::Object).then(|| members.collect())?
+        let mut counts = Self::new();
+        for (key, value) in item.members() {
+            counts.insert(key.text().into_owned(), u64::read(value)?);
+        }
+        (item.kind() == Kind::Object).then_some(counts)
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::record::{Fact, Occasion, StopReason};
 use super::state::DagState;
 use super::{Scheduler, Turn};
+use crate::dag::map_of;
 use crate::dag::{Catchup, Dag, Overlap};
 use crate::timetable::{Schedule, Timestamp, Timetable};
 
@@ -116,7 +117,7 @@ impl Scheduler {
         };
         let is_new = |other: &&Arc<str>| !known.heard.contains_key(*other);
         let count = |other: &Arc<str>| Some((other.clone(), self.state.dag(other)?.successes));
-        let fresh: BTreeMap<_, _> = others.iter().filter(is_new).filter_map(count).collect();
+        let fresh = map_of(others.iter().filter(is_new).filter_map(count));
         if !fresh.is_empty() {
             self.record(turn, dag_id, Fact::Passed(Occasion::After(fresh)));
         }
@@ -189,7 +190,11 @@ impl Scheduler {
                     let has_succeeded = other.successes != *heard;
                     has_succeeded.then(|| (other.dag.dag_id.clone(), other.successes))
                 };
-                let counts = others.iter().map(count).collect::<Option<_>>()?;
+                let mut counts = BTreeMap::new();
+                for other in others {
+                    let (dag_id, successes) = count(other)?;
+                    counts.insert(dag_id, successes);
+                }
                 let is_free = self.circle(&known.dag.dag_id).is_none();
                 is_free.then_some(Occasion::After(counts))
             }

@@ -22,6 +22,7 @@ use super::record::{Ended, RunFact, RunFacts, RunImage, StopReason, TaskFact, Ta
 use super::rule::{Decision, UpstreamCounts, decide};
 use super::state::ApplyError;
 use super::states::{RunState, TaskState};
+use crate::dag::map_of;
 use crate::dag::{Dag, TaskIndex, Value};
 use crate::timetable::Timestamp;
 
@@ -119,7 +120,7 @@ impl Run {
             let xcom = self.task(*upstream).xcom.clone()?;
             Some((self.dag.task(*upstream).task_id.clone(), xcom))
         };
-        self.dag.task(index).xcoms.iter().filter_map(left).collect()
+        map_of(self.dag.task(index).xcoms.iter().filter_map(left))
     }
 
     /// Whether every task instance has ended.

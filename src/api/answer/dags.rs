@@ -1,5 +1,6 @@
 //! DAGs: list, one, its tasks, its source; pause and unpause.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::Read;
 
@@ -100,18 +101,25 @@ fn order(service: &Service, dags: &mut [&DagState], by: &str) -> Result<(), Prob
         let latest = known.runs.values().max()?;
         service.state().run(*latest)
     };
-    match key {
-        "dag_id" | "dag_display_name" => {}
-        "is_paused" => dags.sort_by_key(|known| known.is_paused),
-        "next_dagrun" | "next_dagrun_run_after" => {
-            dags.sort_by_key(|known| service.next_run(&known.dag.dag_id));
-        }
-        "last_run_state" => dags.sort_by_key(|known| latest(known).map(|run| run.state)),
-        "last_run_start_date" | "last_run_run_after" => {
-            dags.sort_by_key(|known| latest(known).and_then(|run| run.started_at));
-        }
+    // One sort for all keys: each brings its code along.
+    let compare: &dyn Fn(&DagState, &DagState) -> Ordering = match key {
+        "dag_id" | "dag_display_name" => &|_, _| Ordering::Equal,
+        "is_paused" => &|one, other| one.is_paused.cmp(&other.is_paused),
+        "next_dagrun" | "next_dagrun_run_after" => &|one, other| {
+            let next = |known: &DagState| service.next_run(&known.dag.dag_id);
+            next(one).cmp(&next(other))
+        },
+        "last_run_state" => &|one, other| {
+            let state = |known| latest(known).map(|run| run.state);
+            state(one).cmp(&state(other))
+        },
+        "last_run_start_date" | "last_run_run_after" => &|one, other| {
+            let started = |known| latest(known).and_then(|run| run.started_at);
+            started(one).cmp(&started(other))
+        },
         _ => return Err(cannot_order(by)),
-    }
+    };
+    dags.sort_by(|one, other| compare(one, other));
     if is_descending {
         dags.reverse();
     }

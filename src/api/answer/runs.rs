@@ -1,5 +1,6 @@
 //! Runs: list, one, trigger, set to failed.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use hyper::StatusCode;
@@ -13,7 +14,7 @@ use crate::api::view::{self, cursor_collection, text};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
 use crate::dag::Value;
-use crate::scheduler::{Answer, Command, Mark, NOTE_BYTES_MAX, Refusal, RunType, Trigger};
+use crate::scheduler::{Answer, Command, Mark, NOTE_BYTES_MAX, Refusal, Run, RunType, Trigger};
 use crate::timetable::Timestamp;
 
 /// A page of the runs in memory and of the latest [`RUNS_MAX`] in the journal. `total_entries` counts those
@@ -58,16 +59,20 @@ fn order(runs: &mut [Known<'_>], by: &str) -> Result<(), Problem> {
         Some(key) => (key, true),
         None => (by, false),
     };
-    match key {
-        "id" | "dag_run_id" | "run_id" => runs.sort_by_key(|(number, _)| *number),
-        "dag_id" => runs.sort_by(|(_, one), (_, other)| one.dag.dag_id.cmp(&other.dag.dag_id)),
-        "run_after" => runs.sort_by_key(|(number, run)| (view::run_after(run), *number)),
-        "logical_date" => runs.sort_by_key(|(number, run)| (run.facts.logical_date, *number)),
-        "start_date" => runs.sort_by_key(|(number, run)| (run.started_at, *number)),
-        "end_date" => runs.sort_by_key(|(number, run)| (run.ended_at, *number)),
-        "state" => runs.sort_by_key(|(number, run)| (run.state, *number)),
+    // One sort for all keys: each brings its code along.
+    let compare: fn(&Run, &Run) -> Ordering = match key {
+        "id" | "dag_run_id" | "run_id" => |_, _| Ordering::Equal,
+        "dag_id" => |one, other| one.dag.dag_id.cmp(&other.dag.dag_id),
+        "run_after" => |one, other| view::run_after(one).cmp(&view::run_after(other)),
+        "logical_date" => |one, other| one.facts.logical_date.cmp(&other.facts.logical_date),
+        "start_date" => |one, other| one.started_at.cmp(&other.started_at),
+        "end_date" => |one, other| one.ended_at.cmp(&other.ended_at),
+        "state" => |one, other| one.state.cmp(&other.state),
         _ => return Err(cannot_order(by)),
-    }
+    };
+    runs.sort_by(|(number, one), (other_number, other)| {
+        compare(one, other).then(number.cmp(other_number))
+    });
     if is_descending {
         runs.reverse();
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{date, number, object, text, text_or_null, uuid, with};
+use crate::dag::map_of;
 use crate::dag::{Catchup, Dag, Moment, Param, StartDate, Task, TaskIndex, TimetableKind, Value};
 use crate::timetable::{Schedule, Timestamp, Zone};
 
@@ -190,7 +191,7 @@ pub fn params(dag: &Dag) -> Value {
         ]);
         (name.clone(), param)
     };
-    Value::Object(dag.params.iter().map(param).collect())
+    Value::Object(map_of(dag.params.iter().map(param)))
 }
 
 /// A task of a DAG: `TaskResponse`.

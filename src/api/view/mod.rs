@@ -22,12 +22,7 @@ pub use run::{dag_run, task_instance};
 
 /// A JSON object.
 pub fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    Value::Object(
-        members
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect(),
-    )
+    Value::from(members)
 }
 
 /// A JSON string.

@@ -4,9 +4,8 @@
 //! would run, and of a run that only the journal has any more, what its DAG says now. Secrets are
 //! not in it: nobody reads them for this.
 
-use std::collections::BTreeMap;
-
 use super::text;
+use crate::dag::map_of;
 use crate::dag::{HttpBody, Operator, RunFacts, TaskIndex, Template, Value};
 use crate::scheduler::Run;
 use crate::timetable::Zone;
@@ -20,9 +19,7 @@ pub(crate) fn rendered_fields(run: &Run, index: TaskIndex, local: &Zone) -> Valu
     let params = run.dag.params_of(&run.facts.params);
     let xcoms = run.xcoms_for(index);
     let secrets = dag.secrets.iter().chain(&task.secrets);
-    let secrets: BTreeMap<_, _> = secrets
-        .map(|(variable, _)| (variable.clone(), MASK.to_owned()))
-        .collect();
+    let secrets = map_of(secrets.map(|(variable, _)| (variable.clone(), MASK.to_owned())));
     let facts = RunFacts {
         dag_id: &dag.dag_id,
         run_id: &run.facts.run_id,
@@ -46,11 +43,7 @@ pub(crate) fn rendered_fields(run: &Run, index: TaskIndex, local: &Zone) -> Valu
         fields.push(("cwd", text(cwd.render(&facts))));
     }
     let fields = fields.into_iter();
-    Value::Object(
-        fields
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-    )
+    Value::Object(map_of(fields.map(|(name, value)| (name.to_owned(), value))))
 }
 
 /// The names are those of Airflow's operators, where it has one.
@@ -92,5 +85,5 @@ fn pairs<'p>(
     facts: &RunFacts<'_>,
 ) -> Value {
     let pair = |(name, value): &(String, Template)| (name.clone(), text(value.render(facts)));
-    Value::Object(pairs.into_iter().map(pair).collect())
+    Value::Object(map_of(pairs.into_iter().map(pair)))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::draft::{DraftValue, Text};
 use super::super::json::{Item, Kind};
 use super::super::shape;
+use crate::dag::map_of;
 
 pub(super) fn text_of(item: Item<'_>) -> Option<Text> {
     (item.kind() == Kind::String).then(|| Text {
@@ -70,10 +71,9 @@ pub(super) fn draft_value(item: Item<'_>) -> DraftValue {
             span: Some(item.span()),
         }),
         Kind::Array => DraftValue::Array(item.elements().map(draft_value).collect()),
-        Kind::Object => DraftValue::Object(
+        Kind::Object => DraftValue::Object(map_of(
             item.members()
-                .map(|(key, value)| (key.text().into_owned(), draft_value(value)))
-                .collect(),
-        ),
+                .map(|(key, value)| (key.text().into_owned(), draft_value(value))),
+        )),
     }
 }

@@ -30,6 +30,10 @@ pub(super) fn run(
             (None, None) => "(no message)",
         };
         let _ = writeln!(std::io::stderr(), "error: panicked{place}: {message}");
+        // Where nothing can be caught, this process ends here, as it would end there.
+        if cfg!(panic = "abort") {
+            std::process::exit(1);
+        }
     }));
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| function(context)));
     // Back to the default: a panic of our own is not the function's.
