@@ -3,28 +3,30 @@
 # With an argument, only those whose name matches it. A mutant that survives, or a line below that no longer stands in the source, fails the script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-copy=$(mktemp -d)
-trap 'rm -rf "$copy"' EXIT
-cp -r Cargo.toml Cargo.lock clippy.toml src dags tests "$copy"
 export CARGO_TARGET_DIR="$PWD/target/mutants"
+# Always the same place, so that cargo builds only what a mutant changes.
+copy="$CARGO_TARGET_DIR/copy"
+rm -rf "$copy"
+mkdir -p "$copy"
+cp -r Cargo.toml Cargo.lock clippy.toml src dags tests "$copy"
 
 # name | file | what stands there | what the mutant has
 mutants=$(cat <<'EOF'
 a slot is not returned|scheduler/settle.rs|self.attempts.len() >= self.limits.pools.parallelism() as usize|self.attempts.len() > self.limits.pools.parallelism() as usize
-a slot is lost for ever|scheduler/attempt.rs|let Some(live) = self.attempts.remove(&key) else|let Some(live) = self.attempts.get_mut(&key).map(\|a\| { a.try_number = 0; LiveAttempt { try_number: 0, stage: Stage::Running, stopped: a.stopped, started: a.started } }) else
+a slot is lost for ever|scheduler/attempt.rs|self.give_back(&dag, id.task);|
 an edge is ignored|scheduler/run.rs|for downstream in &task.downstream {|for downstream in task.downstream.iter().skip(1) {
 an edge is forgotten when touching|scheduler/settle.rs|self.touched.extend(downstream.iter().map(\|task\| (number, *task)));|self.touched.extend(downstream.iter().skip(1).map(\|task\| (number, *task)));
 a retry too many|scheduler/attempt.rs|instance.try_number <= instance.max_tries && run.stopped.is_none()|instance.try_number <= instance.max_tries + 1 && run.stopped.is_none()
 an interruption gives a retry|scheduler/run.rs|task.max_tries += u32::from(*state == Ended::Interrupted);|task.max_tries += 2 * u32::from(*state == Ended::Interrupted);
 a final state is overwritten|scheduler/attempt.rs|is_none_or(\|live\| live.try_number != id.try_number)|is_none()
-a run starts although too many are active|scheduler/settle.rs|let has_room = known.active_runs < known.dag.max_active_runs;|let has_room = known.active_runs <= known.dag.max_active_runs;
-a DAG has too many running tasks|scheduler/settle.rs|known.running_tasks >= max|known.running_tasks > max
-a delay is not waited for|scheduler/settle.rs|TaskState::UpForRetry => !self.timers.is_set(Timer::Retry(number, index)),|TaskState::UpForRetry => false,
+a run starts although too many are active|scheduler/settle.rs|known.active_runs < known.dag.max_active_runs;|known.active_runs <= known.dag.max_active_runs;
+a DAG has too many running tasks|scheduler/settle.rs|self.running_tasks(dag_id) >= max|self.running_tasks(dag_id) > max
+a delay is not waited for|scheduler/settle.rs|!self.timers.is_set(Timer::Retry(number, index))|true
 a kill does not follow|scheduler/attempt.rs|self.timers.set(Timer::Attempt(run, task), kill_at);|let _ = kill_at;
 a skipped upstream counts as a success|scheduler/run.rs|TaskState::Skipped => Some(&mut counts.skipped),|TaskState::Skipped => Some(&mut counts.success),
 a failed leaf is forgotten|scheduler/run.rs|self.failed_leaves += u32::from(is_failed(state));|self.failed_leaves += 0;
 a cleared task stays in the queue|scheduler/settle.rs|Decision::Wait => return self.withdraw(number, index),|Decision::Wait => return,
-a run leaves no mark|scheduler/state.rs|(RunType::Scheduled, Some((_, fire)))|(RunType::Backfill, Some((_, fire)))
+a run leaves no mark|scheduler/state.rs|dag.schedule_until(interval.1);|
 a fire is skipped without a record|scheduler/schedule.rs|Overlap::Skip => self.record(turn, dag_id, Fact::Skipped { until: next }),|Overlap::Skip => return,
 a fire too many is skipped|scheduler/schedule.rs|let until = wanted.and_then(\|fire\| timetable.previous_before(fire));|let until = wanted;
 a fire too many is made up for|scheduler/schedule.rs|for _ in 1..count {|for _ in 0..count {
@@ -33,7 +35,7 @@ what came while it was waited for is missed|scheduler/schedule.rs|come.or(plan.n
 one fire cancels two runs|scheduler/schedule.rs|min_by_key(\|(number, run)\| (run.stopped.is_none(), *number))|filter(\|(_, run)\| run.stopped.is_none()).min_by_key(\|(number, _)\| *number)
 a DAG has missed what was due before it was seen|scheduler/schedule.rs|.map_or(origin, \|until\| until.max(origin));|.unwrap_or(origin);
 a data interval begins before what was run|scheduler/schedule.rs|until.map_or(begin, \|until\| begin.max(until))|until.map_or(begin, \|_\| begin)
-a run starts that was stopped while it waited|scheduler/settle.rs|self.state.run(number).filter(\|run\| run.stopped.is_none()) else|self.state.run(number) else
+a run starts that was stopped while it waited|scheduler/settle.rs|has_room && !is_stopped(*number)|has_room
 a snapshot forgets that a run was stopped|scheduler/run.rs|if let Some(reason) = image.stopped {|if let Some(reason) = image.stopped.filter(\|_\| false) {
 a snapshot forgets the retries|scheduler/run.rs|instance.max_tries = task.max_tries;|
 a snapshot forgets in which order runs ended|scheduler/state.rs|live.chain(dag.finished.iter())|live.chain(dag.finished.iter().rev())
@@ -44,8 +46,8 @@ something starts that cannot be recorded|scheduler/mod.rs|self.is_recording && !
 a reload changes a running run|scheduler/state.rs|known.dag = dag;|for run in self.runs.values_mut().filter(\|run\| run.dag.dag_id == dag.dag_id) { run.dag = dag.clone(); } known.dag = dag;
 a removed DAG is due|scheduler/mod.rs|self.fires.forget(dag_id);|
 a pool has a slot too many|scheduler/queue.rs|claim.slots <= free|claim.slots <= free + 1
-a slot of a pool is not given back|scheduler/settle.rs|*used -= claim.slots;|*used -= claim.slots - 1;
-a restart forgets what pools are used|scheduler/mod.rs|for claim in claims { self.take(&claim); }|
+a slot of a pool is not given back|scheduler/settle.rs|give(&mut self.used, &claim.pool, claim.slots);|give(&mut self.used, &claim.pool, claim.slots - 1);
+a restart forgets what pools are used|scheduler/mod.rs|for index in running { self.take(&dag, index); }|let _ = running;
 a pool that is gone has slots|scheduler/settle.rs|self.limits.pools.slots(pool).unwrap_or(0)|self.limits.pools.slots(pool).unwrap_or(1)
 a shut DAG shows its head|scheduler/queue.rs|if before != after && !lanes.is_shut {|if before != after {
 a weight leaves out what comes after|scheduler/settle.rs|Reverse(run.dag.task(index).weight)|Reverse(i64::from(run.dag.task(index).priority))
@@ -96,27 +98,57 @@ what is left out asks its trigger rule|scheduler/run.rs|if self.is_left_out(inde
 a snapshot forgets a choice|scheduler/run.rs|run.leave(index, task.xcom.clone(), task.choice.clone());|run.leave(index, task.xcom.clone(), None);
 a cleared task leaves what it left|scheduler/run.rs|self.set(index, TaskState::None); self.leave(index, None, None);|self.set(index, TaskState::None);
 the last success is forgotten|scheduler/state.rs|needed.extend(last);|let _ = last;
+nobody wakes who waits for a DAG|scheduler/settle.rs|if success { self.waking.extend(|if false { self.waking.extend(
+the end of a run wakes nobody|scheduler/settle.rs|self.waking.push_back(dag_id); } pub(super) fn start_runs|} pub(super) fn start_runs
+a backfill has a run too many|scheduler/backfill.rs|active >= facts.max_active_runs|active > facts.max_active_runs
+a backfill starts a run too many|scheduler/backfill.rs|Some(backfill) => backfill.facts.max_active_runs,|Some(backfill) => backfill.facts.max_active_runs + 1,
+a paused backfill goes on|scheduler/backfill.rs|if backfill.is_paused \|\| active|if active
+a run of a paused backfill starts|scheduler/backfill.rs|Some(backfill) if backfill.is_paused => 0,|Some(backfill) if backfill.is_paused => 1,
+what is left of a backfill never starts|scheduler/backfill.rs|None => known.dag.max_active_runs,|None => 0,
+a backfill does not advance|scheduler/backfill.rs|Some(cursor) => cursor.max(fire),|Some(cursor) => cursor.min(fire),
+a backfill from the newest does not advance|scheduler/backfill.rs|cursor.min(fire),|cursor.max(fire),
+a backfill does not ask history|scheduler/backfill.rs|.or(past.map(\|past\| past.state))|.or(past.map(\|past\| past.state).filter(\|_\| false))
+a backfill ends before its runs|scheduler/backfill.rs|is_at_the_end && active == 0|is_at_the_end
+a restored backfill forgets its live runs|scheduler/state.rs|if !run.state.is_finished() { backfill.recount|if false { backfill.recount
+a restored backfill counts its runs twice|scheduler/state.rs|if !run.state.is_finished() { backfill.recount|if true { backfill.recount
+a schedule runs what a backfill has run|scheduler/schedule.rs|known.runs.contains_key(&run_id) \|\| known.runs.values().any(has_date)|known.runs.contains_key(&run_id) \|\| known.runs.values().any(has_date) && false
 EOF
 )
-survivors=0
-while IFS= read -r line; do
-  # A `\|` is a bar of the source.
-  IFS=$'\t' read -r name file from to <<<"$(sed 's/\\|/\x01/g; s/|/\t/g; s/\x01/|/g' <<<"$line")"
-  [[ $name =~ ${1:-.} ]] || continue
-  cp "src/$file" "$copy/src/$file"
-  # White space is rustfmt's: it may stand, or not, between any two characters.
+# A line as four texts; a `\|` is a bar of the source.
+split() { IFS=$'\t' read -r name file from to <<<"$(sed 's/\\|/\x01/g; s/|/\t/g; s/\x01/|/g' <<<"$1")"; }
+# Breaks the rule in a file. White space is rustfmt's: it may stand, or not, between any two characters.
+mutate() {
   FROM=$from TO=$to perl -0pi -e '
     my $from = join("\\s*", map { quotemeta } grep { /\S/ } split(//, $ENV{FROM}));
-    s/$from/$ENV{TO}/ or exit 3' "$copy/src/$file" ||
-    { echo "mutants: \`$from\` no longer stands in src/$file"; exit 1; }
-  if ! (cd "$copy" && cargo build -q --test simulation --test stories 2>"$copy/log"); then
+    s/$from/$ENV{TO}/ or exit 3' "$1"
+}
+fallen=0
+while IFS= read -r line; do
+  split "$line"
+  cp "src/$file" "$copy/tried.rs"
+  mutate "$copy/tried.rs" || { echo "mutants: \`$from\` no longer stands in src/$file"; fallen=$((fallen + 1)); }
+done <<<"$mutants"
+[ "$fallen" = 0 ] || exit 1
+
+survivors=0
+while IFS= read -r line; do
+  split "$line"
+  [[ $name =~ ${1:-.} ]] || continue
+  begun=$SECONDS
+  mutate "$copy/src/$file"
+  if ! (cd "$copy" && cargo test -q --no-run --test simulation --test stories 2>"$copy/log"); then
     echo "mutants: \`$name\` does not compile:"; tail -20 "$copy/log"; exit 1
   fi
-  if (cd "$copy" && cargo test -q --test stories --test simulation >"$copy/log" 2>&1); then
-    echo "SURVIVED: $name"; survivors=$((survivors + 1))
-  else
-    echo "caught: $name ($(grep -m1 -oE 'seed [0-9]+ failed after [0-9]+ steps|[a-z_:]+ --- FAILED' "$copy/log" || true))"
-  fi
+  # What never ends has been noticed, too.
+  rc=0
+  (cd "$copy" && timeout 300 cargo test -q --test stories --test simulation >"$copy/log" 2>&1) || rc=$?
+  by=$(grep -m1 -oE 'seed [0-9]+ failed after [0-9]+ steps|[a-z_:]+ --- FAILED' "$copy/log" || true)
+  case $rc in
+    0) echo "SURVIVED: $name"; survivors=$((survivors + 1)) ;;
+    124) echo "caught: $name (never ends)" ;;
+    *) echo "caught: $name ($by, $((SECONDS - begun)) s)" ;;
+  esac
   cp "src/$file" "$copy/src/$file"
 done <<<"$mutants"
+echo "mutants: $SECONDS s"
 exit $((survivors > 0))
