@@ -235,6 +235,7 @@ fields! {
         "follow" => follow: Option<Vec<String>>,
         "short_circuit" => short_circuit: Option<bool>,
         "poking_since" => poking_since: Option<String>,
+        "cleared" => cleared: Option<bool>,
     }
 }
 
@@ -487,6 +488,7 @@ impl TaskFields {
             xcom: self.xcom,
             choice: choice(self.follow, self.short_circuit),
             poking_since: moment(self.poking_since.as_deref())?,
+            is_cleared: self.cleared.unwrap_or(false),
         })
     }
 }

@@ -362,6 +362,7 @@ fn task_image(out: &mut String, task: &TaskImage) {
     moment(out, "started_at", task.started_at);
     moment(out, "ended_at", task.ended_at);
     moment(out, "poking_since", task.poking_since);
+    flag(out, "cleared", task.is_cleared);
     left(out, task.xcom.as_deref(), task.choice.as_ref());
     out.push('}');
 }

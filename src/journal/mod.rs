@@ -27,12 +27,13 @@
 //!
 //! An attempt that succeeded may have `xcom`, the JSON value that it left for other tasks; `follow`, the tasks
 //! directly after it that a `branch` chose; or `short_circuit`: nothing after it goes on. `reason` says what an
-//! exit code does not. A task instance in a snapshot has the first three, too.
+//! exit code does not. A task instance in a snapshot has the first three, too, and `cleared` if it was while it
+//! ran.
 //!
 //! | `ev` | of | means |
 //! | --- | --- | --- |
 //! | `segment` | | a segment's first line: format `version`, `number`, `boot` id, `prev` = the `crc` of line `seq` - 1, `snapshot` = how many lines of snapshot follow, `runs_created` before them, `synced_at` = when a record was last written while the clock was synchronised, `held` = damage was found before and waits for a repair |
-//! | `seen` `paused` `unpaused` `dag` | `dag` | it was seen for the first time, `paused` or not; a switch; and what a snapshot knows of a DAG: `first_seen`, fires are done `until` then, the last `boot`, what it has heard (`after`), its `successes`, how its runs that are `over` ended, and `ran` are the spans of time whose data intervals were run |
+//! | `seen` `paused` `unpaused` `dag` | `dag` | it was seen for the first time, `paused` or not; a switch; and what a snapshot knows of a DAG: `first_seen`, fires are done `until` then, the last `boot`, what it has heard (`after`), its `successes`, how its runs that are `over` ended, and `ran` are the spans of time, each from a moment to before another, that runs took |
 //! | `fires_skipped` | `dag` | it was due `until` then, and was not run |
 //! | `fires_rewound` | `dag` | the clock had been far ahead: what is due after `until` is looked at again, and skipped where it was run |
 //! | `passed` | `dag` | what it could have been due for, a `boot` id or how often others had succeeded (`after`), is served without a run |

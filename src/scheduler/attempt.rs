@@ -140,7 +140,10 @@ impl Scheduler {
                     try_number: live.try_number,
                 };
                 match live.stage {
-                    Stage::Running => self.stop_attempt(turn, run, task, StopCause::TimedOut),
+                    Stage::Running => {
+                        let cause = live.stopped.unwrap_or(StopCause::TimedOut);
+                        self.stop_attempt(turn, run, task, cause);
+                    }
                     Stage::Terminating => {
                         live.stage = Stage::Killing;
                         turn.actions.push(Action::Signal(id, Signal::Kill));

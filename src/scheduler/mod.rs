@@ -217,15 +217,20 @@ impl Scheduler {
                     self.timers.set(Timer::Retry(number, index), at);
                 }
                 TaskState::Running => {
+                    let cleared = Some(StopCause::Cleared).filter(|_| instance.is_cleared);
+                    let stopped = run.stopped.map(|_| StopCause::RunStopped).or(cleared);
                     let live = LiveAttempt {
                         try_number: instance.try_number,
                         stage: Stage::Running,
-                        stopped: run.stopped.map(|_| StopCause::RunStopped),
+                        stopped,
                         started: now.monotonic,
                         is_recorded: true,
                     };
-                    if let Some(timeout) = task.timeout {
-                        let at = left(timeout, instance.started_at);
+                    // One that was to end is told so again, if there is still somebody to hear it.
+                    let timeout = task
+                        .timeout
+                        .map(|timeout| left(timeout, instance.started_at));
+                    if let Some(at) = stopped.map(|_| now.monotonic).or(timeout) {
                         self.timers.set(Timer::Attempt(number, index), at);
                     }
                     self.attempts.insert((number, index), live);

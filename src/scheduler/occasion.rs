@@ -233,7 +233,8 @@ impl Scheduler {
     }
 }
 
-/// What a run is named after: now, but always later than the one before, and never after a run that is held.
+/// What a run is named after: now, but always later than the one before, and a whole second of which there was no
+/// run yet.
 fn fire(known: &DagState, timetable: &Timetable, now: Timestamp) -> Timestamp {
     let earliest = known.scheduled_until.map(|until| until.after(APART));
     let second = now.truncated_to_secs();
@@ -243,10 +244,21 @@ fn fire(known: &DagState, timetable: &Timetable, now: Timestamp) -> Timestamp {
         let mut runs = known.runs.keys();
         runs.any(|run_id| run_id.strip_prefix("scheduled__") == Some(&fire.to_string()))
     };
-    while is_taken(fire) {
-        fire = fire.after(APART);
+    loop {
+        let free = known.ran.free_from(fire);
+        if free > fire {
+            let second = free.truncated_to_secs();
+            fire = if second < free {
+                second.after(APART)
+            } else {
+                second
+            };
+        } else if is_taken(fire) {
+            fire = fire.after(APART);
+        } else {
+            return fire;
+        }
     }
-    fire
 }
 
 /// A way from `start` back to itself, if there is one. O(DAGs and dependencies that can be reached).

@@ -1,26 +1,35 @@
 //! What the schedule of a DAG has run, in a few numbers.
 //!
-//! A data interval that was run is never run again, not even when the clock shows its end a second time.
-//! So all of them have to be known, for ever; but the next one begins where the last one ends, and both are
-//! one span then. A gap is a time whose fires were not run: the DAG was busy, or the clock had jumped. Of
-//! more than [`SPANS_MAX`] spans, the two that lie nearest become one: what lies between them is not run
-//! when its time comes again. So nothing ever runs twice, and memory is bounded.
+//! A data interval that was run is never run again, not even when the clock shows its end a second time, and no
+//! logical date is given twice. So all of them have to be known, for ever. A run takes the milliseconds of its
+//! data interval and that of its name: from the beginning to before the end if it is named after its
+//! beginning, from after the beginning to the end if it is named after its end. Two runs that have none in common have
+//! neither name nor time in common, whatever the DAG says of its names meanwhile.
+//!
+//! What follows on each other is one span. A gap is a time whose fires were not run: the DAG was busy, or the
+//! clock had jumped. Of more than [`SPANS_MAX`] spans, the two that lie nearest become one: what lies between them is
+//! not run when its time comes again. So nothing ever runs twice, and memory is bounded.
+
+use std::time::Duration;
 
 use crate::timetable::Timestamp;
 
 /// Spans that are told apart.
 const SPANS_MAX: usize = 8;
 
-/// The spans of time that were run, each from a beginning to an end, ascending; no two touch.
+/// Between two moments; a gap of no more is none.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// What was run: spans of time, each from a moment to before another one, ascending; no two touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ran(Vec<(Timestamp, Timestamp)>);
 
 impl Ran {
-    /// Of these spans, in whatever order.
+    /// Of these spans, in whatever order. An empty one is a moment.
     pub fn of(spans: impl IntoIterator<Item = (Timestamp, Timestamp)>) -> Self {
         let mut ran = Self::default();
-        for span in spans {
-            ran.insert(span);
+        for (begin, end) in spans {
+            ran.insert((begin, end.max(begin.after(MOMENT))));
         }
         ran
     }
@@ -30,10 +39,15 @@ impl Ran {
         &self.0
     }
 
-    /// Takes note of a data interval that is run.
-    pub(super) fn insert(&mut self, (begin, end): (Timestamp, Timestamp)) {
-        let first = self.0.partition_point(|span| span.1 < begin);
-        let touched = self.0[first..].iter().take_while(|span| span.0 <= end);
+    /// Takes note of a run, by its logical date and its data interval.
+    pub(super) fn take(&mut self, logical_date: Timestamp, interval: (Timestamp, Timestamp)) {
+        self.insert(taken(logical_date, interval));
+    }
+
+    fn insert(&mut self, (begin, end): (Timestamp, Timestamp)) {
+        let first = self.0.partition_point(|span| span.1.after(MOMENT) < begin);
+        let touched = self.0[first..].iter();
+        let touched = touched.take_while(|span| span.0 <= end.after(MOMENT));
         let after = first + touched.count();
         let joined = self.0[first..after].iter().fold((begin, end), |all, span| {
             (all.0.min(span.0), all.1.max(span.1))
@@ -49,10 +63,32 @@ impl Ran {
         }
     }
 
-    /// Whether some of a data interval was run already. One that is empty is a moment.
-    pub(super) fn has(&self, (begin, end): (Timestamp, Timestamp)) -> bool {
-        let overlaps = |span: &(Timestamp, Timestamp)| begin < span.1 && span.0 < end;
-        self.0.iter().any(|span| overlaps(span) || span.1 == end)
+    /// Whether some of a run's time, or its name, was run already.
+    pub(super) fn has(&self, logical_date: Timestamp, interval: (Timestamp, Timestamp)) -> bool {
+        let (begin, end) = taken(logical_date, interval);
+        let mut spans = self.0.iter();
+        spans.any(|span| begin < span.1 && span.0 < end)
+    }
+
+    /// The first moment from one on that nothing was run for.
+    pub(super) fn free_from(&self, moment: Timestamp) -> Timestamp {
+        let mut spans = self.0.iter();
+        let span = spans.find(|span| span.0 <= moment && moment < span.1);
+        span.map_or(moment, |span| span.1)
+    }
+
+    /// Whether something was run for a moment, and nothing for the next one.
+    pub(super) fn ends_at(&self, moment: Timestamp) -> bool {
+        self.free_from(moment) == moment.after(MOMENT)
+    }
+}
+
+/// The time that a run takes.
+fn taken(logical_date: Timestamp, (begin, end): (Timestamp, Timestamp)) -> (Timestamp, Timestamp) {
+    if begin < end && logical_date == begin {
+        (begin, end)
+    } else {
+        (begin.after(MOMENT).min(end), end.after(MOMENT))
     }
 }
 
@@ -64,6 +100,7 @@ mod tests {
         Timestamp::from_secs(secs)
     }
 
+    /// Each named after its beginning, which is a second before its end.
     fn ran(ends: impl IntoIterator<Item = i64>) -> Ran {
         Ran::of(ends.into_iter().map(|end| (at(end - 1), at(end))))
     }
@@ -86,12 +123,29 @@ mod tests {
             (11, 12, false),
             (11, 20, false),
             (19, 25, true),
-            (11, 11, true),
-            (12, 12, false),
         ] {
-            assert_eq!(ran.has((at(begin), at(end))), was_run, "{begin}..{end}");
+            let has = ran.has(at(begin), (at(begin), at(end)));
+            assert_eq!(has, was_run, "{begin}..{end}");
         }
-        assert!(Ran::of([(at(5), at(5))]).has((at(4), at(5))));
+    }
+
+    /// A run is named after the beginning or the end of its data interval; both are one moment if it is empty.
+    #[test]
+    fn no_name_is_given_twice() {
+        let mut ran = Ran::default();
+        ran.take(at(10), (at(10), at(10)));
+        assert!(ran.ends_at(at(10)) && ran.free_from(at(10)) == at(10).after(MOMENT));
+        assert!(ran.has(at(10), (at(10), at(20))), "after its beginning");
+        assert!(ran.has(at(10), (at(5), at(10))), "after its end");
+        assert!(ran.has(at(10), (at(10), at(10))));
+        assert!(!ran.has(at(20), (at(10), at(20))));
+        assert!(!ran.has(at(5), (at(5), at(10))));
+        ran.take(at(20), (at(10), at(20)));
+        assert!(ran.has(at(20), (at(20), at(30))) && ran.ends_at(at(20)));
+        ran.take(at(20).after(MOMENT), (at(20).after(MOMENT), at(30)));
+        assert!(!ran.ends_at(at(20)) && !ran.ends_at(at(30)));
+        assert!(!ran.has(at(30), (at(30), at(40))));
+        assert_eq!(ran.spans(), [(at(10), at(30))]);
     }
 
     /// The largest gaps are kept: the time that a clock has jumped over is run when it comes.
@@ -106,7 +160,8 @@ mod tests {
             .map(|pair| pair[1].0.since(pair[0].1));
         assert_eq!(gaps.max().map(|gap| gap.as_secs()), Some(999_999 - 97));
         for end in (1..100).step_by(3) {
-            assert!(ran.has((at(end - 1), at(end))), "{end} would run twice");
+            let interval = (at(end - 1), at(end));
+            assert!(ran.has(at(end - 1), interval), "{end} would run twice");
         }
     }
 }

@@ -346,6 +346,8 @@ pub struct TaskImage {
     pub ended_at: Option<Timestamp>,
     /// When it was poked for the first time.
     pub poking_since: Option<Timestamp>,
+    /// It was cleared while it ran.
+    pub is_cleared: bool,
     /// What it left for other tasks.
     pub xcom: Option<Arc<Value>>,
     /// Which of what comes after it goes on.

@@ -41,6 +41,8 @@ pub struct TaskInstance {
     pub ended_at: Option<Timestamp>,
     /// When it was poked for the first time, if it is still being poked.
     pub poking_since: Option<Timestamp>,
+    /// It was cleared while it ran: the attempt that runs does not count, however it ends.
+    pub is_cleared: bool,
     /// What it left for other tasks, until it is cleared or runs again.
     pub xcom: Option<Arc<Value>>,
     /// Which of what comes after it goes on; stands as long as its XCom.
@@ -211,6 +213,7 @@ impl Run {
             instance.started_at = task.started_at;
             instance.ended_at = task.ended_at;
             instance.poking_since = task.poking_since;
+            instance.is_cleared = task.is_cleared;
             run.set(index, task.state);
             run.leave(index, task.xcom.clone(), task.choice.clone());
         }
@@ -239,6 +242,7 @@ impl Run {
             started_at: instance.started_at,
             ended_at: instance.ended_at,
             poking_since: instance.poking_since,
+            is_cleared: instance.is_cleared,
             xcom: instance.xcom.clone(),
             choice: instance.choice.clone(),
         };
@@ -354,6 +358,7 @@ impl Run {
                 }
                 task.ended_at = Some(at);
                 task.max_tries += u32::from(*state == Ended::Interrupted);
+                task.is_cleared = false;
                 self.leave(index, attempt.xcom.clone(), choice.clone());
                 TaskState::from(*state)
             }
@@ -433,6 +438,7 @@ impl Run {
         task.poking_since = None;
         if task.state == TaskState::Running {
             task.max_tries = task.try_number - 1 + retries;
+            task.is_cleared = true;
         } else {
             task.max_tries = task.try_number + retries;
             task.started_at = None;

@@ -163,7 +163,8 @@ impl Scheduler {
                 if known.active_runs > 0 {
                     return;
                 }
-                Some(continuous(&timetable, mark, turn.now.wall))
+                let next = continuous(&timetable, mark, turn.now.wall);
+                Some(known.ran.free_from(next))
             } else {
                 timetable.next_after(mark)
             };
@@ -172,7 +173,8 @@ impl Scheduler {
                 return;
             };
             let has_begun = timetable.start.is_none_or(|start| start <= turn.now.wall);
-            let due = if is_continuous && has_begun && mark > turn.now.wall {
+            let is_far = next > turn.now.wall.after(CONTINUOUS_PAUSE);
+            let due = if is_continuous && has_begun && is_far {
                 soon(awaited, turn.now.wall)
             } else {
                 next
@@ -185,8 +187,8 @@ impl Scheduler {
             } else {
                 wanted(&timetable, dag.catchup, next, awaited, turn.now.wall)
             };
-            let dates = run_dates(dag.timetable, &timetable, known.scheduled_until, next);
-            if wanted == Some(next) && !is_continuous && known.ran.has(dates.1) {
+            let dates = run_dates(dag.timetable, &timetable, known.done_until(), next);
+            if wanted == Some(next) && known.ran.has(dates.0, dates.1) {
                 self.record(turn, dag_id, Fact::Skipped { until: next });
                 continue;
             }
@@ -333,8 +335,8 @@ pub fn data_interval(
     Some((timetable.previous_before(end).unwrap_or(end), end))
 }
 
-/// The logical date and the data interval of the run that a fire creates. `until` is the last fire that was
-/// run or skipped: what lies before it is done, even if the schedule has changed since.
+/// The logical date and the data interval of the run that a fire creates. What lies before `until` is done, even
+/// if the schedule has changed since: see [`DagState::done_until`].
 pub fn run_dates(
     kind: TimetableKind,
     timetable: &Timetable,
@@ -342,7 +344,7 @@ pub fn run_dates(
     fire: Timestamp,
 ) -> (Timestamp, (Timestamp, Timestamp)) {
     let begin = timetable.previous_before(fire).unwrap_or(fire);
-    let begin = until.map_or(begin, |until| begin.max(until));
+    let begin = until.map_or(begin, |until| begin.max(until).min(fire));
     let logical_date = match kind {
         TimetableKind::Trigger => fire,
         TimetableKind::Interval => begin,

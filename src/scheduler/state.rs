@@ -20,7 +20,7 @@ use super::record::{
 };
 use super::run::Run;
 use super::states::RunState;
-use crate::dag::Dag;
+use crate::dag::{Dag, TimetableKind};
 use crate::timetable::Timestamp;
 
 /// Finished runs of one DAG that are kept in memory.
@@ -76,6 +76,18 @@ pub struct DagState {
 }
 
 impl DagState {
+    /// Where the next data interval begins at the earliest. One that gives its run the name begins a moment after
+    /// one that has got the name already: of a run that was about no time, or was named after its end.
+    pub fn done_until(&self) -> Option<Timestamp> {
+        let until = self.scheduled_until?;
+        let is_named = self.dag.timetable == TimetableKind::Interval && self.ran.ends_at(until);
+        Some(if is_named {
+            self.ran.free_from(until)
+        } else {
+            until
+        })
+    }
+
     fn schedule_until(&mut self, fire: Timestamp) {
         self.scheduled_until = self.scheduled_until.max(Some(fire));
     }
@@ -468,7 +480,7 @@ impl State {
             && is_new
         {
             dag.schedule_until(interval.1);
-            dag.ran.insert(interval);
+            dag.ran.take(run.facts.logical_date, interval);
         }
         if let (Some(Occasion::Backfill(of)), Some((_, fire))) =
             (&run.facts.occasion, run.facts.data_interval)

@@ -123,6 +123,7 @@ fn golden() -> Vec<(Record, &'static str)> {
             started_at: Some(at()),
             ended_at: None,
             poking_since: Some(at()),
+            is_cleared: true,
             xcom: Some(Arc::new(Value::from([("n", 1.5)]))),
             choice: Some(Choice::Follow(vec!["b".into()])),
         }],
@@ -238,7 +239,7 @@ fn golden() -> Vec<(Record, &'static str)> {
                 is_paused: true,
                 runs_created: 17,
             }),
-            r#""ev":"dag","dag":"sensor_log","paused":true,"ran":[["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"]],"boot":"5d3c","after":{"a":0,"b":3},"successes":5,"over":{"success":4,"failed":0},"runs_created":17"#,
+            r#""ev":"dag","dag":"sensor_log","paused":true,"ran":[["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.161Z"]],"boot":"5d3c","after":{"a":0,"b":3},"successes":5,"over":{"success":4,"failed":0},"runs_created":17"#,
         ),
         (
             run(RunFact::Created(facts())),
@@ -246,7 +247,7 @@ fn golden() -> Vec<(Record, &'static str)> {
         ),
         (
             run(RunFact::Restored(Box::new(image))),
-            r#""ev":"run_restored","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"clock":"unsynchronised","params":{"a \"b\"":[1,2]},"state":"failed","queued_at":"2026-11-22T08:01:28.160Z","started_at":"2026-11-22T08:01:28.160Z","ended_at":"1970-01-01T00:00:01.000Z","why":"cancelled","note":"a \"note\"","tasks":[{"task":"read","state":"up_for_retry","try":1,"max_tries":2,"started_at":"2026-11-22T08:01:28.160Z","poking_since":"2026-11-22T08:01:28.160Z","xcom":{"n":1.5},"follow":["b"]}]"#,
+            r#""ev":"run_restored","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"clock":"unsynchronised","params":{"a \"b\"":[1,2]},"state":"failed","queued_at":"2026-11-22T08:01:28.160Z","started_at":"2026-11-22T08:01:28.160Z","ended_at":"1970-01-01T00:00:01.000Z","why":"cancelled","note":"a \"note\"","tasks":[{"task":"read","state":"up_for_retry","try":1,"max_tries":2,"started_at":"2026-11-22T08:01:28.160Z","poking_since":"2026-11-22T08:01:28.160Z","cleared":true,"xcom":{"n":1.5},"follow":["b"]}]"#,
         ),
         (
             run(RunFact::Started),

@@ -227,6 +227,7 @@ impl Model {
                     .max(promised(task.state)),
                 xcom: task.xcom.as_deref().map(mini_dag::Value::to_text),
                 choice: task.choice.clone(),
+                is_cleared: task.is_cleared,
                 // By a clock that was ahead then, it begins anew.
                 poking_since: task.poking_since.map(|since| since.millis().min(now)),
                 ..Task::new(0)

@@ -200,13 +200,10 @@ impl Plan {
     /// does not ask for all of them.
     pub fn redraw(&self, rng: &mut Rng, number: usize, now_ms: i64) -> Self {
         let mut plan = Self::draw(rng, number, now_ms);
-        plan.kind = self.kind;
         if plan.catchup == Catchup::All {
             plan.catchup = Catchup::AtMost(3);
         }
-        // One run's data interval is empty, and the next one's begins there: a name twice. Known.
-        let is_once = self.rhythm == Rhythm::Once && self.kind == TimetableKind::Interval;
-        if rng.one_in(2) || is_once {
+        if rng.one_in(2) {
             plan.rhythm = self.rhythm.clone();
             plan.start = self.start.clone();
         }

@@ -24,6 +24,8 @@ pub struct Task {
     pub rests_until: i64,
     /// When it was poked first.
     pub poking_since: Option<i64>,
+    /// It was cleared while it ran.
+    pub is_cleared: bool,
 }
 
 impl Task {
@@ -35,6 +37,7 @@ impl Task {
             is_poked: false,
             rests_until: 0,
             poking_since: None,
+            is_cleared: false,
             xcom: None,
             choice: None,
         }
@@ -161,7 +164,8 @@ impl Run {
                     task.poking_since = None;
                     // An attempt that runs is stopped and does not count.
                     task.tries_left = self.dag.task(index).retries;
-                    if task.state != State::Running {
+                    task.is_cleared = task.state == State::Running;
+                    if !task.is_cleared {
                         task.tries_left += 1;
                         task.state = State::None;
                         (task.xcom, task.choice) = (None, None);
@@ -343,6 +347,11 @@ impl Run {
                 let is_live = task.state == State::Running || is_waiting;
                 assert!(is_live && *try_number == task.try_number, "I8: `{task_id}`");
                 task.is_poked = false;
+                let is_again = *state == Ended::Interrupted || self.is_stopped;
+                assert!(
+                    !std::mem::take(&mut task.is_cleared) || is_again,
+                    "`{task_id}`: a clear is lost"
+                );
                 let gives_up = *state == Ended::Failed && !self.is_stopped;
                 if gives_up && definition.poke.is_some() {
                     let is_last = task.tries_left == 0 || has_given_up;

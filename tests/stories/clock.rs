@@ -540,3 +540,14 @@ fn a_continuous_dag_goes_on_whatever_the_clock_does() {
         assert!((5..=6).contains(&step(by_ms)), "{by_ms}: {}", step(by_ms));
     }
 }
+
+/// Its names go on after those of the hours that come a second time, and it does not wait for them.
+#[test]
+fn a_continuous_dag_gives_no_name_twice_when_hours_come_again() {
+    let tale = dag(r#""schedule": "@continuous""#).takes("t", 600).load();
+    let tale = tale.until(18_001).set_clock(-4 * HOUR_MS).until(36_001);
+    let due = tale.due();
+    let names: std::collections::BTreeSet<_> = due.iter().collect();
+    assert_eq!(names.len(), due.len(), "{due:?}");
+    assert!((59..=61).contains(&due.len()), "{}", due.len());
+}

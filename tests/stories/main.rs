@@ -354,6 +354,28 @@ fn clearing_a_running_task_stops_it_and_runs_it_again_without_using_up_a_retry()
         );
 }
 
+/// It had failed by its timeout when the daemon was back, and was not run again.
+#[test]
+fn a_clear_of_a_running_task_outlives_the_daemon() {
+    let dag = r#"{"dag_id": "d", "tasks": [{"task_id": "t", "bash": "true", "timeout": "30s"}]}"#;
+    Tale::new(dag)
+        .hangs("t")
+        .deaf("t")
+        .trigger("r")
+        .until(5)
+        .clear("r", "t", false, false)
+        .crash_until(60)
+        .tells(
+            "0 r running
+         0 t 1 running
+         5 clear t
+         5 t 1 SIGTERM
+         60 t 1 SIGTERM
+         60 t 1 none
+         60 t 2 running",
+        );
+}
+
 #[test]
 fn a_task_that_waits_for_a_slot_waits_for_its_cleared_upstream_again() {
     let dag = r#"{"dag_id": "d", "tasks": [{"task_id": "a", "bash": "true"},

@@ -399,3 +399,27 @@ fn a_dag_that_is_there_is_not_paused_by_a_new_version() {
         .until(320)
         .tells(&run(300, "11-22T08:05:00+00:00"));
 }
+
+/// The run of `@once` is named after its moment, and the first data interval of the schedule after it began there.
+/// So did the one after a run that was named after its end.
+#[test]
+fn no_name_is_given_twice_when_the_schedule_of_a_dag_changes() {
+    let every = r#""schedule": "*/5 * * * *", "timetable": "interval""#;
+    for (before, first) in [
+        (r#""schedule": "@once", "timetable": "interval""#, 0),
+        (r#""schedule": "*/5 * * * *""#, 300),
+    ] {
+        let tale = dag(before).load().until(first + 20);
+        let tale = tale.reload_at(first + 20, &text(every)).until(first + 610);
+        let minute = first / 60;
+        let run_ids = [
+            format!("11-22T08:{minute:02}:00+00:00"),
+            format!("11-22T08:{minute:02}:00.001+00:00"),
+            format!("11-22T08:{:02}:00+00:00", minute + 5),
+        ];
+        assert_eq!(tale.due(), run_ids, "{before}");
+        let id = format!("scheduled__2026-{}", run_ids[1]);
+        let end = format!("2026-11-22T08:{:02}:00+00:00", minute + 5);
+        assert!(tale.interval(&id).ends_with(&end), "{}", tale.interval(&id));
+    }
+}
