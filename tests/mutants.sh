@@ -34,7 +34,7 @@ everything is made up for|scheduler/schedule.rs|Catchup::Latest => timetable.lat
 what came while it was waited for is missed|scheduler/schedule.rs|come.or(plan.next)|come
 one fire cancels two runs|scheduler/schedule.rs|min_by_key(\|(number, run)\| (run.stopped.is_none(), *number))|filter(\|(_, run)\| run.stopped.is_none()).min_by_key(\|(number, _)\| *number)
 a DAG has missed what was due before it was seen|scheduler/schedule.rs|.map_or(origin, \|until\| until.max(origin));|.unwrap_or(origin);
-a data interval begins before what was run|scheduler/schedule.rs|until.map_or(begin, \|until\| begin.max(until))|until.map_or(begin, \|_\| begin)
+a data interval begins before what was run|scheduler/schedule.rs|begin.max(until).min(fire)|begin.min(until).max(begin)
 a run starts that was stopped while it waited|scheduler/settle.rs|has_room && !is_stopped(*number)|has_room
 a snapshot forgets that a run was stopped|scheduler/run.rs|if let Some(reason) = image.stopped {|if let Some(reason) = image.stopped.filter(\|_\| false) {
 a snapshot forgets the retries|scheduler/run.rs|instance.max_tries = task.max_tries;|
@@ -75,10 +75,10 @@ a clock that was set wakes nobody|scheduler/mod.rs|// Whatever is waited for lie
 a mark far ahead holds a DAG back|scheduler/schedule.rs|if lies_far_ahead(known.scheduled_until) {|if false {
 a first sight far ahead holds a DAG back|scheduler/schedule.rs|if lies_far_ahead(known.first_seen) {|if false {
 a clock that goes back a little is not waited for|scheduler/schedule.rs|Duration::from_secs(3 * 60 * 60)|Duration::from_secs(60 * 60)
-what was run is run again after a step back|scheduler/schedule.rs|!is_continuous && known.ran.has(dates.1)|!is_continuous && known.ran.has(dates.1) && false
+what was run is run again after a step back|scheduler/schedule.rs|wanted == Some(next) && known.ran.has(dates.0, dates.1)|false && known.ran.has(dates.0, dates.1)
 a snapshot forgets what was run|scheduler/state.rs|dag.ran = ran.clone();|let _ = ran;
 a run does not say by which clock it was created|scheduler/schedule.rs|clock: self.verdict.trust,|clock: super::ClockTrust::default(),
-a continuous DAG waits until the clock is there again|scheduler/schedule.rs|let due = if is_continuous && has_begun && mark > turn.now.wall {|let due = if false {
+a continuous DAG waits until the clock is there again|scheduler/schedule.rs|let due = if is_continuous && has_begun && is_far {|let due = if is_far && false {
 a DAG starts more than its pace allows|scheduler/pace.rs|if self.left >= START {|if self.left >= START \|\| true {
 a hook of defaults is forgotten|scheduler/hooks.rs|own.get(kind).or(inherited.get(kind))|own.get(kind).or(inherited.get(kind).filter(\|_\| false))
 a retry calls nobody but its task|scheduler/hooks.rs|filter(\|_\| kind == HookKind::Retry)|filter(\|_\| kind == HookKind::Retry && false)
@@ -112,6 +112,12 @@ a backfill ends before its runs|scheduler/backfill.rs|is_at_the_end && active ==
 a restored backfill forgets its live runs|scheduler/state.rs|if !run.state.is_finished() { backfill.recount|if false { backfill.recount
 a restored backfill counts its runs twice|scheduler/state.rs|if !run.state.is_finished() { backfill.recount|if true { backfill.recount
 a schedule runs what a backfill has run|scheduler/schedule.rs|known.runs.contains_key(&run_id) \|\| known.runs.values().any(has_date)|known.runs.contains_key(&run_id) \|\| known.runs.values().any(has_date) && false
+a name is given twice when the schedule changes|scheduler/state.rs|let is_named = self.dag.timetable == TimetableKind::Interval && self.ran.ends_at(until);|let is_named = false;
+a continuous DAG gives a name twice|scheduler/schedule.rs|Some(known.ran.free_from(next))|Some(next)
+an occasion takes a name that was given|scheduler/occasion.rs|let free = known.ran.free_from(fire);|let free = fire;
+a restart forgets a clear|scheduler/mod.rs|filter(\|_\| instance.is_cleared)|filter(\|_\| instance.is_cleared && false)
+a snapshot forgets a clear|scheduler/run.rs|instance.is_cleared = task.is_cleared;|
+a date is filled twice|scheduler/backfill.rs|is_new && is_wanted|is_wanted
 EOF
 )
 # A line as four texts; a `\|` is a bar of the source.

@@ -21,7 +21,7 @@ use super::dates::{backfill_timetable, is_wanted, next_date};
 use super::event::{Action, Answer, BackfillChange, Look, NewBackfill, PastDate, Refusal};
 use super::record::{
     BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Fact, Occasion, RunFact, RunFacts,
-    RunType, StopReason,
+    RunNumber, RunType, StopReason,
 };
 use super::state::DagState;
 use super::states::RunState;
@@ -315,7 +315,8 @@ impl Scheduler {
                 break None;
             };
             let (latest, names) = self.latest(known, looked, date.logical_date);
-            if is_wanted(facts.reprocess, latest) {
+            let is_new = !self.has_filled(known, number, date.logical_date);
+            if is_new && is_wanted(facts.reprocess, latest) {
                 break Some((date, names));
             }
             cursor = Some(date.data_interval.1);
@@ -351,6 +352,16 @@ impl Scheduler {
         self.record(turn, dag_id, Fact::Run(run, fact));
         self.touch_all_following(run);
         Some((number, false))
+    }
+
+    /// Whether a backfill has run a date: under another schedule, it may be named again.
+    fn has_filled(&self, known: &DagState, number: BackfillNumber, date: Timestamp) -> bool {
+        let of_date = (date, RunNumber(0))..=(date, RunNumber(u64::MAX));
+        let mut runs = known.by_date.range(of_date);
+        runs.any(|(_, run)| {
+            let run = self.state.run(*run);
+            run.is_some_and(|run| run.facts.occasion == Some(Occasion::Backfill(number)))
+        })
     }
 
     /// The state of the latest run of a date, and how many runs of backfills it has had.

@@ -397,3 +397,27 @@ fn a_turn_creates_so_many_runs_and_no_more() {
     assert_eq!(tale.created(), 300);
     tale.tells("3 backfill 1 completed");
 }
+
+/// The date that was run last, named after its end, began the data interval of the next.
+#[test]
+fn a_date_is_filled_once_although_the_dag_changes_how_runs_are_named() {
+    let facts = BackfillFacts {
+        reprocess: Reprocess::Completed,
+        ..span("18T00", "21T00")
+    };
+    let text = r#"{"dag_id": "d", "timezone": "UTC", "schedule": "@daily", "timetable": "interval",
+        "tasks": [{"task_id": "t", "bash": "true"}]}"#;
+    let tale = daily().backfill(facts).until(15).reload_at(15, text);
+    tale.until(100).tells(
+        &[
+            "0 backfill 1 created\n".to_owned(),
+            run(0, "11-18T00:00:00+00:00"),
+            run(10, "11-19T00:00:00+00:00"),
+            "20 backfill 1 passed 1 until 11-20T00:00:00+00:00\n".to_owned(),
+            run(20, "11-20T00:00:00+00:00"),
+            run(30, "11-21T00:00:00+00:00"),
+            "40 backfill 1 completed\n".to_owned(),
+        ]
+        .concat(),
+    );
+}
