@@ -193,8 +193,9 @@ fn describe(dag: &Dag, task: &Task) -> String {
     }
     if task.retries > 0 {
         parts.push(format!(
-            "{} retries after {}",
+            "{} {} after {}",
             task.retries,
+            if task.retries == 1 { "retry" } else { "retries" },
             duration_text(task.retry_delay)
         ));
     }
