@@ -195,7 +195,11 @@ fn describe(dag: &Dag, task: &Task) -> String {
         parts.push(format!(
             "{} {} after {}",
             task.retries,
-            if task.retries == 1 { "retry" } else { "retries" },
+            if task.retries == 1 {
+                "retry"
+            } else {
+                "retries"
+            },
             duration_text(task.retry_delay)
         ));
     }
