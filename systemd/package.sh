@@ -11,6 +11,7 @@ targets=("$@")
   targets=({x86_64,aarch64}-unknown-linux-musl {armv7,arm}-unknown-linux-musleabihf)
 out=target/package
 profile=${PROFILE:-release}
+place=${CARGO_TARGET_DIR:-target}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 command -v cargo-deb >/dev/null || cargo install cargo-deb --version 3.8.0 --locked
 
@@ -18,10 +19,10 @@ command -v cargo-deb >/dev/null || cargo install cargo-deb --version 3.8.0 --loc
 cargo build --quiet
 rm -rf "$out/man" "$out/completions"
 mkdir -p "$out/man" "$out/completions"
-target/debug/mini-dag man "$out/man"
-target/debug/mini-dag completions bash >"$out/completions/mini-dag.bash"
-target/debug/mini-dag completions zsh >"$out/completions/_mini-dag"
-target/debug/mini-dag completions fish >"$out/completions/mini-dag.fish"
+"$place/debug/mini-dag" man "$out/man"
+"$place/debug/mini-dag" completions bash >"$out/completions/mini-dag.bash"
+"$place/debug/mini-dag" completions zsh >"$out/completions/_mini-dag"
+"$place/debug/mini-dag" completions fish >"$out/completions/mini-dag.fish"
 {
   printf 'mini-dag (%s-1) unstable; urgency=low\n\n  * See CHANGELOG.md.\n\n' "$version"
   printf ' -- mini-dag maintainers <maintainers@mini-dag.dev>  %s\n' "$(date -R -d "@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}")"
@@ -29,7 +30,7 @@ target/debug/mini-dag completions fish >"$out/completions/mini-dag.fish"
 
 for target in "${targets[@]}"; do
   systemd/build.sh "$target" build --profile "$profile"
-  built=target/$target/$profile/mini-dag
+  built=$place/$target/$profile/mini-dag
   if [ "$target" != armv7-unknown-linux-musleabihf ]; then
     cargo deb --quiet --no-build --no-strip --profile "$profile" --target "$target" --output "$out/"
   fi
@@ -38,7 +39,7 @@ for target in "${targets[@]}"; do
   mkdir -p "$out/$name"
   cp -r "$built" README.md CHANGELOG.md LICENSE systemd dags "$out/man" "$out/completions" "$out/$name/"
   mv "$out/$name/systemd/install.sh" "$out/$name/"
-  rm -r "$out/$name/systemd/debian" "$out/$name/systemd/package.sh" "$out/$name/systemd/build.sh" "$out/$name"/dags/*.rs
+  rm -r "$out/$name/systemd/debian" "$out/$name/systemd/package.sh" "$out/$name/systemd/build.sh" "$out/$name/systemd/small.ld" "$out/$name"/dags/*.rs
   tar -C "$out" --owner=0 --group=0 --sort=name -czf "$out/$name.tar.gz" "$name"
   rm -r "${out:?}/$name"
 done

@@ -72,6 +72,11 @@ session() {
   # 32 bits of seconds end in 2038.
   [ "$("$program" next '0 6 * * *' --timezone UTC --from 2039-12-31 -n 1 --json | grep -o '2039-12-31T06:00:00' | head -1)" ] ||
     failed "2039 is not told"
+  if [[ $(head -c 5 "$program" | od -An -tu1 -j4 -N1) -eq 1 ]]; then # of 32 bits
+    local calls
+    calls=$(qemu-arm-static -strace "$program" next @daily -n 1 2>&1 >/dev/null | grep -oE '(clock_gettime|gettimeofday)[a-z0-9]*\(')
+    [ "$(sort -u <<<"$calls")" = "clock_gettime64(" ] || failed "it reads the clock in 32 bits: $calls"
+  fi
 
   rm "$place"/dags/*
   cat >"$place/dags/four.json" <<J
