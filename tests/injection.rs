@@ -15,10 +15,15 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use mini_dag::Value;
-use mini_dag::dag::{Functions, Known, load};
-use mini_dag::timetable::Zone;
+use mini_dag::dag::{Dag, Functions, Known, Operator, Outcome, Pools, RunFacts, load};
+use mini_dag::scheduler::{
+    Action, Command as Ask, Event, Limits, Monotonic, Now, RunType, Scheduler, Trigger,
+};
+use mini_dag::timetable::{Timestamp, Zone};
 
 /// What is longer cannot be given to a run at all.
 const PARAM_BYTES_MAX: usize = 2_000;
@@ -167,25 +172,44 @@ fn left(printed: &[u8]) -> String {
     text.trim_end().to_owned()
 }
 
-/// Answers whatever is asked, and keeps what it was.
-fn serve(listener: TcpListener) {
+/// What was posted, by its path.
+type Posted = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+
+/// Answers whatever is asked, and keeps what was posted.
+fn serve(listener: TcpListener) -> Posted {
+    let posted = Posted::default();
+    let kept = posted.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(stream) = stream else { return };
-            std::thread::spawn(move || answer(stream));
+            let kept = kept.clone();
+            std::thread::spawn(move || answer(stream, &kept));
         }
     });
+    posted
 }
 
-fn answer(mut stream: TcpStream) {
+fn answer(mut stream: TcpStream, kept: &Posted) {
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];
-    while !seen.windows(4).any(|four| four == b"\r\n\r\n") {
+    let head = |seen: &[u8]| seen.windows(4).position(|four| four == b"\r\n\r\n");
+    let wanted = |seen: &[u8]| {
+        let end = head(seen)?;
+        let text = String::from_utf8_lossy(&seen[..end]).to_lowercase();
+        let length = text.split("content-length: ").nth(1);
+        let length = length.map_or(Some(0), |rest| rest.lines().next()?.parse().ok());
+        Some(end + 4 + length.unwrap_or(0))
+    };
+    while wanted(&seen).is_none_or(|bytes| seen.len() < bytes) {
         match stream.read(&mut buffer) {
             Ok(0) | Err(_) => return,
             Ok(bytes) => seen.extend_from_slice(&buffer[..bytes]),
         }
     }
+    let end = head(&seen).unwrap();
+    let line = String::from_utf8_lossy(&seen[..end]).into_owned();
+    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    kept.lock().unwrap().insert(path, seen.split_off(end + 4));
     _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
 }
 
@@ -226,7 +250,7 @@ fn no_value_becomes_code_wherever_it_stands() {
     assert!(values.len() >= 200, "{}", values.len());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    serve(listener);
+    let posted = serve(listener);
     let mut params = BTreeMap::new();
     let mut tasks = Vec::new();
     for (n, value) in values.iter().enumerate() {
@@ -274,7 +298,22 @@ fn no_value_becomes_code_wherever_it_stands() {
             ("json", Value::from([("v", param.clone()), ("x", xcom)])),
             ("save_to", Value::from(format!("out-{{{{ params.p{n} }}}}"))),
         ]);
-        tasks.push(task(&format!("http{n}"), &[("http", http), after]));
+        tasks.push(task(&format!("http{n}"), &[("http", http), after.clone()]));
+        let body = Value::from([
+            (
+                "url",
+                Value::from(format!("http://127.0.0.1:{port}/body{n}")),
+            ),
+            ("method", "POST".into()),
+            ("body", param.clone()),
+        ]);
+        tasks.push(task(&format!("body{n}"), &[("http", body)]));
+        let args = Value::from([
+            ("input_path", param),
+            ("output_path", Value::from(format!("{{{{ xcom.say{n} }}}}"))),
+        ]);
+        let call = ("call", Value::from("calculate_stats"));
+        tasks.push(task(&format!("call{n}"), &[call, ("args", args), after]));
     }
     let dag = Value::from([
         ("params", Value::Object(params)),
@@ -346,7 +385,11 @@ fn no_value_becomes_code_wherever_it_stands() {
         if let Some(text) = text {
             check(format!("pargv{n}"), text);
             check(format!("penv{n}"), text);
-            for kind in ["cwd", "http"] {
+            check(format!("body{n}"), "ok");
+            let posted = posted.lock().unwrap();
+            let body = posted.get(&format!("/body{n}")).map(Vec::as_slice);
+            assert_eq!(body, Some(text.as_bytes()), "{text:?}");
+            for kind in ["cwd", "http", "call"] {
                 let task_id = format!("{kind}{n}");
                 let (state, line) = &states[&task_id];
                 let log = logs.join(format!("task_id={task_id}/attempt=1.log"));
@@ -355,12 +398,13 @@ fn no_value_becomes_code_wherever_it_stands() {
                     is_told || state == "success" || state == "upstream_failed",
                     "{line}"
                 );
+                assert!(kind != "call" || state != "success", "no such file: {line}");
             }
         }
     }
     // NUL in two values, twice; and what is too long to be left.
     assert!(
-        data > 700 && errors < 20,
+        data > 900 && errors < 20,
         "{data} as data, {errors} as errors"
     );
 }
@@ -397,6 +441,149 @@ fn an_id_that_could_mean_more_is_refused() {
         }
     }
     assert!(refused > 380, "{refused}");
+}
+
+/// A run id names a folder and stands in scripts; somebody may choose it.
+#[test]
+fn a_run_id_that_could_mean_more_is_refused_and_the_others_end_as_data() {
+    let canary = "/tmp/canary";
+    let dag = Dag::new("d").max_active_runs(1_000);
+    dag.bash("t", "echo {{ run_id }}");
+    let dag = Arc::new(dag.finish().unwrap());
+    let now = Now {
+        wall: Timestamp::from_secs(0),
+        monotonic: Monotonic(0),
+    };
+    let mut scheduler = Scheduler::new(Limits {
+        pools: Pools::new(1_000),
+        kill_grace: Duration::from_secs(1),
+    });
+    let mut actions = Vec::new();
+    scheduler.step(now, Event::DagLoaded(dag), &mut actions);
+    let ids = hostile(canary).into_iter();
+    let ids = ids.filter_map(|value| String::from_utf8(value).ok());
+    let (mut refused, mut taken) = (0, 0);
+    for id in ids.chain(["a~b+c:d.e-f_G9", "x--y", "z.."].map(str::to_owned)) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_.:+-~".contains(c);
+        let is_plain = id.chars().all(plain)
+            && (1..=250).contains(&id.len())
+            && !id.starts_with(['.', '-', '~']);
+        let trigger = Trigger {
+            dag_id: "d".into(),
+            run_id: Some(id.clone()),
+            run_type: RunType::Manual,
+            logical_date: None,
+            data_interval: None,
+            params: BTreeMap::new(),
+        };
+        actions.clear();
+        scheduler.step(now, Event::Command(1, Ask::Trigger(trigger)), &mut actions);
+        let answer = actions.iter().find_map(|action| match action {
+            Action::Reply(_, answer) => Some(answer.is_ok()),
+            Action::Record(_)
+            | Action::Spawn(_)
+            | Action::Signal(..)
+            | Action::Hook(_)
+            | Action::Look(_) => None,
+        });
+        assert_eq!(answer, Some(is_plain), "{id:?}");
+        let spawn = actions.iter().find_map(|action| match action {
+            Action::Spawn(spawn) => Some(spawn),
+            Action::Record(_)
+            | Action::Reply(..)
+            | Action::Signal(..)
+            | Action::Hook(_)
+            | Action::Look(_) => None,
+        });
+        refused += u32::from(spawn.is_none());
+        let Some(spawn) = spawn else { continue };
+        taken += 1;
+        let Operator::Bash(script) = &spawn.dag.tasks()[0].operator else {
+            panic!("it is a script");
+        };
+        let said = script.render(&facts(&id, &BTreeMap::new()));
+        let words = said.strip_prefix("echo ").unwrap();
+        let harmless = |c: char| c.is_ascii_alphanumeric() || "_.:+-".contains(c);
+        assert!(words.chars().all(harmless), "{said}");
+    }
+    assert!(
+        refused > 190 && taken >= 3,
+        "{refused} refused, {taken} taken"
+    );
+}
+
+fn facts<'f>(run_id: &'f str, params: &'f BTreeMap<String, Value>) -> RunFacts<'f> {
+    static NOTHING: BTreeMap<String, String> = BTreeMap::new();
+    static NO_XCOMS: BTreeMap<Arc<str>, Arc<Value>> = BTreeMap::new();
+    static UTC: std::sync::LazyLock<Zone> = std::sync::LazyLock::new(Zone::utc);
+    RunFacts {
+        dag_id: "d",
+        run_id,
+        task_id: "t",
+        try_number: 1,
+        logical_date: Timestamp::from_secs(0),
+        data_interval: None,
+        prev_data_interval_end_success: None,
+        params,
+        xcoms: &NO_XCOMS,
+        hook: None,
+        secrets: &NOTHING,
+        zone: &UTC,
+    }
+}
+
+/// What is nothing but a param has its type; what has anything beside it is a text. A key is never a template, and a
+/// value is never read as one.
+#[test]
+fn the_args_of_a_call_are_values_with_their_type_and_nothing_more() {
+    let functions = Functions::new().with("f", |_| Ok(Outcome::Done));
+    let known = Known {
+        functions: &functions,
+        zone: &|_| Some(Zone::utc()),
+        zone_names: &Vec::new,
+        pools: None,
+    };
+    let text = r#"{"params": {"p": null}, "tasks": [{"task_id": "t", "call": "f", "args": {
+        "whole": "{{ params.p }}", "spaced": " {{ params.p }}", "deep": [{"{{ params.p }}": ["{{params.p}}", 1, true, null]}]}}]}"#;
+    let dag = load("d.json", text, &known).unwrap();
+    let Operator::Call { args, .. } = &dag.tasks()[0].operator else {
+        panic!("it is a call");
+    };
+    let hostile = hostile("/tmp/canary").into_iter();
+    let hostile = hostile.filter_map(|value| Some(Value::String(String::from_utf8(value).ok()?)));
+    let typed = [
+        "null",
+        "true",
+        "7",
+        "1e999",
+        "184467440737095516160",
+        "[1, \"{{ ds }}\"]",
+        "{\"a\": {}}",
+    ];
+    let typed = typed.map(|text| Value::parse(text).unwrap());
+    let mut checked = 0;
+    for value in hostile.chain(typed) {
+        let params = BTreeMap::from([("p".to_owned(), value.clone())]);
+        let args = args.render(&facts("r", &params));
+        let shown = match &value {
+            Value::String(text) => text.clone(),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => value.to_string(),
+        };
+        let inner = vec![value.clone(), 1.into(), true.into(), Value::Null];
+        let deep = Value::from([("{{ params.p }}", Value::from(inner))]);
+        let expected = Value::from([
+            ("whole", value),
+            ("spaced", format!(" {shown}").into()),
+            ("deep", Value::from(vec![deep])),
+        ]);
+        assert_eq!(args, expected);
+        checked += 1;
+    }
+    assert!(checked >= 200, "{checked}");
 }
 
 /// A script is the DAG's author's; a value of another has no place in it, whatever it is called.

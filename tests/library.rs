@@ -159,6 +159,14 @@ fn run_runs_one_task_or_a_task_and_what_follows() {
         !shown.contains("hunter2!") && !shown.contains("a (bash"),
         "{shown}"
     );
+    // What the daemon's config says holds here, too.
+    fs::rename(&secrets, home.0.join("keys")).unwrap();
+    let config = r#"{"secrets": "keys", "env": {"n": "0", "WHERE": "here"}, "timezone": "UTC",
+        "on_success": {"bash": "echo \"$MINI_DAG_HOOK_STATE in $WHERE\" >> ran"}}"#;
+    fs::write(home.0.join("mini-dag.json"), config).unwrap();
+    home.tells(mini_dag, &["run", "chain.json", "--from", "b"]);
+    assert_eq!(ran(), "b 1,c,d,success in here");
+    let secrets = home.0.join("keys");
     fs::remove_file(secrets.join("token")).unwrap();
     let lacks = home.run(mini_dag, &["run", "chain.json", "--dry-run"]);
     let said = String::from_utf8_lossy(&lacks.stderr).into_owned();

@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 
-use super::{Context, Failure, terminal};
+use super::{Failure, terminal};
 use crate::daemon::launch::Launcher;
 use crate::dag::diagnostic::printable;
 use crate::dag::{Dag, Diagnostic, Operator};
@@ -17,14 +16,7 @@ use crate::exec::{Launch, Stdin};
 use crate::scheduler::{AttemptId, RunFacts, RunNumber, Spawn};
 
 /// Shows each task, in an order in which they may run. Tasks that could not start are errors.
-pub(super) fn show(
-    context: &Context,
-    root: &Path,
-    dag: &Arc<Dag>,
-    run: RunFacts,
-) -> Result<(), Failure> {
-    let launcher = Launcher::new(root.to_owned(), context.library.zones.local())
-        .map_err(|error| Diagnostic::new(format!("cannot prepare processes: {error}")))?;
+pub(super) fn show(launcher: &Launcher, dag: &Arc<Dag>, run: RunFacts) -> Result<(), Failure> {
     let run = Arc::new(run);
     let mut out = format!("{}  {}\n", dag.dag_id, run.run_id);
     let mut errors = Vec::new();

@@ -37,7 +37,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::Program;
 use crate::daemon::catalog::{Catalog, Library};
-use crate::daemon::config::Origin;
+use crate::daemon::config::{Config, Origin};
 use crate::daemon::zones::Zones;
 use crate::daemon::{layout, takeover};
 use crate::dag::diagnostic::printable;
@@ -62,9 +62,10 @@ impl From<Diagnostic> for Failure {
 
 /// What every command works on.
 struct Context {
-    /// Its pools are those of the config file that there is, if that loads.
+    /// Its pools and its zone are those of the config file.
     library: Library,
-    config_errors: Vec<Diagnostic>,
+    /// The config file that there is, if that loads; else its errors.
+    config: Result<Config, Vec<Diagnostic>>,
     compiled_in: Vec<Arc<Dag>>,
     example: Option<(String, String)>,
 }
@@ -152,16 +153,13 @@ impl Context {
             pools: None,
         };
         let config = Origin::default().read(&library);
-        let config_errors = match config {
-            Ok(config) => {
-                library.pools = Some(config.pools());
-                Vec::new()
-            }
-            Err(errors) => errors,
-        };
+        if let Ok(config) = &config {
+            library.pools = Some(config.pools());
+            library.timezone.clone_from(&config.timezone);
+        }
         Ok(Self {
             library,
-            config_errors,
+            config,
             compiled_in,
             example: program.example,
         })

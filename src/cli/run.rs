@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,10 @@ use smol::LocalExecutor;
 use super::progress::Progress;
 use super::{Context, Failure, dry_run, params, terminal};
 use crate::api;
+use crate::daemon::config::{self, Config};
 use crate::daemon::driver::{Driver, Notice, Notices};
 use crate::daemon::launch::Launcher;
-use crate::daemon::{clock, config, layout, signals};
+use crate::daemon::{clock, layout, signals};
 use crate::dag::diagnostic::printable;
 use crate::dag::{DEFAULT_POOL, Dag, Diagnostic, TaskIndex, Value, suggest};
 use crate::exec;
@@ -60,7 +61,8 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
             clock: ClockTrust::default(),
             occasion: None,
         };
-        return dry_run::show(context, &root, &dag, run);
+        let launcher = launcher(context, usable(context)?, root)?;
+        return dry_run::show(&launcher, &dag, run);
     }
     let run_id = claim_run_id(&root, &dag, logical_date)?;
     // One run, and not those that the schedule would add.
@@ -70,18 +72,16 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
     });
 
     exec::prepare().map_err(|error| Diagnostic::new(format!("cannot start processes: {error}")))?;
-    let Some(pools) = &context.library.pools else {
-        return Err(Failure::Diagnostics(context.config_errors.clone()));
-    };
+    let config = usable(context)?;
     let limits = Limits {
-        pools: pools.clone().with(DEFAULT_POOL, parallelism),
+        pools: config.pools().with(DEFAULT_POOL, parallelism),
         kill_grace: KILL_GRACE,
     };
-    let launcher = Launcher::new(root.clone(), context.library.zones.local())
-        .map_err(|error| Diagnostic::new(format!("cannot start processes: {error}")))?;
+    let launcher = launcher(context, config, root.clone())?;
     let executor = Rc::new(LocalExecutor::new());
-    let (driver, notices) = Driver::new(Scheduler::new(limits), launcher, executor.clone())
+    let (mut driver, notices) = Driver::new(Scheduler::new(limits), launcher, executor.clone())
         .map_err(|error| Diagnostic::new(format!("cannot wait for anything: {error}")))?;
+    driver.set_hooks_of_all(config.hooks.clone());
     let trigger = Trigger {
         dag_id: dag.dag_id.to_string(),
         run_id: Some(run_id.clone()),
@@ -115,6 +115,19 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<(), Failure
         forget_old_runs(runs.parent().unwrap_or(&root));
     }
     smol::block_on(executor.run(follow(driver, notices, dags, trigger, progress, as_json)))
+}
+
+/// The daemon's config: what runs here finds the same pools, environment, secrets and hooks as there.
+fn usable(context: &Context) -> Result<&Config, Failure> {
+    let config = context.config.as_ref();
+    config.map_err(|errors| Failure::Diagnostics(errors.clone()))
+}
+
+fn launcher(context: &Context, config: &Config, root: PathBuf) -> Result<Launcher, Failure> {
+    let mut launcher = Launcher::new(root, context.library.zone())
+        .map_err(|error| Diagnostic::new(format!("cannot start processes: {error}")))?;
+    launcher.equip(context.library.zone(), config);
+    Ok(launcher)
 }
 
 /// A DAG, and after it those that its tasks trigger, and theirs, as far as they are found: each without its

@@ -184,7 +184,7 @@ impl DagBuilder {
     /// Declares a param: its default, or an object that says what it may be, as in a DAG file.
     pub fn param(self, name: &str, default: impl Into<Value>) -> Self {
         let (param, fault) = Param::read(default.into());
-        if let Some(why) = fault {
+        if let Some(why) = param.wrong_word().or(fault) {
             self.fault(Diagnostic::new(format!("param `{name}`: {why}")));
         }
         self.set(|draft| _ = draft.dag.params.insert(name.to_owned(), param))
@@ -396,6 +396,47 @@ mod tests {
             ]
         );
         assert_eq!(errors(Dag::new("empty")), ["a DAG has at least one task"]);
+    }
+
+    #[test]
+    fn what_a_param_is_described_with_is_checked_as_in_a_file() {
+        let described = |text: &str| {
+            let dag = Dag::new("d").param("p", Value::parse(text).unwrap());
+            dag.empty("t");
+            match dag.finish() {
+                Ok(_) => Vec::new(),
+                Err(errors) => errors.into_iter().map(|error| error.message).collect(),
+            }
+        };
+        for good in [
+            "5",
+            r#"{"a": 1}"#,
+            r#"{"type": ["integer", "null"], "default": null}"#,
+        ] {
+            assert_eq!(described(good), [""; 0], "{good}");
+        }
+        let types = "there are string, integer, number, boolean, null, array, object";
+        for (text, why) in [
+            (
+                r#"{"type": "strng", "default": 1}"#,
+                format!("there is no type \"strng\"; {types}"),
+            ),
+            (
+                r#"{"type": ["null", 3], "default": 1}"#,
+                format!("there is no type 3; {types}"),
+            ),
+            (
+                r#"{"type": "integer", "default": "x"}"#,
+                "its `default` must be integer, not \"x\"".to_owned(),
+            ),
+        ] {
+            assert_eq!(described(text), [format!("param `p`: {why}")]);
+        }
+        let misspelt = described(r#"{"default": 1, "minimun": 0}"#);
+        assert!(
+            misspelt[0].contains("there is no key `minimun`; there are type, "),
+            "{misspelt:?}"
+        );
     }
 
     #[test]

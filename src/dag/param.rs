@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::Value;
 use super::diagnostic::printable;
+use super::keys::PARAM_KEYS;
 use crate::dag::map_of;
 
 /// What the params of one run may take, as JSON, in bytes.
@@ -147,6 +148,25 @@ impl Param {
         };
         types.retain(|name| TYPES.contains(name));
         types
+    }
+
+    /// What is wrong with a description whose keys nobody has checked: one that there is not, or a type.
+    pub(super) fn wrong_word(&self) -> Option<String> {
+        let is_known = |name: &str| PARAM_KEYS.iter().any(|key| key.name == name);
+        if let Some(name) = self.schema.keys().find(|name| !is_known(name)) {
+            let known = PARAM_KEYS.iter().map(|key| key.name).collect::<Vec<_>>();
+            let known = known.join(", ");
+            return Some(format!("there is no key `{name}`; there are {known}"));
+        }
+        let named = match self.schema.get("type") {
+            Some(Value::Array(names)) => names.as_slice(),
+            Some(name) => std::slice::from_ref(name),
+            None => &[],
+        };
+        let is_type = |name: &&Value| name.as_str().is_some_and(|name| TYPES.contains(&name));
+        let wrong = named.iter().find(|name| !is_type(name))?;
+        let types = TYPES.join(", ");
+        Some(format!("there is no type {wrong}; there are {types}"))
     }
 
     fn fault(&self) -> Option<String> {

@@ -27,7 +27,7 @@ pub struct Filter<'f> {
     pub run_id: Option<&'f str>,
     /// See `run_id`.
     pub logical_date: Option<Timestamp>,
-    /// The latest so many.
+    /// The latest so many. Without a name or a date they come without their XComs.
     pub limit: usize,
 }
 
@@ -283,6 +283,25 @@ pub fn history(disk: &dyn Disk, filter: Filter<'_>) -> Result<Vec<PastRun>, Open
     Ok(wanted.take(filter.limit).collect())
 }
 
+/// What a list of many runs is told: what their tasks have left may be 1 MiB a run, and no list shows it.
+fn without_xcoms(mut record: Record) -> Record {
+    match &mut record.fact {
+        Fact::Run(_, RunFact::Task(_, TaskFact::Ended { attempt, .. })) => attempt.xcom = None,
+        Fact::Run(_, RunFact::Restored(image)) => {
+            image.tasks.iter_mut().for_each(|task| task.xcom = None);
+        }
+        Fact::Run(..)
+        | Fact::Seen { .. }
+        | Fact::Paused(_)
+        | Fact::Skipped { .. }
+        | Fact::Rewound { .. }
+        | Fact::Passed(_)
+        | Fact::Backfill(..)
+        | Fact::Restored { .. } => {}
+    }
+    record
+}
+
 fn read_segment(
     disk: &dyn Disk,
     segment: &Segment,
@@ -327,7 +346,11 @@ fn read_segment(
                     .as_ref()
                     .is_some_and(|range| range.contains(&line.seq))
                 {
-                    run.image = Some(record);
+                    run.image = Some(if filter.is_narrow() {
+                        record
+                    } else {
+                        without_xcoms(record)
+                    });
                     // What came before a snapshot in the same segment there is none of.
                     return true;
                 }
@@ -340,6 +363,11 @@ fn read_segment(
             | RunFact::Deleted
             | RunFact::Task(..) => {}
         }
+        let record = if filter.is_narrow() {
+            record
+        } else {
+            without_xcoms(record)
+        };
         here.entry(number).or_default().push(record);
         true
     })?;

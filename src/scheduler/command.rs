@@ -230,10 +230,10 @@ impl Selection {
 }
 
 /// Names a folder of logs, so: no separator, and no leading dot. May stand as an argument of a command, so: no
-/// leading dash.
+/// leading dash. And `~` is every run in the paths of the API, so: no leading tilde.
 fn is_run_id(text: &str) -> bool {
     (1..=RUN_ID_BYTES_MAX).contains(&text.len())
-        && !text.starts_with(['.', '-'])
+        && !text.starts_with(['.', '-', '~'])
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"_.:+-~".contains(&b))

@@ -393,7 +393,7 @@ impl fmt::Display for Refusal {
             Self::RunExists(id) => write!(f, "there is a run `{id}` already"),
             Self::BadRunId(id) => write!(
                 f,
-                "`{}` is not a run id: 1 to {} of A-Z a-z 0-9 _ . : + - ~, not beginning with . or -",
+                "`{}` is not a run id: 1 to {} of A-Z a-z 0-9 _ . : + - ~, not beginning with . - or ~",
                 id.escape_debug(),
                 super::RUN_ID_BYTES_MAX
             ),

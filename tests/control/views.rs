@@ -88,6 +88,37 @@ fn a_task_instance_shows_what_it_runs_with_every_template_filled_in() {
 }
 
 #[test]
+fn what_a_task_runs_is_shown_with_the_last_success_before_it() {
+    let since = r#"{"dag_id": "since", "timezone": "UTC", "tasks": [{"task_id": "t", "bash": "echo \"$since\"",
+        "env": {"since": "{{ prev_data_interval_end_success }}"}}]}"#;
+    let daemon = Daemon::with("v-since", &[("since.json", since)]);
+    for day in ["1", "2"] {
+        let date = format!("2026-01-0{day}T00:00:00Z");
+        daemon.ok(&[
+            "trigger",
+            "since",
+            "--run-id",
+            day,
+            "--logical-date",
+            &date,
+            "--wait",
+        ]);
+    }
+    let shown = ["1", "2"].map(|run_id| {
+        let path = format!("/api/v2/dags/since/dagRuns/{run_id}/taskInstances/t");
+        let rendered = daemon.answer("GET", &path, "");
+        let env = rendered
+            .get("rendered_fields")
+            .and_then(|fields| fields.get("env"));
+        env.unwrap().to_string()
+    });
+    let second = r#"{"since":"2026-01-01 00:00:00+00:00"}"#;
+    assert_eq!(shown, [r#"{"since":""}"#, second]);
+    let said = daemon.ok(&["logs", "since", "2"]);
+    assert!(said.contains("2026-01-01 00:00:00+00:00"), "{said}");
+}
+
+#[test]
 fn what_a_task_runs_is_shown_without_its_secrets() {
     let private = r#"{"is_paused_upon_creation": true, "tasks": [
         {"task_id": "ask", "secrets": {"TOKEN": "api_token"}, "http": {"url": "http://127.0.0.1:9/", "headers": {"X-Token": "t {{ secrets.TOKEN }}"}}}

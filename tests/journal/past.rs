@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mini_dag::journal::{Disk, DiskFile, Filter, Options, PastRun, history};
-use mini_dag::scheduler::{Fact, Record, RunFact, RunNumber, State, TaskFact};
+use mini_dag::scheduler::{
+    Ended, Fact, Record, Run, RunFact, RunImage, RunNumber, State, TaskFact,
+};
 
 use crate::sim_disk::SimDisk;
 use crate::story::{dags, now, records};
@@ -57,6 +59,59 @@ fn expected(records: &[Record]) -> BTreeMap<RunNumber, (usize, usize)> {
     runs
 }
 
+/// A run as a list of many has it.
+fn listed(run: &Run) -> RunImage {
+    let mut image = run.image();
+    for task in &mut image.tasks {
+        task.xcom = None;
+    }
+    image
+}
+
+/// A list of many runs would hold the XComs of all of them: 1 MiB a run.
+#[test]
+fn only_a_run_that_is_asked_for_by_name_comes_with_its_xcoms() {
+    let mut records = records(20, 300);
+    let mut left = 0;
+    for record in &mut records {
+        if let Fact::Run(_, RunFact::Task(_, TaskFact::Ended { attempt, state, .. })) =
+            &mut record.fact
+            && *state == Ended::Success
+        {
+            attempt.xcom = Some(Arc::new("left".into()));
+            left += 1;
+        }
+    }
+    assert!(left > 5, "{left}");
+    let (disk, _) = disk_of(&records, u64::MAX);
+    let with_xcoms = |runs: &[PastRun]| {
+        let ends = runs.iter().flat_map(|run| &run.attempts);
+        let ends = ends.filter_map(|attempt| attempt.end.as_ref());
+        ends.filter(|end| end.attempt.xcom.is_some()).count()
+    };
+    let runs = history(&disk, ALL).unwrap();
+    assert_eq!(with_xcoms(&runs), 0);
+    let images = runs.iter().map(|run| {
+        let dags = dags();
+        let dag = dags.iter().find(|dag| dag.dag_id == run.dag_id);
+        run.image(dag.unwrap()).unwrap()
+    });
+    let mut tasks = images.flat_map(|image| image.tasks);
+    assert!(tasks.all(|task| task.xcom.is_none()));
+    let mut found = 0;
+    for run in &runs {
+        let dag_id = run.dag_id.to_string();
+        let filter = Filter {
+            dag_id: Some(&dag_id),
+            run_id: Some(&run.facts.run_id),
+            limit: 1,
+            ..ALL
+        };
+        found += with_xcoms(&history(&disk, filter).unwrap());
+    }
+    assert_eq!(found, left);
+}
+
 #[test]
 fn every_run_is_told_with_all_its_attempts() {
     let records = records(20, 300);
@@ -87,7 +142,7 @@ fn every_run_is_told_with_all_its_attempts() {
             );
             assert_eq!(
                 run.image(&known.dag),
-                Some(known.image()),
+                Some(listed(known)),
                 "run {}",
                 run.number.0
             );
@@ -157,7 +212,7 @@ fn what_retention_leaves_of_a_run_is_told() {
         assert_eq!(run.state, known.state, "run {}", number.0);
         assert_eq!(
             run.image(&known.dag),
-            Some(known.image()),
+            Some(listed(known)),
             "run {}",
             number.0
         );

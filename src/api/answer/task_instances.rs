@@ -62,7 +62,9 @@ pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Proble
 
 pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let (known, index) = named(service, call)?;
-    let rendered = view::rendered_fields(known.1, index, &service.timezone());
+    let (dag_id, date) = (&known.1.dag.dag_id, known.1.facts.logical_date);
+    let success = service.state().previous_success(dag_id, date);
+    let rendered = view::rendered_fields((known.1, success), index, &service.timezone());
     let entry = entry(service, &known, index);
     Ok(with(entry, [("rendered_fields", rendered)]).into())
 }

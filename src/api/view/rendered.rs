@@ -8,13 +8,17 @@ use super::text;
 use crate::dag::map_of;
 use crate::dag::{HttpBody, Operator, RunFacts, TaskIndex, Template, Value};
 use crate::scheduler::Run;
-use crate::timetable::Zone;
+use crate::timetable::{Timestamp, Zone};
 
 /// What stands for a secret.
 const MASK: &str = "***";
 
-/// `local`: the zone of a DAG that names none.
-pub(crate) fn rendered_fields(run: &Run, index: TaskIndex, local: &Zone) -> Value {
+/// A run, and the end of what the last success before it was about; `local`: the zone of a DAG that names none.
+pub(crate) fn rendered_fields(
+    (run, previous_success): (&Run, Option<Timestamp>),
+    index: TaskIndex,
+    local: &Zone,
+) -> Value {
     let (dag, task) = (&run.dag, run.dag.task(index));
     let params = run.dag.params_of(&run.facts.params);
     let xcoms = run.xcoms_for(index);
@@ -27,7 +31,7 @@ pub(crate) fn rendered_fields(run: &Run, index: TaskIndex, local: &Zone) -> Valu
         try_number: run.task(index).try_number.max(1),
         logical_date: run.facts.logical_date,
         data_interval: run.facts.data_interval,
-        prev_data_interval_end_success: None,
+        prev_data_interval_end_success: previous_success,
         params: &params,
         xcoms: &xcoms,
         hook: None,
