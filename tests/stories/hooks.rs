@@ -1,5 +1,7 @@
 //! Hooks: when they are called, and by whom.
 
+use mini_dag::scheduler::Mark;
+
 use crate::tale::Tale;
 
 const HOOKED: &str = r#"{"dag_id": "d",
@@ -100,4 +102,33 @@ fn a_skipped_task_and_what_follows_from_it_call_nothing() {
          10 r success
          10 on_success Dag: r 10s []",
         );
+}
+
+/// Whoever marks a task knows: as in Airflow, that calls no hook of it. The run that ends because of the mark has
+/// ended, and that is told; and nothing of it is told again by the next daemon.
+#[test]
+fn a_mark_calls_no_hook_of_its_task_but_those_of_the_run_that_ends_with_it() {
+    let tale = Tale::new(HOOKED)
+        .hooks_of_all(ALL)
+        .fails("push", 9)
+        .trigger("r")
+        .until(30)
+        .forget_told()
+        .mark("r", &["push"], Mark::Success);
+    let expected = "30 push marked success
+         30 clear end
+         30 r running
+         30 end success
+         30 r success
+         30 on_success Task: end
+         30 on_success Dag: r 0s []";
+    tale.tells(expected);
+    let tale = tale.crash_until(40).until(100);
+    tale.tells(expected);
+    let failed = tale.forget_told().mark("r", &["fetch"], Mark::Failed);
+    failed.tells(
+        "100 fetch marked failed
+         100 r success
+         100 on_success Dag: r 70s [fetch]",
+    );
 }
