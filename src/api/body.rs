@@ -1,4 +1,5 @@
-//! What is sent back: a text, a file that is compiled in, or events without end.
+//! What is sent back: a text, a file that is compiled in, a text that is made while it is sent, or events without
+//! end.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -15,8 +16,12 @@ use smol::stream::Stream as _;
 pub(super) enum Content {
     Text(String),
     File(&'static [u8]),
+    /// One is made when the one before has gone: a slow reader costs one of them.
+    Pieces(Pieces),
     Events(Events),
 }
+
+pub(super) type Pieces = Box<dyn Iterator<Item = String>>;
 
 /// Pieces of an event stream, and the task that writes them; it ends with this.
 pub(super) struct Events {
@@ -29,6 +34,7 @@ impl Content {
     pub(super) fn into_text(self) -> String {
         match self {
             Self::Text(text) => text,
+            Self::Pieces(pieces) => pieces.collect(),
             Self::File(_) | Self::Events(_) => String::new(),
         }
     }
@@ -42,6 +48,7 @@ pub(super) struct Sending {
 
 enum Rest {
     Whole(Option<Bytes>),
+    Pieces(Pieces),
     Events(Events),
 }
 
@@ -68,6 +75,7 @@ impl Sending {
                 Rest::Whole(Some(text.into()).filter(|bytes: &Bytes| !bytes.is_empty()))
             }
             Content::File(bytes) => Rest::Whole(Some(Bytes::from_static(bytes))),
+            Content::Pieces(pieces) => Rest::Pieces(pieces),
             Content::Events(events) => Rest::Events(events),
         };
         Self { rest, _busy: busy }
@@ -84,6 +92,10 @@ impl Body for Sending {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut self.rest {
             Rest::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Rest::Pieces(pieces) => {
+                let next = pieces.next();
+                Poll::Ready(next.map(|piece| Ok(Frame::data(piece.into()))))
+            }
             Rest::Events(events) => {
                 let next = events.pieces.as_mut().poll_next(context);
                 next.map(|piece| piece.map(|piece| Ok(Frame::data(piece.into()))))
@@ -100,7 +112,7 @@ impl Body for Sending {
             Rest::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Rest::Events(_) => SizeHint::default(),
+            Rest::Pieces(_) | Rest::Events(_) => SizeHint::default(),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::state::DagState;
 use super::states::TaskState;
 use super::timers::Timer;
 use super::{RUN_ID_BYTES_MAX, RUNS_QUEUED_MAX, Scheduler, Turn};
-use crate::dag::TaskIndex;
+use crate::dag::{Task, TaskIndex};
 
 impl Scheduler {
     pub(super) fn command(&mut self, turn: &mut Turn, command: Command) -> Result<Answer, Refusal> {
@@ -200,21 +200,30 @@ impl Selection {
     /// O(tasks + dependencies).
     pub fn of(&self, run: &Run) -> Result<Vec<TaskIndex>, Refusal> {
         let mut is_selected = vec![self.tasks.is_empty(); run.tasks().len()];
-        let mut fresh = Vec::new();
+        let mut named = Vec::new();
         for task_id in &self.tasks {
             let index = run
                 .dag
                 .find(task_id)
                 .ok_or_else(|| Refusal::NoTask(task_id.clone()))?;
             is_selected[index.get()] = true;
-            fresh.push(index);
+            named.push(index);
         }
-        while let Some(index) = fresh.pop().filter(|_| self.downstream) {
-            for next in &run.dag.task(index).downstream {
-                if !std::mem::replace(&mut is_selected[next.get()], true) {
-                    fresh.push(*next);
+        let mut walk = |next_to: fn(&Task) -> &[TaskIndex]| {
+            let mut seen = vec![false; run.tasks().len()];
+            let mut fresh = named.clone();
+            while let Some(index) = fresh.pop() {
+                is_selected[index.get()] = true;
+                if !std::mem::replace(&mut seen[index.get()], true) {
+                    fresh.extend(next_to(run.dag.task(index)));
                 }
             }
+        };
+        if self.upstream {
+            walk(|task| &task.upstream);
+        }
+        if self.downstream {
+            walk(|task| &task.downstream);
         }
         let has_failed = |index: TaskIndex| {
             matches!(

@@ -192,6 +192,8 @@ pub struct Trigger {
 pub struct Selection {
     /// These; all if there are none.
     pub tasks: Vec<String>,
+    /// And everything before them.
+    pub upstream: bool,
     /// And everything after them.
     pub downstream: bool,
     /// But of these only what failed or was not run because of that.

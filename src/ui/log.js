@@ -54,7 +54,7 @@ function view(path, key, file) {
 		if (stopped) return;
 		if (!el.isConnected && lines) return void (timer = setTimeout(more, 1000));
 		try {
-			const piece = await get(path, { token, full_content: true });
+			const piece = await get(path, { token });
 			if (stopped) return;
 			const texts = piece.content.map((line) => (line.event ?? "").replace(ESCAPES, ""));
 			append(texts);
@@ -63,7 +63,7 @@ function view(path, key, file) {
 			said.textContent = lines ? `${lines.toLocaleString("en")} line${lines === 1 ? "" : "s"}${token ? ", running" : ""}` : token ? "Nothing yet" : "It printed nothing";
 			if (follow.checked && texts.length) text.scrollTop = text.scrollHeight;
 			if (search.value && texts.length) find(0, true);
-			if (token) timer = setTimeout(more, token === before || texts.length < 10 ? 700 : 0);
+			if (token) timer = setTimeout(more, token - before < 9000 ? 700 : 0);
 		} catch (problem) {
 			said.textContent = problem.message;
 			if (problem.status === 0 || problem.status >= 500) timer = setTimeout(more, 3000);

@@ -209,7 +209,13 @@ impl Daemon {
         );
         let answer = self.raw(request.as_bytes());
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or(("", ""));
-        (status(head), body.to_owned())
+        let is_chunked = head.contains("transfer-encoding: chunked");
+        let body = if is_chunked {
+            unchunked(body)
+        } else {
+            body.to_owned()
+        };
+        (status(head), body)
     }
 
     pub fn get(&self, path: &str) -> (u16, String) {
@@ -235,6 +241,20 @@ impl Drop for Daemon {
         // What its tasks have started goes, too.
         kill_strays(&format!("MINI_DAG_STATE={}", self.path("state")), &[]);
         _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+/// What was sent in chunks; the last of them is there.
+fn unchunked(mut rest: &str) -> String {
+    let mut body = String::new();
+    loop {
+        let (length, after) = rest.split_once("\r\n").unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        if length == 0 {
+            return body;
+        }
+        body.push_str(&after[..length]);
+        rest = &after[length + 2..];
     }
 }
 

@@ -13,6 +13,8 @@ mod daemon;
 mod flow;
 mod history;
 mod hostile;
+mod logs;
+mod marks;
 mod page;
 mod pools;
 mod recorded;

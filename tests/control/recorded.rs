@@ -200,8 +200,8 @@ fn refusals_have_airflows_status_and_shape() {
         ),
         (
             "PATCH",
-            "/api/v2/dags/chain/dagRuns/r",
-            r#"{"state": "queued"}"#,
+            "/api/v2/dags/chain/dagRuns/r/taskInstances/first",
+            r#"{"new_state": "failed", "include_past": true}"#,
             501,
             "detail",
         ),

@@ -14,10 +14,10 @@ use crate::page::Visitor;
 /// Due every second.
 const TICKING: &str = r#"{"dag_id": "ticking", "schedule": {"cron": "* * * * * *", "seconds": true},
     "tasks": [{"task_id": "t", "empty": true}]}"#;
-const MEMORY_MAX: u64 = 4 << 20;
+pub const MEMORY_MAX: u64 = 4 << 20;
 const LATENESS_MS_MAX: i64 = 100;
 
-fn resident_bytes(daemon: &Daemon) -> u64 {
+pub fn resident_bytes(daemon: &Daemon) -> u64 {
     let status = daemon.answer("GET", "/mini-dag/v1/status", "");
     let pid = status
         .get("daemon")

@@ -27,6 +27,7 @@ impl World {
                 };
                 let selection = Selection {
                     tasks,
+                    upstream: false,
                     downstream: self.rng.one_in(2),
                     only_failed: self.rng.one_in(3),
                 };

@@ -960,6 +960,7 @@ fn clear(dag_id: &str, run_id: &str, task: &str, downstream: bool, only_failed: 
     };
     let selection = Selection {
         tasks,
+        upstream: false,
         downstream,
         only_failed,
     };

@@ -11,8 +11,7 @@ use crate::scheduler::{Answer, Command, Selection};
 use super::task_instances::entry;
 
 /// What Airflow can be asked to take into a clear as well, and this program cannot.
-const CANNOT: [&str; 6] = [
-    "include_upstream",
+const CANNOT: [&str; 5] = [
     "include_future",
     "include_past",
     "only_running",
@@ -35,6 +34,7 @@ pub(crate) fn run(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem
     }
     let selection = Selection {
         tasks: Vec::new(),
+        upstream: false,
         downstream: false,
         only_failed: request.field_bool("only_failed")?.unwrap_or(false),
     };
@@ -54,6 +54,7 @@ pub(crate) fn tasks(service: &Service, call: &Call<'_>) -> Result<Outcome, Probl
         "dag_run_id",
         "task_ids",
         "only_failed",
+        "include_upstream",
         "include_downstream",
         "reset_dag_runs",
         "run_on_latest_version",
@@ -74,6 +75,7 @@ pub(crate) fn tasks(service: &Service, call: &Call<'_>) -> Result<Outcome, Probl
         .ok_or_else(|| Problem::not_implemented("a clear of more than one run: `dag_run_id`"))?;
     let selection = Selection {
         tasks: task_ids(call)?,
+        upstream: request.field_bool("include_upstream")?.unwrap_or(false),
         downstream: request.field_bool("include_downstream")?.unwrap_or(false),
         only_failed: request.field_bool("only_failed")?.unwrap_or(true),
     };

@@ -14,7 +14,9 @@ use crate::api::view::{self, cursor_collection, text};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
 use crate::dag::Value;
-use crate::scheduler::{Answer, Command, Mark, NOTE_BYTES_MAX, Refusal, Run, RunType, Trigger};
+use crate::scheduler::{
+    Answer, Command, Mark, NOTE_BYTES_MAX, Refusal, Run, RunType, Selection, Trigger,
+};
 use crate::timetable::Timestamp;
 
 /// A page of the runs in memory and of the latest [`RUNS_MAX`] in the journal. `total_entries` counts those
@@ -275,10 +277,12 @@ pub(crate) fn set_state(service: &Service, call: &Call<'_>) -> Result<Outcome, P
             tasks: Vec::new(),
             mark: Mark::Success,
         }),
-        Some("queued") => {
-            let what = "setting a run to queued; clear it instead";
-            return Err(Problem::not_implemented(what));
-        }
+        // All of it runs again.
+        Some("queued") => commands.push(Command::Clear {
+            dag_id,
+            run_id,
+            selection: Selection::default(),
+        }),
         Some(other) => {
             let msg = "Input should be 'queued', 'success' or 'failed'";
             let loc = ["body", "state"];

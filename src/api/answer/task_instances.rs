@@ -6,7 +6,7 @@ use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{self, collection, cursor_collection, with};
 use crate::daemon::service::Service;
 use crate::dag::{TaskIndex, Value};
-use crate::scheduler::{Answer, Command, Mark};
+use crate::scheduler::{Answer, Command, Mark, Run, Selection, TaskState};
 
 /// A task instance as it is now.
 pub(super) fn entry(service: &Service, (number, run): &Known<'_>, index: TaskIndex) -> Value {
@@ -114,13 +114,14 @@ fn attempts(service: &Service, call: &Call<'_>) -> Result<Vec<(u32, Value)>, Pro
 pub(crate) fn mark(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let (known, index) = named(service, call)?;
     let request = call.request;
-    let cannot = [
+    let cannot = ["include_future", "include_past"];
+    let can = [
+        "new_state",
+        "note",
         "include_upstream",
         "include_downstream",
-        "include_future",
-        "include_past",
     ];
-    request.only_fields(&[&["new_state", "note"][..], &cannot[..]].concat())?;
+    request.only_fields(&[&can[..], &cannot[..]].concat())?;
     let is_wanted = |value: &Value| *value != Value::Bool(false);
     if let Some(name) = cannot
         .iter()
@@ -142,17 +143,39 @@ pub(crate) fn mark(service: &Service, call: &Call<'_>) -> Result<Outcome, Proble
         }
     };
     let run = known.1;
+    let id = |index: TaskIndex| run.dag.task(index).task_id.to_string();
+    // Those beside the one that is named may be so already.
+    let is_other = |at: &TaskIndex| *at == index || run.task(*at).state != TaskState::from(mark);
+    let tasks = meant(call, run, index)?.into_iter().filter(is_other);
     let command = Command::Mark {
         dag_id: run.dag.dag_id.to_string(),
         run_id: run.facts.run_id.to_string(),
-        tasks: vec![run.dag.task(index).task_id.to_string()],
+        tasks: tasks.map(id).collect(),
         mark,
     };
     Ok(Outcome::Ask(command, marked))
 }
 
+/// The one that is named, and what the body says is to be marked with it.
+fn meant(call: &Call<'_>, run: &Run, index: TaskIndex) -> Result<Vec<TaskIndex>, Problem> {
+    let flag = |name| Ok::<_, Problem>(call.request.field_bool(name)?.unwrap_or(false));
+    let selection = Selection {
+        tasks: vec![run.dag.task(index).task_id.to_string()],
+        upstream: flag("include_upstream")?,
+        downstream: flag("include_downstream")?,
+        only_failed: false,
+    };
+    Ok(selection.of(run)?)
+}
+
 fn marked(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Problem> {
     let (known, index) = named(service, call)?;
-    let entries = [entry(service, &known, index)];
-    Ok(Reply::json(cursor_collection("task_instances", entries, 1)))
+    let meant = meant(call, known.1, index)?;
+    let total = meant.len();
+    let entries = meant.into_iter().map(|at| entry(service, &known, at));
+    Ok(Reply::json(cursor_collection(
+        "task_instances",
+        entries,
+        total,
+    )))
 }
