@@ -36,10 +36,11 @@ GATED = {
     "order": ["before >> wait >> after"],
 }
 CHAIN = {
-    "dag_id": "chain", "schedule": "0 3 * * *", "tags": ["nightly"], "owner": "field",
+    "dag_id": "chain", "schedule": "30 0 * * *", "tags": ["nightly"], "owner": "field",
     "tasks": [{"task_id": name, "bash": f"echo {name} $MINI_DAG_TRY_NUMBER"} for name in ("first", "second", "third")],
     "order": ["first >> second >> third"],
 }
+HELD = {"dag_id": "held", "schedule": "30 0 * * *", "tasks": [{"task_id": "look", "bash": "false", "poke": {"every": "1s", "timeout": "1h"}}]}
 EVIL = {
     "dag_id": "evil", "description": HOSTILE, "doc": HOSTILE, "owner": HOSTILE, "tags": [HOSTILE[:99]], "params": {"note": HOSTILE, "<b>x</b>": HOSTILE},
     "tasks": [{"task_id": "print", "doc": HOSTILE, "env": {"note": "{{ params.note }}"}, "bash": "printf '%s\\n' \"$note\" \"$note\" \"$note\""}, {"task_id": "say", "argv": ["echo", "{{ params.note }}"]}],
@@ -161,6 +162,9 @@ class Story:
             assert wide <= width, f"{name} is {wide} pixels wide on a screen of {width}"
             if self.shots:
                 self.browser.shot(self.shots / f"{name}-{width}.png")
+                self.browser.theme("dark")
+                self.browser.shot(self.shots / f"{name}-{width}-dark.png")
+                self.browser.theme("light")
 
     def visit(self, name, hash, selector, text=None):
         self.go(hash)
@@ -254,6 +258,7 @@ def clear(story):
     browser.see(".attempts", "exit 0")
     browser.see(".attempts", "Peak memory")
     story.visit("attempts", "#/dags/chain/grid?run=r1&task=second&tab=attempts", ".attempts", "CPU time")
+    story.visit("xcom", "#/dags/chain/grid?run=r1&task=second&tab=xcom", ".panel", "second 2")
     story.visit("rendered", "#/dags/chain/grid?run=r1&task=second&tab=rendered", ".panel", "echo second")
     first = json.loads(story.daemon.command("status", "chain", "r1", "--json"))["task_instances"][0]
     assert first["try_number"] == 1, "the first task has run again"
@@ -292,8 +297,23 @@ def backfill(story):
     browser.wait("the dialog to close", lambda: not browser.run("return document.querySelector('dialog').open"))
     story.go("#/dags/chain/details")
     browser.see("main", "3 success")
+    # In the zone of the DAG, which is not that of the dates in the API.
+    runs = json.loads(story.daemon.command("runs", "chain", "--json"))["dag_runs"]
+    dates = sorted(run["logical_date"] for run in runs if run["run_type"] == "backfill")
+    assert dates == [f"2026-{day}T22:30:00+00:00" for day in ("04-30", "05-01", "05-02")], dates
+    story.daemon.command("backfill", "held", "--from", "2026-05-01", "--to", "2026-05-09", "--parallel", "1", "--detach")
+    story.go("#/dags/held/details")
+    browser.see("main tbody", "runs")
+    story.look("backfills")
+    story.readable("backfills")
+    browser.click("tbody button", "Pause")
+    browser.see("main tbody", "paused")
+    browser.click("tbody button", "Go on")
+    browser.see("tbody button", "Pause")
+    browser.click("tbody button", "Cancel")
+    browser.wait("the end", lambda: not browser.find("tbody button", "Cancel"))
     story.calm()
-    say("a backfill: what will run, and how far it is")
+    say("a backfill: what will run, and how far it is; paused, gone on with, cancelled")
 
 
 def cancel(story):
@@ -304,6 +324,28 @@ def cancel(story):
     browser.click("dialog button.danger", "Cancel the run")
     browser.see(".panel .badge", "failed")
     say("a run is cancelled")
+
+
+def mark(story):
+    browser = story.browser
+    story.go("#/dags/gated/grid?run=stuck&task=wait")
+    browser.see(".panel h2", "wait")
+    browser.click(".panel button", "Mark…")
+    browser.see("dialog[open] h2", "Mark wait")
+    story.readable("mark")
+    story.look("mark")
+    browser.click("dialog label", "skipped")
+    browser.click("dialog button.primary", "Mark")
+    browser.see(".panel .badge", "skipped")
+    story.go("#/dags/gated/grid?run=stuck")
+    browser.see(".panel h2", "stuck")
+    browser.click(".panel button", "Mark…")
+    browser.see("dialog[open] h2", "Mark the run")
+    browser.click("dialog label", "success")
+    browser.click("dialog button.primary", "Mark")
+    browser.see(".panel .badge", "success")
+    story.calm()
+    say("a task is marked, and then its run")
 
 
 def hostile(story):
@@ -442,7 +484,7 @@ def main():
     threading.Thread(target=launches.serve_forever, daemon=True).start()
     api = f"http://127.0.0.1:{launches.server_address[1]}/launches"
     tutorial_text = (ROOT / "dags" / f"{TUTORIAL}.json").read_text()
-    dags = {TUTORIAL: tutorial_text, "gated": GATED, "chain": CHAIN, "evil": EVIL, "bad": '{"dag_id": "bad", "tasks": "<script>window.pwned=1</script>"}'}
+    dags = {TUTORIAL: tutorial_text, "gated": GATED, "chain": CHAIN, "held": HELD, "evil": EVIL, "bad": '{"dag_id": "bad", "tasks": "<script>window.pwned=1</script>"}'}
     try:
         if args.scale:
             with Browser() as browser:
@@ -460,6 +502,7 @@ def main():
                     clear(story)
                     pause(story)
                     cancel(story)
+                    mark(story)
                     backfill(story)
                     views(story)
                     hostile(story)

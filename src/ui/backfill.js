@@ -14,7 +14,7 @@ export function backfill(dag) {
 	const which = h("select", { id: "which", change: look }, WHICH.map(([name, text]) => h("option", { value: name }, text)));
 	const most = h("input", { id: "most", type: "number", min: 1, max: 100, value: "1" });
 	const preview = h("div.preview", { "aria-live": "polite" });
-	const body = () => ({ dag_id: dag.dag_id, from_date: `${from.value}T00:00:00Z`, to_date: `${to.value}T23:59:59Z`, reprocess_behavior: which.value, run_backwards: false, max_active_runs: Number(most.value) || 1, dag_run_conf: {} });
+	const body = () => ({ dag_id: dag.dag_id, from_date: from.value, to_date: `${to.value}T23:59:59`, reprocess_behavior: which.value, run_backwards: false, max_active_runs: Number(most.value) || 1, dag_run_conf: {} });
 	let turn = 0;
 	async function look() {
 		const mine = ++turn;

@@ -217,3 +217,28 @@ fn airflows_clients_find_the_fields_they_know() {
     let by_hand = body.replace("\"daily\"", "\"by_hand\"");
     assert_eq!(status("POST", "/api/v2/backfills", &by_hand), 422);
 }
+
+#[test]
+fn a_date_without_an_offset_is_in_the_zone_of_the_dag() {
+    let daemon = Daemon::with("zone", &[("early.json", DAILY_IN_BERLIN)]);
+    let body =
+        r#"{"dag_id": "early", "from_date": "2026-05-01", "to_date": "2026-05-03T23:59:59"}"#;
+    let dry = daemon.answer("POST", "/api/v2/backfills/dry_run", body);
+    let dates = dry.get("backfills").and_then(Value::as_array).unwrap();
+    let dates: Vec<_> = dates.iter().map(|one| text(one, "logical_date")).collect();
+    assert_eq!(
+        dates,
+        [
+            "2026-04-30T22:30:00+00:00",
+            "2026-05-01T22:30:00+00:00",
+            "2026-05-02T22:30:00+00:00"
+        ]
+    );
+    let wrong = body.replace("2026-05-01", "2026-02-30");
+    let (status, answer) = daemon.request("POST", "/api/v2/backfills/dry_run", "", &wrong);
+    assert_eq!(status, 422, "{answer}");
+}
+
+/// Half past midnight there is the day before in UTC.
+const DAILY_IN_BERLIN: &str = r#"{"dag_id": "early", "schedule": "30 0 * * *", "timezone": "Europe/Berlin",
+    "tasks": [{"task_id": "t", "empty": true}]}"#;

@@ -11,7 +11,7 @@ use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{self, collection, date, object, text};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
-use crate::dag::Value;
+use crate::dag::{Moment, Value};
 use crate::journal::{Directory, dates};
 use crate::scheduler::{
     Answer, Backfill, BackfillChange, BackfillFacts, BackfillNumber, Command, NewBackfill,
@@ -158,10 +158,16 @@ fn new(service: &Service, request: &Request) -> Result<NewBackfill, Problem> {
     let dag_id = request
         .field_text("dag_id")?
         .ok_or_else(|| missing("dag_id"))?;
-    lookup::dag(service, dag_id)?;
+    let dag = &lookup::dag(service, dag_id)?.dag;
+    let zone = dag.timezone.clone().unwrap_or_else(|| service.timezone());
     let moment = |name: &'static str| {
         let given = request.field_text(name)?.ok_or_else(|| missing(name))?;
-        Timestamp::parse(given).map_err(|error| {
+        // Without an offset it is in the DAG's zone; a day is its first moment.
+        let local = |error| {
+            let moment = Moment::parse(given).map(|moment| moment.instant(&zone));
+            moment.ok_or(error)
+        };
+        Timestamp::parse(given).or_else(local).map_err(|error| {
             let msg = format!("Input should be a valid datetime: it is {error}");
             let loc = ["body", name];
             Problem::invalid("datetime_from_date_parsing", &loc, &msg, text(given))
