@@ -37,12 +37,12 @@
 //! | `fires_skipped` | `dag` | it was due `until` then, and was not run |
 //! | `fires_rewound` | `dag` | the clock had been far ahead: what is due after `until` is looked at again, and skipped where it was run |
 //! | `passed` | `dag` | what it could have been due for, a `boot` id or how often others had succeeded (`after`), is served without a run |
-//! | `run_created` `run_started` `run_stopped` `run_success` `run_failed` `run_cleared` | `run` | the life of a run; `boot`, `after` or `backfill` is what it was created for |
+//! | `run_created` `run_started` `run_stopped` `run_success` `run_failed` `run_cleared` | `run` | the life of a run; `boot`, `after` or `backfill` is what it was created for, `by` the `run`, `task` and `try` that have triggered it, and how many triggers it has come of (`depth`) |
 //! | `backfill_created` `backfill_paused` `backfill_unpaused` `backfill_cancelled` `backfill_completed` | `dag` | the life of a backfill, by its number (`backfill`): `interval`, `reprocess`, `newest_first`, `parallel` |
 //! | `backfill_passed` | `dag` | so many `dates`, `until` the one of this fire, have a run already |
 //! | `backfill_restored` | `dag` | all of a backfill, in a snapshot; its runs that are not over follow |
 //! | `run_restored` | `run` | all of a run, in a snapshot or because an old run is cleared |
-//! | `start` | `run` `task` | an attempt began |
+//! | `start` | `run` `task` | an attempt began; of a task that triggers, after the `run_created` of its run |
 //! | `success` `failed` `skipped` `up_for_retry` `up_for_reschedule` `interrupted` | `run` `task` | an attempt ended; `up_for_reschedule`: the first poke of a try said "not yet", later ones leave no line |
 //! | `settled` | `run` `task` | a task instance ended without an attempt, in `state` |
 //! | `marked` | `run` `task` | somebody said that a task instance is in `state` |

@@ -2,7 +2,8 @@
 //!
 //! `mini-dag run` of 1,000 independent tasks and of a chain of 100, against the same programs started by
 //! a bare loop in this process and by `make` where there is one. Medians of five rounds, all taken in
-//! turns, so that the ratios hold on a noisy machine; times are those of whole processes.
+//! turns, so that the ratios hold on a noisy machine; times are those of whole processes. And what the scheduler
+//! alone takes for a task while others wait; `cargo bench --bench run -- queue` is that and nothing else.
 
 #![expect(
     clippy::disallowed_methods,
@@ -12,13 +13,21 @@
     reason = "a benchmark reads the clock, starts processes by hand and prints"
 )]
 
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mini_dag::dag::{Dag, Pools};
 use mini_dag::exec::{Launch, base_env, prepare, spawn};
+use mini_dag::scheduler::{
+    self, Action, Attempt, AttemptId, Event, Exit, Limits, Monotonic, Now, RunType, Scheduler,
+    Trigger,
+};
+use mini_dag::timetable::Timestamp;
 use smol::LocalExecutor;
 
 const PARALLEL: usize = 2;
@@ -57,6 +66,18 @@ const WORKS: [Work; 3] = [
 ];
 
 fn main() {
+    println!("| tasks that wait | an end and a start, in the scheduler alone |\n| --- | --- |");
+    for waiting in [100, 1_000, 10_000] {
+        let times = (0..ROUNDS).map(|_| queue(waiting)).collect();
+        println!(
+            "| {waiting} | {:.1} µs |",
+            median(times).as_secs_f64() * 1e6
+        );
+    }
+    println!();
+    if std::env::args().any(|word| word == "queue") {
+        return;
+    }
     prepare().unwrap();
     let folder = std::env::temp_dir().join(format!("mini-dag-bench-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
@@ -150,7 +171,7 @@ fn makefile_of(work: &Work) -> String {
 fn bare(work: &Work) -> Duration {
     let program = Path::new("/bin").join(work.program[0]);
     let began = Instant::now();
-    let mut running = std::collections::VecDeque::new();
+    let mut running = VecDeque::new();
     for _ in 0..work.tasks {
         if running.len() == work.parallel {
             let mut oldest: std::process::Child = running.pop_front().unwrap();
@@ -193,4 +214,56 @@ fn timed(argv: &[&str], folder: &Path) -> Option<(Duration, u64)> {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
+}
+
+/// What the scheduler takes for a task that ends and one that starts in its place, with so many waiting: alone,
+/// without processes and without a journal. Half of them are measured, so that the queue stays long.
+fn queue(waiting: usize) -> Duration {
+    let dag = Dag::new("d");
+    for n in 0..waiting {
+        dag.argv(&format!("t{n}"), ["true"]);
+    }
+    let now = Now {
+        wall: Timestamp::from_secs(0),
+        monotonic: Monotonic(0),
+    };
+    let limits = Limits {
+        pools: Pools::new(2),
+        kill_grace: Duration::from_secs(10),
+    };
+    let trigger = Trigger {
+        dag_id: "d".into(),
+        run_id: None,
+        run_type: RunType::Manual,
+        logical_date: None,
+        data_interval: None,
+        params: BTreeMap::new(),
+    };
+    let mut scheduler = Scheduler::new(limits);
+    let mut actions = Vec::new();
+    let loaded = Event::DagLoaded(Arc::new(dag.finish().unwrap()));
+    scheduler.step(now, loaded, &mut actions);
+    let asked = Event::Command(0, scheduler::Command::Trigger(trigger));
+    scheduler.step(now, asked, &mut actions);
+    let mut live = VecDeque::new();
+    let began = |actions: &mut Vec<Action>, live: &mut VecDeque<AttemptId>| {
+        let started = actions.drain(..).filter_map(|action| match action {
+            Action::Spawn(spawn) => Some(spawn.attempt),
+            Action::Record(_)
+            | Action::Signal(..)
+            | Action::Hook(_)
+            | Action::Look(_)
+            | Action::Reply(..) => None,
+        });
+        live.extend(started);
+    };
+    began(&mut actions, &mut live);
+    let ended = || Attempt::unseen(Exit::Code(0), Duration::ZERO);
+    let clock = Instant::now();
+    for _ in 0..waiting / 2 {
+        let id = live.pop_front().unwrap();
+        scheduler.step(now, Event::Exited(id, ended()), &mut actions);
+        began(&mut actions, &mut live);
+    }
+    clock.elapsed() / u32::try_from(waiting / 2).unwrap()
 }
