@@ -59,7 +59,7 @@ impl Place {
         Ended {
             code: output.status.code(),
             told: String::from_utf8(told).unwrap(),
-            logs: only_entry(&logs),
+            logs,
         }
     }
 }
@@ -75,6 +75,7 @@ impl Drop for Place {
 pub struct Ended {
     pub code: Option<i32>,
     pub told: String,
+    /// With a folder for the DAG, if a run has begun.
     logs: PathBuf,
 }
 
@@ -91,7 +92,7 @@ impl Ended {
 
     /// What a task printed in its first attempt; `None` if it had none.
     pub fn log(&self, task_id: &str) -> Option<String> {
-        let log = only_entry(&self.logs)
+        let log = only_entry(&only_entry(&self.logs))
             .join(format!("task_id={task_id}"))
             .join("attempt=1.log");
         fs::read_to_string(log).ok()

@@ -110,7 +110,12 @@ fn the_log_keeps_no_more_rows_than_it_should() {
         r#""a[$(touch \"$dir/pwned\")]""#,
         "99999999999999999999",
     ] {
-        run(keep).failed();
+        let ended = run(keep).failed();
+        assert!(
+            ended.told.contains("parameter `keep` cannot be"),
+            "{keep}: {}",
+            ended.told
+        );
     }
     assert_eq!(
         names(&place.path("out")).len(),
