@@ -592,6 +592,14 @@ impl Tale {
         state.find_run(&self.asked, run_id).is_some()
     }
 
+    /// The runs that are not over.
+    pub fn unfinished(&self) -> Vec<String> {
+        let runs = self.scheduler.as_ref().unwrap().state().runs();
+        let live = runs.filter(|(_, run)| !run.state.is_finished());
+        live.map(|(_, run)| format!("{}/{}", run.dag.dag_id, run.facts.run_id))
+            .collect()
+    }
+
     /// The ids of all runs of a DAG that are held in memory.
     pub fn runs_of(&self, dag_id: &str) -> Vec<String> {
         let state = self.scheduler.as_ref().unwrap().state();

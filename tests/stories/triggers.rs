@@ -1,6 +1,8 @@
 //! Tasks that trigger runs of other DAGs, and wait for them or do not.
 
-use mini_dag::scheduler::Mark;
+use std::collections::BTreeSet;
+
+use mini_dag::scheduler::{Fact, Mark, RunFact, TaskFact};
 
 use super::tale::Tale;
 
@@ -343,4 +345,74 @@ fn a_task_with_a_long_name_triggers_a_run_with_a_short_one() {
     };
     assert_eq!(run_id.len(), 250);
     assert!(run_id.ends_with("t~a5a401634bf66495.1"), "{run_id}");
+}
+
+/// Whatever triggers whatever, with room for one run or two, and the program dies now and then: every run ends, and no
+/// attempt has triggered two.
+#[test]
+fn every_run_ends_and_no_attempt_triggers_two() {
+    let mut refused = 0;
+    for seed in 0..300_u64 {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut draw = |below: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % below
+        };
+        let mut dag = |dag_id: &str| {
+            let target = ["d", "e", "f"][usize::try_from(draw(3)).unwrap()];
+            let (wait, most) = (draw(4) > 0, 1 + draw(2));
+            let after = ["", "work"][usize::try_from(draw(2)).unwrap()];
+            let after = if after.is_empty() {
+                String::new()
+            } else {
+                format!(r#", "after": ["{after}"]"#)
+            };
+            let past = draw(5) == 0;
+            format!(
+                r#"{{"dag_id": "{dag_id}", "max_active_runs": {most}, "tasks": [
+                    {{"task_id": "work", "bash": "true", "depends_on_past": {past}}},
+                    {{"task_id": "go_{dag_id}", "trigger": {{"dag_id": "{target}", "wait": {wait}}}{after}}}]}}"#
+            )
+        };
+        let mut tale = Tale::new(&dag("d")).beside(&dag("e")).beside(&dag("f"));
+        let mut now = 0;
+        for turn in 0..4 {
+            let dag_id = ["d", "e", "f"][usize::try_from(draw(3)).unwrap()];
+            tale = tale.of(dag_id).trigger(&format!("r{turn}")).of("d");
+            now += draw(25);
+            tale = tale.until(now);
+            if draw(2) == 0 {
+                tale = tale.crash_until(now);
+            }
+        }
+        let tale = tale.until(100_000);
+        assert_eq!(tale.unfinished(), [""; 0], "seed {seed}");
+        let mut triggered = BTreeSet::new();
+        for record in tale.records() {
+            match &record.fact {
+                Fact::Run(_, RunFact::Created(facts)) => {
+                    let Some(parent) = facts.parent() else {
+                        continue;
+                    };
+                    let by = (parent.run, parent.task_id.clone(), parent.try_number);
+                    assert!(triggered.insert(by), "seed {seed}: {parent:?} has two");
+                }
+                Fact::Run(_, RunFact::Task(_, TaskFact::Ended { attempt, .. })) => {
+                    let why = attempt.reason.as_deref().unwrap_or_default();
+                    refused += u32::from(why.starts_with("it would never"));
+                }
+                Fact::Run(..)
+                | Fact::Seen { .. }
+                | Fact::Paused(_)
+                | Fact::Skipped { .. }
+                | Fact::Rewound { .. }
+                | Fact::Passed(_)
+                | Fact::Backfill(..)
+                | Fact::Restored { .. } => {}
+            }
+        }
+    }
+    assert!(refused > 50, "{refused} were refused");
 }
