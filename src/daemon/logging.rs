@@ -96,16 +96,18 @@ impl Stderr {
 impl Write for Stderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if Self::can_write() {
-            let mut stderr = io::stderr().lock();
+            let mut all = Vec::new();
             if self.lost > 0 {
-                writeln!(stderr, "({} lines could not be written)", self.lost)?;
+                writeln!(all, "({} lines could not be written)", self.lost)?;
                 self.lost = 0;
             }
-            let end = line.len().min(LINE_BYTES_MAX - 1);
-            stderr.write_all(&line[..end])?;
-            if end < line.len() {
-                stderr.write_all(b"\n")?;
+            all.extend_from_slice(line);
+            // In one piece: after a first one, the pipe may be full.
+            if all.len() > LINE_BYTES_MAX {
+                all.truncate(LINE_BYTES_MAX - 1);
+                all.push(b'\n');
             }
+            io::stderr().lock().write_all(&all)?;
         } else {
             self.lost += 1;
         }

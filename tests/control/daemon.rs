@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use mini_dag::Value;
@@ -126,9 +126,16 @@ impl Daemon {
 
     pub fn start(&mut self) {
         let errors = File::create(self.root.join("stderr")).unwrap();
+        self.start_into(errors.into(), "");
+    }
+
+    /// Starts it with this as its stderr, and what systemd says of its journal. Returns the end of a pipe to
+    /// read it from, if it is one.
+    pub fn start_into(&mut self, errors: Stdio, journal: &str) -> Option<ChildStderr> {
         let mut command = self.command(&["daemon", "--dags", "dags"]);
+        command.env("JOURNAL_STREAM", journal);
         let child = command.stdout(Stdio::null()).stderr(errors).spawn();
-        self.child = Some(child.unwrap());
+        self.child.insert(child.unwrap()).stderr.take()
     }
 
     pub fn is_alive(&mut self) -> bool {

@@ -13,6 +13,7 @@ mod daemon;
 mod flow;
 mod history;
 mod hostile;
+mod logging;
 mod logs;
 mod marks;
 mod page;
