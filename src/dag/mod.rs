@@ -49,7 +49,7 @@ pub use param::{PARAMS_BYTES_MAX, Param};
 pub use pool::{DEFAULT_POOL, POOLS_MAX, Pools};
 pub use template::{Template, TemplateValue};
 pub use trigger_rule::TriggerRule;
-pub use value::Value;
+pub use value::{Quoted, Value};
 pub use weight::WeightRule;
 
 use crate::timetable::{Schedule, Zone};

@@ -192,9 +192,24 @@ impl fmt::Display for Value {
     }
 }
 
+/// A string as JSON has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Quoted<'t>(pub &'t str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_string(f, self.0)
+    }
+}
+
 /// Escapes what JSON must, and the two line separators that JavaScript once tripped over.
 fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_str("\"")?;
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        f.write_str(text)?;
+        return f.write_str("\"");
+    }
     let mut plain_from = 0;
     for (at, character) in text.char_indices() {
         let escape = match character {

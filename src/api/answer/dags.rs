@@ -37,8 +37,8 @@ pub(super) fn standing(service: &Service, known: &DagState) -> Standing {
     }
 }
 
-fn summary(service: &Service, known: &DagState) -> Value {
-    view::dag_summary(&known.dag, &standing(service, known))
+fn summary(service: &Service, known: &DagState) -> String {
+    view::summary(&known.dag, &standing(service, known)).finish()
 }
 
 pub(crate) fn list(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
@@ -133,12 +133,13 @@ pub(super) fn cannot_order(by: &str) -> Problem {
 
 pub(crate) fn get(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let known = lookup::dag(service, call.id("dag_id"))?;
-    Ok(summary(service, known).into())
+    Ok(Reply::json(summary(service, known)).into())
 }
 
 pub(crate) fn details(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let known = lookup::dag(service, call.id("dag_id"))?;
-    Ok(view::dag_details(&known.dag, &standing(service, known)).into())
+    let details = view::dag_details(&known.dag, &standing(service, known));
+    Ok(Reply::json(details).into())
 }
 
 pub(crate) fn tasks(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
@@ -195,7 +196,7 @@ fn is_paused(call: &Call<'_>) -> Result<bool, Problem> {
 
 fn paused(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Problem> {
     let known = lookup::dag(service, call.id("dag_id"))?;
-    Ok(summary(service, known).into())
+    Ok(Reply::json(summary(service, known)))
 }
 
 /// How many runs of each DAG are in each state, those included that only the journal has any more.

@@ -26,18 +26,14 @@ pub(crate) fn dags(service: &Service, call: &Call<'_>) -> Result<Outcome, Proble
     Ok(Reply::json(collection("dags", entries, dags.len())).into())
 }
 
-fn dag(service: &Service, known: &DagState) -> Result<Value, Problem> {
+fn dag(service: &Service, known: &DagState) -> Result<String, Problem> {
     let runs = lookup::held(service, &known.dag.dag_id)?;
     let latest = runs.iter().rev().take(RUNS_SHOWN);
     let latest = latest.map(|(_, run)| short(run)).collect();
-    let summary = view::dag_summary(&known.dag, &standing(service, known));
-    Ok(with(
-        summary,
-        [
-            ("last_runs", Value::Array(latest)),
-            ("active_runs_count", number(known.active_runs)),
-        ],
-    ))
+    let mut all = view::summary(&known.dag, &standing(service, known));
+    all.put("last_runs", Value::Array(latest));
+    all.put("active_runs_count", known.active_runs);
+    Ok(all.finish())
 }
 
 /// Where the tasks of a DAG stand in its picture. A lane is the height of a task.

@@ -42,22 +42,22 @@ pub(crate) fn jobs(service: &Service, _: &Call<'_>) -> Result<Outcome, Problem> 
 
 #[expect(clippy::unnecessary_wraps, reason = "a handler")]
 pub(crate) fn variables(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
-    Ok(Reply::json(collection("variables", [], 0)).into())
+    Ok(Reply::json(collection::<Value>("variables", [], 0)).into())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a handler")]
 pub(crate) fn providers(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
-    Ok(Reply::json(collection("providers", [], 0)).into())
+    Ok(Reply::json(collection::<Value>("providers", [], 0)).into())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a handler")]
 pub(crate) fn warnings(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
-    Ok(Reply::json(collection("dag_warnings", [], 0)).into())
+    Ok(Reply::json(collection::<Value>("dag_warnings", [], 0)).into())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a handler")]
 pub(crate) fn plugins(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
-    Ok(Reply::json(collection("plugins", [], 0)).into())
+    Ok(Reply::json(collection::<Value>("plugins", [], 0)).into())
 }
 
 /// Airflow's CVE-2023-35005 and its kin: the configuration is not for reading by HTTP at all.

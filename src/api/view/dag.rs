@@ -1,10 +1,15 @@
 //! A DAG and its tasks.
 
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
-use super::{date, number, object, text, text_or_null, uuid, with};
-use crate::dag::map_of;
-use crate::dag::{Catchup, Dag, Moment, Param, StartDate, Task, TaskIndex, TimetableKind, Value};
+use super::members::{self, Date, Members, OrNull};
+use super::{date, number, object, text, text_or_null, uuid};
+use crate::dag::{
+    Catchup, Dag, Moment, Param, Quoted, StartDate, Task, TaskIndex, TimetableKind, Value, map_of,
+};
 use crate::timetable::{Schedule, Timestamp, Zone};
 
 /// Where a DAG stands, as far as its definition does not say.
@@ -76,63 +81,69 @@ fn is_backfillable(dag: &Dag) -> bool {
 
 /// A DAG in a list: `DAGResponse`.
 pub fn dag_summary(dag: &Dag, standing: &Standing) -> Value {
-    let tag = |tag: &String| {
-        object([
-            ("name", text(tag)),
-            ("dag_id", text(&*dag.dag_id)),
-            ("dag_display_name", text(&*dag.dag_id)),
-        ])
-    };
-    let path = dag.source.as_ref().map(|path| path.display().to_string());
-    let file_name = dag.source.as_ref().and_then(|path| path.file_name());
+    summary(dag, standing).into_value()
+}
+
+/// [`dag_summary`], to which more can be added.
+pub(crate) fn summary(dag: &Dag, standing: &Standing) -> Members {
+    let dag_id = Quoted(&dag.dag_id);
     let schedule = dag.schedule.as_ref().map(ToString::to_string);
-    let summary = schedule.clone().map_or(Value::Null, text);
-    let described = schedule.unwrap_or_else(|| "Never, external triggers only".to_owned());
+    let described = schedule.as_deref();
+    let described = described.unwrap_or("Never, external triggers only");
     let max_active_tasks = dag.max_active_tasks.unwrap_or(standing.slots);
     let (start, end) = standing.next_interval.unzip();
     let logical_date = match dag.timetable {
         TimetableKind::Trigger => standing.next_run,
         TimetableKind::Interval => start,
     };
-    object([
-        ("dag_id", text(&*dag.dag_id)),
-        ("dag_display_name", text(&*dag.dag_id)),
-        ("is_paused", Value::Bool(standing.is_paused)),
-        ("is_stale", Value::Bool(false)),
-        ("last_parsed_time", date(standing.loaded_at)),
-        ("last_parse_duration", Value::Null),
-        ("last_expired", Value::Null),
-        ("description", text_or_null(&dag.description)),
-        ("timetable_summary", summary),
-        ("timetable_description", text(described)),
-        ("timetable_partitioned", Value::Bool(false)),
-        ("timetable_periodic", Value::Bool(dag.schedule.is_some())),
-        ("tags", Value::Array(dag.tags.iter().map(tag).collect())),
-        ("owners", Value::Array(vec![text(owner(dag))])),
-        ("max_active_runs", number(dag.max_active_runs)),
-        ("max_active_tasks", number(max_active_tasks)),
-        ("max_consecutive_failed_dag_runs", number(0)),
-        ("has_task_concurrency_limits", Value::Bool(false)),
-        ("has_import_errors", Value::Bool(standing.has_import_errors)),
-        ("next_dagrun_logical_date", date(logical_date)),
-        ("next_dagrun_data_interval_start", date(start)),
-        ("next_dagrun_data_interval_end", date(end)),
-        ("next_dagrun_run_after", date(standing.next_run)),
-        ("allowed_run_types", Value::Null),
-        ("is_backfillable", Value::Bool(is_backfillable(dag))),
-        ("fileloc", path.map_or(text("compiled-in"), text)),
-        (
-            "relative_fileloc",
-            file_name.map_or(Value::Null, |name| text(name.to_string_lossy())),
-        ),
-        ("file_token", text("")),
-        ("bundle_name", text("dags-folder")),
-        ("bundle_version", Value::Null),
-    ])
+    let mut tags = String::new();
+    for tag in &dag.tags {
+        let comma = if tags.is_empty() { "" } else { "," };
+        let _ = write!(
+            tags,
+            "{comma}{{\"name\":{},\"dag_id\":{dag_id},\"dag_display_name\":{dag_id}}}",
+            Quoted(tag)
+        );
+    }
+    let path = dag.source.as_deref().map(Path::to_string_lossy);
+    let file_name = dag.source.as_deref().and_then(Path::file_name);
+    let file_name = file_name.map(OsStr::to_string_lossy);
+    let mut all = Members::new();
+    all.put("dag_id", dag_id);
+    all.put("dag_display_name", dag_id);
+    all.put("is_paused", standing.is_paused);
+    all.put("is_stale", false);
+    all.put("last_parsed_time", Date(standing.loaded_at));
+    all.put("last_parse_duration", Value::Null);
+    all.put("last_expired", Value::Null);
+    all.put("description", members::text_or_null(&dag.description));
+    all.put("timetable_summary", OrNull(schedule.as_deref().map(Quoted)));
+    all.put("timetable_description", Quoted(described));
+    all.put("timetable_partitioned", false);
+    all.put("timetable_periodic", dag.schedule.is_some());
+    all.put("tags", format_args!("[{tags}]"));
+    all.put("owners", format_args!("[{}]", Quoted(owner(dag))));
+    all.put("max_active_runs", dag.max_active_runs);
+    all.put("max_active_tasks", max_active_tasks);
+    all.put("max_consecutive_failed_dag_runs", 0);
+    all.put("has_task_concurrency_limits", false);
+    all.put("has_import_errors", standing.has_import_errors);
+    all.put("next_dagrun_logical_date", Date(logical_date));
+    all.put("next_dagrun_data_interval_start", Date(start));
+    all.put("next_dagrun_data_interval_end", Date(end));
+    all.put("next_dagrun_run_after", Date(standing.next_run));
+    all.put("allowed_run_types", Value::Null);
+    all.put("is_backfillable", is_backfillable(dag));
+    all.put("fileloc", Quoted(path.as_deref().unwrap_or("compiled-in")));
+    all.put("relative_fileloc", OrNull(file_name.as_deref().map(Quoted)));
+    all.put("file_token", Quoted(""));
+    all.put("bundle_name", Quoted("dags-folder"));
+    all.put("bundle_version", Value::Null);
+    all
 }
 
 /// All of a DAG but its tasks: `DAGDetailsResponse`.
-pub fn dag_details(dag: &Dag, standing: &Standing) -> Value {
+pub(crate) fn dag_details(dag: &Dag, standing: &Standing) -> String {
     let zone = dag.timezone.as_ref();
     // A date without an offset means another moment in every zone; the host's is not known here.
     let moment = |moment: Moment| match (moment, zone) {
@@ -178,7 +189,11 @@ pub fn dag_details(dag: &Dag, standing: &Standing) -> Value {
         ("concurrency", number(max_active_tasks)),
         ("latest_dag_version", version(dag, loaded_at)),
     ];
-    with(dag_summary(dag, standing), details)
+    let mut all = summary(dag, standing);
+    for (name, value) in details {
+        all.put(name, value);
+    }
+    all.finish()
 }
 
 /// What a DAG's runs may be given: Airflow's `Param`s. The value is the default.

@@ -4,6 +4,7 @@
 
 mod backfill;
 mod dag;
+mod members;
 mod rendered;
 mod run;
 
@@ -14,8 +15,8 @@ use crate::dag::Value;
 use crate::timetable::Timestamp;
 
 pub(crate) use backfill::{backfill, backfill_progress};
-pub use dag::{Standing, dag_details, dag_summary, params, task};
-pub(crate) use dag::{owner, version};
+pub use dag::{Standing, dag_summary, params, task};
+pub(crate) use dag::{dag_details, owner, summary, version};
 pub(crate) use rendered::rendered_fields;
 pub(crate) use run::{attempt, run_after, task_state};
 pub use run::{dag_run, task_instance};
@@ -51,21 +52,30 @@ pub(super) fn with<const N: usize>(object: Value, members: [(&str, Value); N]) -
 
 /// The JSON of a collection, and how many entries there are without its page's bounds. Each entry is
 /// written and forgotten before the next is made: a large collection costs its text and no more.
-pub fn collection(name: &str, entries: impl IntoIterator<Item = Value>, total: usize) -> String {
+pub fn collection<T: fmt::Display>(
+    name: &str,
+    entries: impl IntoIterator<Item = T>,
+    total: usize,
+) -> String {
     write(name, entries, total, "")
 }
 
 /// [`collection`], where Airflow's also has a place for cursors.
-pub fn cursor_collection(
+pub fn cursor_collection<T: fmt::Display>(
     name: &str,
-    entries: impl IntoIterator<Item = Value>,
+    entries: impl IntoIterator<Item = T>,
     total: usize,
 ) -> String {
     let cursors = ",\"total_entries_limit\":null,\"next_cursor\":null,\"previous_cursor\":null";
     write(name, entries, total, cursors)
 }
 
-fn write(name: &str, entries: impl IntoIterator<Item = Value>, total: usize, rest: &str) -> String {
+fn write<T: fmt::Display>(
+    name: &str,
+    entries: impl IntoIterator<Item = T>,
+    total: usize,
+    rest: &str,
+) -> String {
     let mut json = format!("{{{}:[", text(name));
     for (at, entry) in entries.into_iter().enumerate() {
         let comma = if at == 0 { "" } else { "," };
