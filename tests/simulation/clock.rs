@@ -140,6 +140,7 @@ impl World {
 
     /// Somebody sets the clock, or it is believed more, or less.
     pub fn set_the_clock(&mut self) {
+        self.model.tally.count("clock: set");
         let size = match self.rng.below(6) {
             0 => 50,
             1 => 1 + i64::from(self.rng.small(2_000)),

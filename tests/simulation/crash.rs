@@ -18,6 +18,9 @@ use crate::world::World;
 
 impl World {
     pub fn crash(&mut self) {
+        if self.disk.has_crashed() {
+            self.model.tally.count("crash: at an operation of the disk");
+        }
         self.down = Some(self.rng.one_in(2) || self.disk.has_crashed());
     }
 
@@ -28,6 +31,11 @@ impl World {
         self.boots += u64::from(with_power);
         let kind = if with_power { "power" } else { "process" };
         self.tell(format!("the {kind} has gone"));
+        self.model.tally.count(if with_power {
+            "crash: the power"
+        } else {
+            "crash: the process"
+        });
         let floor = if with_power {
             self.ledger.synced()
         } else {
@@ -39,6 +47,14 @@ impl World {
             1 => Tail::Zeroed,
             _ => Tail::Garbage,
         };
+        if self.weather.journal {
+            match tail {
+                Tail::Kept => {}
+                Tail::Torn => self.model.tally.count("tail: torn"),
+                Tail::Zeroed => self.model.tally.count("tail: zeroed"),
+                Tail::Garbage => self.model.tally.count("tail: garbage"),
+            }
+        }
         self.disk = self.disk.after_crash(tail, &mut self.rng);
         self.now_ms += match self.rng.below(8) {
             0 => self.rng.up_to(1_800_000),
@@ -53,11 +69,20 @@ impl World {
                 } else {
                     unsure
                 };
-            self.log.truncate(kept);
+            self.lose_all_but(kept);
         }
         self.forget_the_daemon();
-        self.change_dags_while_away();
+        if !self.is_quiet {
+            self.change_dags_while_away();
+        }
         self.restart(floor, with_power);
+    }
+
+    fn lose_all_but(&mut self, kept: usize) {
+        if kept < self.log.len() {
+            self.model.tally.count("lost records");
+        }
+        self.log.truncate(kept);
     }
 
     pub fn dags(&self) -> Vec<Arc<Dag>> {
@@ -113,7 +138,7 @@ impl World {
     fn open(&mut self, floor: usize) -> State {
         let kept = self.kept(floor);
         self.tell(format!("{kept} of {} records are kept", self.log.len()));
-        self.log.truncate(kept);
+        self.lose_all_but(kept);
         if self.weather.faults && self.rng.one_in(3) {
             self.fail_the_disk();
         }

@@ -109,6 +109,7 @@ impl World {
         let attempt = attempt(process.exit, &process.prints);
         self.step(Event::Exited(id, attempt.clone()));
         if self.weather.told_twice && self.rng.one_in(5) && !self.is_down() {
+            self.model.tally.count("told twice");
             self.step(Event::Exited(id, attempt));
         }
     }

@@ -38,11 +38,13 @@ mod runs;
 #[path = "../journal/sim_disk.rs"]
 #[expect(dead_code, reason = "the journal's own tests use all of it")]
 mod sim_disk;
+mod tally;
 mod weather;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tally::Tally;
 use world::World;
 
 /// Seeds beyond the first few hundred that have failed once.
@@ -58,6 +60,7 @@ struct Sum {
     attempts: u64,
     scheduled_runs: u64,
     crashes: u64,
+    tally: Tally,
 }
 
 /// Whether a world keeps the rules.
@@ -80,6 +83,7 @@ fn live(seed: u64, sum: &mut Sum) -> bool {
     sum.attempts += world.model.attempts;
     sum.scheduled_runs += world.model.scheduled_runs;
     sum.crashes += world.crashes;
+    sum.tally.add(&world.model.tally);
     result.is_ok()
 }
 
@@ -110,6 +114,10 @@ fn every_world_keeps_the_rules() {
         "{seeds} seeds, {} steps, {} attempts, {} scheduled runs, {} crashes",
         sum.steps, sum.attempts, sum.scheduled_runs, sum.crashes
     );
+    println!("rarest: {:?}", sum.tally.rarest());
+    let missing = sum.tally.missing();
+    // The rarest of them is met once in a hundred worlds.
+    assert!(seeds < 1_000 || missing.is_empty(), "never: {missing:?}");
     let least = [sum.attempts, sum.scheduled_runs, 2 * sum.crashes];
     assert!(
         least.iter().all(|count| *count > seeds),

@@ -19,10 +19,12 @@ impl World {
             7.. => self.set_the_clock(),
             0 | 1 if self.weather.reloads => {
                 self.redraw(index);
+                self.count_whether_it_runs(&dag_id, ["reload", "reload: in mid-run"]);
                 self.load(index);
             }
             2 if self.weather.removals && is_there => {
                 self.tell(format!("`{dag_id}` is removed"));
+                self.count_whether_it_runs(&dag_id, ["removed", "removed: in mid-run"]);
                 self.removed.insert(dag_id.to_string());
                 self.step(Event::DagRemoved(dag_id));
             }
@@ -30,6 +32,10 @@ impl World {
             3 if self.weather.reloads && is_there => self.load(index),
             4 if self.weather.faults => self.fail_the_disk(),
             4 => self.check_replay(),
+            5 if self.weather.crashes && self.rng.one_in(3) => {
+                self.is_stopping = true;
+                self.step(Event::Shutdown);
+            }
             5 if self.weather.crashes => self.crash(),
             6 if self.weather.pools => {
                 self.limits.pools = draw_pools(&mut self.rng, &self.weather);
@@ -38,6 +44,12 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    fn count_whether_it_runs(&mut self, dag_id: &str, [what, what_in_mid_run]: [&'static str; 2]) {
+        let is_running = self.model.live_runs(dag_id).next().is_some();
+        let tally = &mut self.model.tally;
+        tally.count(if is_running { what_in_mid_run } else { what });
     }
 
     /// Draws a new version of a DAG.
@@ -136,6 +148,7 @@ impl World {
                 let space = 20_000 + self.rng.below(100_000);
                 self.tell(format!("the disk has {space} bytes"));
                 self.disk.set_space(Some(space));
+                self.model.tally.count("disk: full");
             }
             _ => {
                 let fault = Fault {
@@ -145,6 +158,14 @@ impl World {
                     is_short: self.rng.one_in(4),
                 };
                 self.tell(format!("{fault:?}"));
+                if fault.is_short {
+                    self.model.tally.count("disk: short write");
+                }
+                self.model.tally.count(match fault.error {
+                    ErrorKind::StorageFull => "disk: ENOSPC",
+                    ErrorKind::ReadOnlyFilesystem => "disk: EROFS",
+                    _ => "disk: EIO",
+                });
                 self.disk.set_fault(Some(fault));
             }
         }

@@ -15,6 +15,7 @@ use crate::dags::Version;
 use crate::due::Due;
 use crate::rules::State;
 use crate::runs::{Run, Task, weight};
+use crate::tally::Tally;
 
 pub struct Model {
     pub limits: Limits,
@@ -39,6 +40,9 @@ pub struct Model {
     trust: ClockTrust,
     /// Somebody has asked for a run to be cancelled, in this turn.
     is_commanded: bool,
+    /// Nothing begins any more.
+    is_shutting_down: bool,
+    pub tally: Tally,
     pub attempts: u64,
     pub scheduled_runs: u64,
 }
@@ -61,6 +65,8 @@ impl Model {
             may_go: true,
             trust: ClockTrust::Synchronised,
             is_commanded: false,
+            is_shutting_down: false,
+            tally: Tally::default(),
             attempts: 0,
             scheduled_runs: 0,
         }
@@ -106,7 +112,12 @@ impl Model {
     }
 
     pub fn set_recording(&mut self, is_recording: bool) {
-        self.is_recording = is_recording;
+        self.is_recording = is_recording && !self.is_shutting_down;
+    }
+
+    pub fn shut_down(&mut self) {
+        self.is_shutting_down = true;
+        self.is_recording = false;
     }
 
     pub fn set_ready(&mut self, now: i64) {
@@ -163,6 +174,9 @@ impl Model {
         let asking = |number: &&RunNumber| self.runs[*number].dag.looks_back;
         let asking: Vec<_> = self.live.iter().filter(asking).copied().collect();
         for number in asking {
+            if self.is_stuck(number) {
+                self.tally.count("waits: for the run before");
+            }
             let current = self.previous(number);
             let run = self.runs.get_mut(&number).unwrap();
             let Some(previous) = run.previous else {
@@ -203,6 +217,7 @@ impl Model {
         self.dues.clear();
         self.successes.clear();
         self.is_recording = true;
+        self.is_shutting_down = false;
         self.runs.clear();
         self.fills.clear();
         self.live.clear();
@@ -253,6 +268,7 @@ impl Model {
 
     /// One record at a time.
     pub fn record(&mut self, record: &Record, now: i64) {
+        self.tally.record(record);
         let dag_id = record.dag_id.to_string();
         let is_busy = self.is_busy(&dag_id, &self.dues[&dag_id].version);
         self.check_occasion(record, now, is_busy);
@@ -557,6 +573,7 @@ impl Model {
         assert_eq!(id.try_number, task.try_number, "I7: {id:?}");
         assert!(now >= task.rests_until, "{id:?} is poked too early");
         task.is_poked = true;
+        self.tally.count("task: poked without a record");
         self.attempts += 1;
         assert!(run.is_to_run(id.task), "I3: {id:?} is poked too early");
         let run = &self.runs[&id.run];

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use mini_dag::scheduler::{Command, Event, Mark, RunType, Selection, Trigger};
 
+use mini_dag::timetable::Timestamp;
+
 use crate::world::World;
 
 impl World {
@@ -67,15 +69,18 @@ impl World {
                 dag_id,
                 is_paused: self.rng.one_in(2),
             },
-            (5, _) if self.weather.backfills => self.backfill(dag_id),
+            (5 | 6, _) if self.weather.backfills => self.backfill(dag_id),
             _ => {
                 let is_named = self.rng.one_in(2);
                 let run_id = is_named.then(|| format!("run{}", self.rng.below(20)));
+                let long_ago = 1 + i64::from(self.rng.small(7_200_000));
+                let date = Timestamp::from_millis(self.wall_ms() - long_ago);
+                let logical_date = self.rng.one_in(4).then_some(date);
                 Command::Trigger(Trigger {
                     dag_id,
                     run_id,
                     run_type: RunType::Manual,
-                    logical_date: None,
+                    logical_date,
                     data_interval: None,
                     params: BTreeMap::new(),
                 })

@@ -82,9 +82,11 @@ pub struct World {
     unsynced: VecDeque<(usize, u64)>,
     /// The daemon has ended without a word; `true`: with the power.
     pub down: Option<bool>,
+    /// It was told to go, and goes when nothing runs any more.
+    pub is_stopping: bool,
     /// How often the power came.
     pub boots: u64,
-    is_quiet: bool,
+    pub is_quiet: bool,
     is_unpaused: bool,
     pub crashes: u64,
     pub steps: u64,
@@ -134,6 +136,7 @@ impl World {
             looks: Vec::new(),
             unsynced: VecDeque::new(),
             down: None,
+            is_stopping: false,
             boots: 1,
             is_quiet: false,
             is_unpaused: false,
@@ -152,6 +155,10 @@ impl World {
                 self.come_back();
             }
             self.tend_the_ledger();
+            if self.is_stopping && self.scheduler.live_attempts().len() == 0 {
+                // All that ran has ended, so the program does.
+                self.down = Some(false);
+            }
             if self.is_down() {
                 continue;
             }
@@ -179,6 +186,7 @@ impl World {
             self.now_ms = self.now_ms.max(next);
             if self.weather.nights && !self.is_quiet && self.rng.one_in(60) {
                 self.now_ms += self.rng.up_to(900_000);
+                self.model.tally.count("night");
             }
             assert!(self.now_ms < LONGEST_MS, "I9: this never ends");
             if ledger == Some(next) {
@@ -282,6 +290,7 @@ impl World {
             let (may_go, trust) = self.clock.judge(wall_ms, self.now_ms);
             self.model.judge_the_clock(may_go, trust);
         }
+        self.model.tally.event(&event);
         self.tell_the_model(&event);
         let mut actions = Vec::new();
         self.scheduler.step(self.now(), event, &mut actions);
@@ -295,17 +304,30 @@ impl World {
                     self.model.record(&record, wall_ms);
                     records.push(record);
                 }
-                Action::Reply(number, answer) => replies.push((number, answer.is_ok())),
+                Action::Reply(number, answer) => {
+                    if answer.is_err() {
+                        self.model.tally.count("refused");
+                    }
+                    replies.push((number, answer.is_ok()));
+                }
                 Action::Spawn(ref spawn) => {
                     self.model.begun(spawn.attempt, wall_ms);
                     rest.push(action);
                 }
                 Action::Signal(..) | Action::Look(_) => rest.push(action),
-                Action::Hook(call) => calls.push(call),
+                Action::Hook(call) => {
+                    self.model.tally.hook(&call);
+                    calls.push(call);
+                }
             }
         }
         self.model.end(wall_ms, &self.scheduler);
         self.check_deadlines();
+        let pools = self.scheduler.pools();
+        let is_full = |pool: &&str| pools.get(*pool).is_some_and(|pool| pool.waiting > 0);
+        if POOLS.iter().any(is_full) {
+            self.model.tally.count("waits: for slots of a pool");
+        }
         crate::hooks::check(&records, &calls);
         self.told.extend(records.iter().cloned().map(Told::Record));
         let boundaries = records.len() + rest.len() + 1;
@@ -315,6 +337,7 @@ impl World {
         let known = self.log.len();
         self.log_synchronised.truncate(known);
         if let Some(written) = crash_after.filter(|after| *after < records.len()) {
+            self.model.tally.count("crash: between records");
             // Of one write the kernel has taken the beginning, or none: the rest was never there.
             records.truncate(written);
             self.log.extend(records);
@@ -335,10 +358,14 @@ impl World {
         }
         for (done, action) in rest.into_iter().enumerate() {
             if crash_after == Some(records.len() + done) {
+                self.model.tally.count("crash: between actions");
                 return self.crash();
             }
             match action {
-                Action::Signal(id, signal) => self.signal(id, signal),
+                Action::Signal(id, signal) => {
+                    self.model.tally.signal(signal);
+                    self.signal(id, signal);
+                }
                 Action::Spawn(spawn) => events.extend(self.begin(&spawn, is_written)),
                 Action::Look(look) => {
                     let at = self.now_ms + self.rng.up_to(2_000);
@@ -391,11 +418,8 @@ impl World {
             Event::Recording(is_recording) => self.model.set_recording(*is_recording),
             Event::Clock(_) => self.model.clock_was_set(wall_ms),
             Event::Booted(boot_id) => self.model.booted(boot_id),
-            Event::Tick
-            | Event::Found(..)
-            | Event::Recalled(..)
-            | Event::Command(..)
-            | Event::Shutdown => {}
+            Event::Shutdown => self.model.shut_down(),
+            Event::Tick | Event::Found(..) | Event::Recalled(..) | Event::Command(..) => {}
         }
         self.model.set_ready(wall_ms);
     }
@@ -426,6 +450,7 @@ impl World {
 
     /// A fresh daemon takes records for granted, until it knows better.
     pub fn forget_the_daemon(&mut self) {
+        self.is_stopping = false;
         self.processes.clear();
         self.looks.clear();
         self.unanswered.clear();
