@@ -114,6 +114,7 @@ a restored backfill counts its runs twice|scheduler/state.rs|if !run.state.is_fi
 a schedule runs what a backfill has run|scheduler/schedule.rs|known.runs.contains_key(&run_id) \|\| known.runs.values().any(has_date)|known.runs.contains_key(&run_id) \|\| known.runs.values().any(has_date) && false
 a name is given twice when the schedule changes|scheduler/state.rs|let is_named = self.dag.timetable == TimetableKind::Interval && self.ran.ends_at(until);|let is_named = false;
 a continuous DAG gives a name twice|scheduler/schedule.rs|Some(known.ran.free_from(next))|Some(next)
+a continuous DAG does not see what waits to start|scheduler/schedule.rs|known.active_runs > 0 \|\| !known.queued.is_empty()|known.active_runs > 0
 an occasion takes a name that was given|scheduler/occasion.rs|let free = known.ran.free_from(fire);|let free = fire;
 a restart forgets a clear|scheduler/mod.rs|filter(\|_\| instance.is_cleared)|filter(\|_\| instance.is_cleared && false)
 a snapshot forgets a clear|scheduler/run.rs|instance.is_cleared = task.is_cleared;|

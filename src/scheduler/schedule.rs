@@ -160,7 +160,8 @@ impl Scheduler {
             };
             let is_continuous = matches!(timetable.schedule, Schedule::Continuous);
             let next = if is_continuous {
-                if known.active_runs > 0 {
+                // Nothing is owed to it: what waits to start is its next run.
+                if known.active_runs > 0 || !known.queued.is_empty() {
                     return;
                 }
                 let next = continuous(&timetable, mark, turn.now.wall);

@@ -147,7 +147,8 @@ impl Due {
                     | Rhythm::Every(_)
                     | Rhythm::Cron(_)
                     | Rhythm::Reboot
-                    | Rhythm::After(_),
+                    | Rhythm::After(_)
+                    | Rhythm::Continuous,
                 ) => first_seen,
             };
             self.mark.map_or(origin, |mark| mark.max(origin))
@@ -231,6 +232,8 @@ impl Due {
             Fact::Run(_, RunFact::Created(facts)) if facts.run_type == RunType::Scheduled => {
                 if facts.occasion.is_some() {
                     self.ran_on_occasion(facts, now);
+                } else if self.version.plan.rhythm == Rhythm::Continuous {
+                    self.ran_continuously(facts, (now, is_busy));
                 } else {
                     self.ran(facts, is_busy);
                 }
@@ -291,6 +294,52 @@ impl Due {
         self.latest_interval = Some((fire, fire));
         self.remember(facts);
         self.mark = Some(fire);
+    }
+
+    /// A run of a DAG that runs all the time is named after now, or after the first moment later that is free.
+    fn ran_continuously(&mut self, facts: &RunFacts, (now, is_busy): (i64, bool)) {
+        let first_seen = self.first_seen.expect("it was seen");
+        let start = self.version.plan.start_ms(first_seen).unwrap_or(now);
+        let fire = facts.logical_date.millis();
+        assert!(
+            self.is_there && !self.is_paused && !is_busy && start <= now,
+            "I2: {fire} is run too early"
+        );
+        // It has missed nothing before it was first seen.
+        let origin = self.version.plan.start_ms(first_seen);
+        let origin = origin.map_or(first_seen, |start| start - 1);
+        let mark = self.mark.map_or(origin, |mark| mark.max(origin));
+        let earliest = now.max(mark + 1_000);
+        let was_run = self.was_run(earliest, earliest) || self.were_too_many;
+        assert!(
+            fire == earliest || fire > earliest && was_run,
+            "I10: {fire}, not {earliest}"
+        );
+        let is_over = self.version.plan.end.is_some_and(|end| end < fire);
+        assert!(!is_over, "`{}` is run too late", facts.run_id);
+        let interval = (facts.logical_date, facts.logical_date);
+        assert_eq!(facts.data_interval, Some(interval));
+        assert!(self.logical_dates.insert(fire), "I1: {fire} is run twice");
+        self.remember(facts);
+        self.latest_interval = Some((fire, fire));
+        self.starts
+            .count(&self.version.plan, first_seen, fire, self.now_ms);
+        self.mark = Some(fire);
+        self.turn.has_moved = true;
+    }
+
+    /// A turn has ended: a DAG that runs all the time runs, or will soon.
+    pub fn check_goes_on(&self, now: i64, is_running: bool, next: Option<i64>) {
+        let plan = &self.version.plan;
+        let Some(first_seen) = self.first_seen.filter(|_| self.ready_since.is_some()) else {
+            return;
+        };
+        if plan.rhythm == Rhythm::Continuous && plan.end.is_none() && !is_running {
+            let start = plan.start_ms(first_seen).unwrap_or(now);
+            let soon = now.max(start) + 2_000;
+            let is_soon = next.is_some_and(|next| next <= soon);
+            assert!(is_soon, "I9: `{}` stands still", self.version.dag.dag_id);
+        }
     }
 
     fn ran(&mut self, facts: &RunFacts, is_busy: bool) {

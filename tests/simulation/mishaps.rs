@@ -129,9 +129,9 @@ impl World {
             return;
         }
         let errors = [
-            ErrorKind::Other,
-            ErrorKind::StorageFull,
-            ErrorKind::ReadOnlyFilesystem,
+            (ErrorKind::Other, "disk: EIO"),
+            (ErrorKind::StorageFull, "disk: ENOSPC"),
+            (ErrorKind::ReadOnlyFilesystem, "disk: EROFS"),
         ];
         match self.rng.below(4) {
             0 => {
@@ -151,21 +151,18 @@ impl World {
                 self.model.tally.count("disk: full");
             }
             _ => {
+                let (error, name) = *self.rng.pick(&errors);
                 let fault = Fault {
                     at: 1 + self.rng.up_to(20),
                     for_ever: self.rng.one_in(2),
-                    error: *self.rng.pick(&errors),
+                    error,
                     is_short: self.rng.one_in(4),
                 };
                 self.tell(format!("{fault:?}"));
                 if fault.is_short {
                     self.model.tally.count("disk: short write");
                 }
-                self.model.tally.count(match fault.error {
-                    ErrorKind::StorageFull => "disk: ENOSPC",
-                    ErrorKind::ReadOnlyFilesystem => "disk: EROFS",
-                    _ => "disk: EIO",
-                });
+                self.model.tally.count(name);
                 self.disk.set_fault(Some(fault));
             }
         }

@@ -9,14 +9,17 @@ use mini_dag::scheduler::{
     AttemptId, BackfillNumber, ClockTrust, Fact, Limits, RUNS_KEPT_MAX, Record, RunFact, RunNumber,
     RunState, RunType, Scheduler, Spawn, StopReason, TaskFact, TaskState,
 };
+use mini_dag::timetable::Timestamp;
 
 use crate::backfills::Fill;
 use crate::dags::Version;
 use crate::due::Due;
+use crate::rhythm::Rhythm;
 use crate::rules::State;
 use crate::runs::{Run, Task, weight};
 use crate::tally::Tally;
 
+#[expect(clippy::struct_excessive_bools, reason = "each may be, or not")]
 pub struct Model {
     pub limits: Limits,
     pub dues: BTreeMap<String, Due>,
@@ -32,6 +35,8 @@ pub struct Model {
     processes: BTreeSet<AttemptId>,
     /// Those that the scheduler has not forgotten.
     held: BTreeSet<RunNumber>,
+    /// Those that it forgets at some time in this turn.
+    forgotten: BTreeSet<RunNumber>,
     /// The last line of each.
     printed: BTreeMap<AttemptId, String>,
     pub is_recording: bool,
@@ -60,6 +65,7 @@ impl Model {
             live: BTreeSet::new(),
             processes: BTreeSet::new(),
             held: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
             printed: BTreeMap::new(),
             is_recording: true,
             may_go: true,
@@ -161,6 +167,9 @@ impl Model {
             let is_busy = self.is_busy(dag_id, &due.version);
             due.check_nothing_is_left(now, is_busy, is_stopping);
             self.check_no_occasion_is_left(due, now, is_busy, is_stopping);
+            let is_running = self.own_live_runs(dag_id).next().is_some();
+            let next = scheduler.next_fire_of(dag_id).map(Timestamp::millis);
+            due.check_goes_on(now, is_running, next);
         }
         for run in self.live.iter().map(|number| &self.runs[number]) {
             for (definition, task) in run.dag.tasks().iter().zip(&run.tasks) {
@@ -266,6 +275,19 @@ impl Model {
         self.held = scheduler.state().runs().map(|(number, _)| number).collect();
     }
 
+    /// Before the records of a turn, what is held after it.
+    pub fn forget(&mut self, scheduler: &Scheduler) {
+        let is_held = |number: &&RunNumber| scheduler.state().run(**number).is_some();
+        let held = self.held.iter();
+        self.forgotten = held.filter(|number| !is_held(number)).copied().collect();
+    }
+
+    /// Whether the run before another was there when the turn began, and is not when it ends.
+    fn has_just_forgotten(&self, number: RunNumber) -> bool {
+        let previous = self.previous(number);
+        previous.is_some_and(|previous| self.forgotten.contains(&previous))
+    }
+
     /// One record at a time.
     pub fn record(&mut self, record: &Record, now: i64) {
         self.tally.record(record);
@@ -288,6 +310,9 @@ impl Model {
             let run_id = facts.run_id.to_string();
             if facts.run_type == RunType::Scheduled {
                 self.scheduled_runs += 1;
+                if self.dues[&dag_id].version.plan.rhythm == Rhythm::Continuous {
+                    self.tally.count("due: all the time");
+                }
                 assert!(self.is_recording, "I11: `{dag_id}/{run_id}`");
                 assert!(self.may_go, "I10: `{dag_id}/{run_id}` by a wrong clock");
             }
@@ -389,7 +414,7 @@ impl Model {
                 self.check_queue(number, task_id, &what);
                 let index = self.runs[&number].dag.find(task_id).unwrap();
                 assert!(
-                    !self.waits_for_past(number, index),
+                    !self.waits_for_past(number, index) || self.has_just_forgotten(number),
                     "{what} before the past has ended"
                 );
                 let bound = dag.max_active_tasks.unwrap_or(u32::MAX);

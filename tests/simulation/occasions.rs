@@ -65,7 +65,11 @@ impl Model {
                 let dag_id = &*due.version.dag.dag_id;
                 (!self.waits_for_itself(dag_id)).then_some(Occasion::After(counts))
             }
-            Rhythm::Never | Rhythm::Once | Rhythm::Every(_) | Rhythm::Cron(_) => None,
+            Rhythm::Never
+            | Rhythm::Once
+            | Rhythm::Every(_)
+            | Rhythm::Cron(_)
+            | Rhythm::Continuous => None,
         }
     }
 
@@ -78,7 +82,8 @@ impl Model {
                 | Rhythm::Once
                 | Rhythm::Reboot
                 | Rhythm::Every(_)
-                | Rhythm::Cron(_) => Vec::new(),
+                | Rhythm::Cron(_)
+                | Rhythm::Continuous => Vec::new(),
             },
             _ => Vec::new(),
         };

@@ -75,6 +75,10 @@ fn around(plan: &Plan, first_seen: i64, fire: i64, at_ms: u64) -> Option<Start> 
     if matches!(plan.rhythm, Rhythm::Never | Rhythm::Once) {
         return None;
     }
+    if plan.rhythm == Rhythm::Continuous {
+        let (at, least, most) = (at_ms, 1_000, 1_000);
+        return Some(Start { at, least, most });
+    }
     let mut near = vec![fire];
     for _ in 0..4 {
         near.insert(0, plan.previous(near[0]));

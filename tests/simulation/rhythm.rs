@@ -34,6 +34,8 @@ pub enum Rhythm {
     Reboot,
     /// When these DAGs have succeeded.
     After(Vec<String>),
+    /// All the time.
+    Continuous,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -122,7 +124,7 @@ impl Rhythm {
     /// Of the DAG of this number.
     fn draw(rng: &mut Rng, number: usize) -> Self {
         let mut others: Vec<_> = (0..4).filter(|other| *other != number).collect();
-        match rng.below(11) {
+        match rng.below(12) {
             0 => Self::Once,
             8 => Self::Reboot,
             9 | 10 => {
@@ -135,6 +137,7 @@ impl Rhythm {
                 };
                 Self::After(others.iter().map(|other| format!("dag{other}")).collect())
             }
+            11 => Self::Continuous,
             1..=3 => Self::Every(1_000 * i64::from(20 + rng.small(300))),
             4 => Self::Cron(vec![Line::draw(rng), Line::draw(rng)]),
             _ => Self::Cron(vec![Line::draw(rng)]),
@@ -143,7 +146,9 @@ impl Rhythm {
 
     fn typical_ms(&self) -> i64 {
         match self {
-            Self::Never | Self::Once | Self::Reboot | Self::After(_) => MINUTE_MS,
+            Self::Never | Self::Once | Self::Reboot | Self::After(_) | Self::Continuous => {
+                MINUTE_MS
+            }
             Self::Every(period) => *period,
             Self::Cron(lines) => lines.iter().map(Line::typical_ms).min().unwrap(),
         }
@@ -216,6 +221,7 @@ impl Plan {
             Rhythm::Never => dag,
             Rhythm::Once => dag.schedule("@once"),
             Rhythm::Reboot => dag.schedule("@reboot"),
+            Rhythm::Continuous => dag.schedule("@continuous"),
             Rhythm::After(others) => dag.schedule_from(Schedule::after_dags(others.clone())),
             Rhythm::Every(ms) => dag.every(Duration::from_millis(u64::try_from(*ms).unwrap())),
             Rhythm::Cron(lines) => {
@@ -257,7 +263,9 @@ impl Plan {
         let until = self.end.map_or(until, |end| until.min(end));
         let after = start.map_or(after, |start| after.max(start - 1));
         match &self.rhythm {
-            Rhythm::Never | Rhythm::Reboot | Rhythm::After(_) => Box::new(std::iter::empty()),
+            Rhythm::Never | Rhythm::Reboot | Rhythm::After(_) | Rhythm::Continuous => {
+                Box::new(std::iter::empty())
+            }
             Rhythm::Once => {
                 let fire = Some(start.unwrap_or(first_seen));
                 Box::new(
@@ -283,7 +291,11 @@ impl Plan {
     /// Where the data interval of a fire begins.
     pub fn previous(&self, fire: i64) -> i64 {
         match &self.rhythm {
-            Rhythm::Never | Rhythm::Once | Rhythm::Reboot | Rhythm::After(_) => fire,
+            Rhythm::Never
+            | Rhythm::Once
+            | Rhythm::Reboot
+            | Rhythm::After(_)
+            | Rhythm::Continuous => fire,
             Rhythm::Every(period) => fire - period,
             Rhythm::Cron(lines) => {
                 let mut minute = fire - MINUTE_MS;

@@ -38,6 +38,7 @@ pub const ALL: &[&str] = &[
     "due: a moment",
     "due: after a boot",
     "due: after others",
+    "due: all the time",
     "skipped",
     "passed over",
     "rewound",

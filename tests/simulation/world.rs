@@ -294,6 +294,7 @@ impl World {
         self.tell_the_model(&event);
         let mut actions = Vec::new();
         self.scheduler.step(self.now(), event, &mut actions);
+        self.model.forget(&self.scheduler);
         let mut records = Vec::new();
         let mut rest = Vec::new();
         let mut replies = Vec::new();
@@ -322,12 +323,7 @@ impl World {
             }
         }
         self.model.end(wall_ms, &self.scheduler);
-        self.check_deadlines();
-        let pools = self.scheduler.pools();
-        let is_full = |pool: &&str| pools.get(*pool).is_some_and(|pool| pool.waiting > 0);
-        if POOLS.iter().any(is_full) {
-            self.model.tally.count("waits: for slots of a pool");
-        }
+        self.look_at_the_scheduler();
         crate::hooks::check(&records, &calls);
         self.told.extend(records.iter().cloned().map(Told::Record));
         let boundaries = records.len() + rest.len() + 1;
@@ -394,7 +390,12 @@ impl World {
         }
     }
 
-    fn check_deadlines(&self) {
+    fn look_at_the_scheduler(&mut self) {
+        let pools = self.scheduler.pools();
+        let is_full = |pool: &&str| pools.get(*pool).is_some_and(|pool| pool.waiting > 0);
+        if POOLS.iter().any(is_full) {
+            self.model.tally.count("waits: for slots of a pool");
+        }
         let deadline = self.scheduler.next_deadline();
         let is_ahead = deadline.is_none_or(|at| at.0 > self.now_ms);
         assert!(is_ahead, "I9: a deadline was left unserved");

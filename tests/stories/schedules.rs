@@ -423,3 +423,18 @@ fn no_name_is_given_twice_when_the_schedule_of_a_dag_changes() {
         assert!(tale.interval(&id).ends_with(&end), "{}", tale.interval(&id));
     }
 }
+
+/// What was triggered by hand while it was paused was the oldest run of a DAG that had no room, and cancelled.
+#[test]
+fn a_continuous_dag_leaves_what_waits_to_start_alone() {
+    for overlap in ["cancel", "skip"] {
+        let keys = format!(r#""schedule": "@continuous", "overlap": "{overlap}""#);
+        let tale = dag(&keys).load().until(5).pause(true).until(20);
+        let tale = tale.trigger("r").until(30).forget_told().pause(false);
+        tale.until(35).tells(
+            "30 unpaused
+             30 r running
+             30 t 1 running",
+        );
+    }
+}
