@@ -86,6 +86,7 @@ pub(super) fn check(
         dag_secret_names: secrets.iter().map(|(name, _)| name.text.clone()).collect(),
         is_hook: false,
         is_http: false,
+        triggers: false,
     };
     dag.env = checker.env(env);
     dag.secrets = checker.secrets(secrets);
@@ -220,7 +221,7 @@ fn time_limit(key: &str, limit: Option<Duration>, of: &Text, report: &mut Report
     }
 }
 
-/// An id: `[A-Za-z0-9_.-]`, 1 to [`ID_BYTES_MAX`] of them, no leading dot. `what` is "DAG", "task", "pool" or "secret".
+/// An id: `[A-Za-z0-9_.-]`, 1 to [`ID_BYTES_MAX`] of them, no leading dot. `what` is "DAG", "DAG's" (another one), "task", "pool" or "secret".
 pub(super) fn id(id: &Text, what: &str, report: &mut Report<'_>) {
     let text = id.text.as_str();
     let alien = |c: char| !c.is_ascii_alphanumeric() && !"_.-".contains(c);
@@ -247,6 +248,7 @@ pub(super) fn id(id: &Text, what: &str, report: &mut Report<'_>) {
     report.error(id.part(part), label, || {
         let help = match what {
             "DAG" => "without `dag_id`, the file's name is the id; `description` may hold any text",
+            "DAG's" => "it is the `dag_id` of the other DAG, or the name of its file",
             "pool" => "as in \"camera\"",
             "secret" => "a secret is named as the file that holds it",
             _ => "`doc` may hold any text",

@@ -29,6 +29,7 @@ pub(in super::super) fn check_hooks(draft: DraftHooks, report: &mut Report<'_>) 
         dag_secret_names: Vec::new(),
         is_hook: false,
         is_http: false,
+        triggers: false,
     };
     checker.hooks(draft)
 }
@@ -48,6 +49,7 @@ pub(super) struct Checker<'c, 't> {
     pub(super) dag_secret_names: Vec<String>,
     pub(super) is_hook: bool,
     pub(super) is_http: bool,
+    pub(super) triggers: bool,
 }
 
 impl Checker<'_, '_> {
@@ -127,10 +129,13 @@ impl Checker<'_, '_> {
                 params,
                 wait,
             } => {
-                id(&dag_id, "DAG", self.report);
+                id(&dag_id, "DAG's", self.report);
+                self.triggers = true;
+                let params = self.value(params);
+                self.triggers = false;
                 Operator::Trigger(TriggerDag {
                     dag_id: dag_id.text.into(),
-                    params: self.value(params),
+                    params,
                     wait,
                 })
             }
@@ -335,9 +340,13 @@ impl Checker<'_, '_> {
         let named = quote(name);
         if !self.is_http {
             self.report.error(text.span, "would be seen", || {
-                Diagnostic::new(format!("the secret `secrets.{named}` outside of `http`")).help(
-                    format!("it is in the environment: the program finds it as `{named}` there"),
-                )
+                let help = if self.triggers {
+                    "the tasks of the other DAG name it in their own `secrets`".to_owned()
+                } else {
+                    format!("it is in the environment: the program finds it as `{named}` there")
+                };
+                Diagnostic::new(format!("the secret `secrets.{named}` outside of `http`"))
+                    .help(help)
             });
         } else if !self.secret_names.iter().any(|known| known == name) {
             let known = self.secret_names.iter().map(String::as_str);
