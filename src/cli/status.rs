@@ -317,15 +317,15 @@ fn run_text(run: &Value, tasks: &[Value], screen: &Screen, zone: &Zone) -> Strin
     let ids = tasks
         .iter()
         .map(|task| text(task, "task_id").chars().count());
-    let width = ids.max().unwrap_or(0).clamp(4, 28);
+    let width = ids.max().unwrap_or(0).clamp(4, 25);
     let _ = writeln!(
         out,
-        "{:width$}  {:15}  TRY  {:19}      TOOK",
+        "{:width$}  {:17}  TRY  {:19}      TOOK",
         "TASK", "STATE", "STARTED"
     );
     for task in tasks {
         let task_id = clip(&text(task, "task_id"), width);
-        let state = screen.state(&text(task, "state"), 15);
+        let state = screen.state(&text(task, "state"), 17);
         let tries = number(task, "try_number");
         let started = moment(task, "start_date", zone);
         let line = format!(
