@@ -35,6 +35,21 @@ fn a_run_that_is_set_to_queued_runs_again() {
     assert_eq!(first.get("try_number").unwrap().to_string(), "2");
 }
 
+/// The page offers it: it was refused, for the run was over.
+#[test]
+fn a_run_that_is_over_may_be_called_failed_and_a_success_again() {
+    let mut daemon = failed("called");
+    for state in ["success", "failed", "success"] {
+        let answer = daemon.answer("PATCH", RUN, &format!(r#"{{"state": "{state}"}}"#));
+        assert!(["queued", "running", state].contains(&&*text(&answer, "state")));
+        daemon.wait_for("end", |daemon| daemon.state_of("line", "r") == state);
+    }
+    let tasks = listed(&daemon.answer("GET", &format!("{RUN}/taskInstances"), ""));
+    assert_eq!(tasks[3], "d success", "nothing ran: {tasks:?}");
+    let last = daemon.answer("GET", &format!("{RUN}/taskInstances/d"), "");
+    assert_eq!(last.get("try_number").unwrap().to_string(), "0");
+}
+
 #[test]
 fn a_mark_may_take_what_is_before_and_after_with_it() {
     let mut daemon = failed("beside");

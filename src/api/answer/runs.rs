@@ -13,9 +13,9 @@ use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{self, cursor_collection, text};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
-use crate::dag::Value;
+use crate::dag::{TaskIndex, Value};
 use crate::scheduler::{
-    Answer, Command, Mark, NOTE_BYTES_MAX, Refusal, Run, RunType, Selection, Trigger,
+    Answer, Command, Mark, NOTE_BYTES_MAX, Refusal, Run, RunType, Selection, TaskState, Trigger,
 };
 use crate::timetable::Timestamp;
 
@@ -269,6 +269,13 @@ pub(crate) fn set_state(service: &Service, call: &Call<'_>) -> Result<Outcome, P
     match call.request.field_text("state")? {
         None => {}
         Some(state) if state == run.state.name() => {}
+        // One that is over ends as its leaves do.
+        Some("failed") if run.state.is_finished() => commands.push(Command::Mark {
+            dag_id,
+            run_id,
+            tasks: leaves(run),
+            mark: Mark::Failed,
+        }),
         Some("failed") => commands.push(Command::Cancel { dag_id, run_id }),
         // Everything in it is a success, and so is the run.
         Some("success") => commands.push(Command::Mark {
@@ -290,6 +297,16 @@ pub(crate) fn set_state(service: &Service, call: &Call<'_>) -> Result<Outcome, P
         }
     }
     Ok(Outcome::AskAll(commands, get))
+}
+
+/// The last tasks of a run, but those that have failed.
+fn leaves(run: &Run) -> Vec<String> {
+    let is_leaf = |index: &TaskIndex| run.dag.task(*index).downstream.is_empty();
+    let indices = run.dag.indices().filter(is_leaf);
+    let indices = indices.filter(|index| run.task(*index).state != TaskState::Failed);
+    indices
+        .map(|index| run.dag.task(index).task_id.to_string())
+        .collect()
 }
 
 /// A run that is over is forgotten, and its logs with it.
