@@ -173,10 +173,9 @@ impl Scheduler {
             else {
                 return;
             };
-            let has_begun = timetable.start.is_none_or(|start| start <= turn.now.wall);
-            let is_far = next > turn.now.wall.after(CONTINUOUS_PAUSE);
-            let due = if is_continuous && has_begun && is_far {
-                soon(awaited, turn.now.wall)
+            let due = if is_continuous && next > turn.now.wall.after(CONTINUOUS_PAUSE) {
+                let soon = soon(awaited, turn.now.wall);
+                timetable.start.map_or(soon, |start| start.max(soon))
             } else {
                 next
             };
