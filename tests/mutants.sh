@@ -113,6 +113,7 @@ a restored backfill forgets its live runs|scheduler/state.rs|if !run.state.is_fi
 a restored backfill counts its runs twice|scheduler/state.rs|if !run.state.is_finished() { backfill.recount|if true { backfill.recount
 a schedule runs what a backfill has run|scheduler/schedule.rs|known.runs.contains_key(&run_id) \|\| known.runs.values().any(has_date)|known.runs.contains_key(&run_id) \|\| known.runs.values().any(has_date) && false
 a name is given twice when the schedule changes|scheduler/state.rs|let is_named = self.dag.timetable == TimetableKind::Interval && self.ran.ends_at(until);|let is_named = false;
+a continuous DAG does not see its start|scheduler/schedule.rs|timetable.start.map_or(soon, \|start\| start.max(soon))|{ let _ = soon; next }
 a continuous DAG gives a name twice|scheduler/schedule.rs|Some(known.ran.free_from(next))|Some(next)
 a continuous DAG does not see what waits to start|scheduler/schedule.rs|known.active_runs > 0 \|\| !known.queued.is_empty()|known.active_runs > 0
 an occasion takes a name that was given|scheduler/occasion.rs|let free = known.ran.free_from(fire);|let free = fire;

@@ -551,3 +551,12 @@ fn a_continuous_dag_gives_no_name_twice_when_hours_come_again() {
     assert_eq!(names.len(), due.len(), "{due:?}");
     assert!((59..=61).contains(&due.len()), "{}", due.len());
 }
+
+/// It waited until the clock showed the moment of its last run again.
+#[test]
+fn a_continuous_dag_goes_on_at_its_start_when_the_clock_goes_back_before_it() {
+    let keys = r#""schedule": "@continuous", "start_date": "2026-11-22T08:00:10""#;
+    let tale = dag(keys).load().until(95).set_clock(-200_000).until(205);
+    assert_eq!(tale.due().len(), 9);
+    assert_eq!(tale.until(212).due().len(), 10);
+}
