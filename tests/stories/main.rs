@@ -378,7 +378,7 @@ fn a_clear_of_a_running_task_outlives_the_daemon() {
 
 #[test]
 fn a_task_that_waits_for_a_slot_waits_for_its_cleared_upstream_again() {
-    let dag = r#"{"dag_id": "d", "tasks": [{"task_id": "a", "bash": "true"},
+    let dag = r#"{"dag_id": "d", "tasks": [{"task_id": "a", "bash": "true", "weight_rule": "absolute"},
         {"task_id": "b", "bash": "true", "priority": 3}, {"task_id": "c", "bash": "true", "priority": 5}],
         "order": ["a >> [b, c]"]}"#;
     let tale = Tale::new(dag).slots(1).trigger("r").until(15);
