@@ -151,7 +151,7 @@ pub fn cpus() -> u32 {
 const SYSTEM: &str = "/etc/mini-dag/mini-dag.json";
 
 /// The config file unless one is named: `$MINI_DAG_CONFIG`; else, if it exists,
-/// [`SYSTEM`] under systemd and `./mini-dag.json` elsewhere. `None` without any.
+/// `/etc/mini-dag/mini-dag.json` under systemd and `./mini-dag.json` elsewhere. `None` without any.
 pub fn default_path() -> Option<PathBuf> {
     if let Some(path) = env::var_os("MINI_DAG_CONFIG").filter(|value| !value.is_empty()) {
         return Some(path.into());

@@ -336,7 +336,7 @@ pub fn data_interval(
 }
 
 /// The logical date and the data interval of the run that a fire creates. What lies before `until` is done, even
-/// if the schedule has changed since: see [`DagState::done_until`].
+/// if the schedule has changed since: see `DagState::done_until`.
 pub fn run_dates(
     kind: TimetableKind,
     timetable: &Timetable,
