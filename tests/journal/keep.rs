@@ -50,6 +50,29 @@ fn a_full_segment_is_followed_by_one_with_a_snapshot() {
     assert!(found.state == state && found.report.held);
 }
 
+/// What followed would be read as the rest of it.
+#[test]
+fn a_snapshot_of_which_a_part_is_there_is_not_written_on() {
+    let whole = SimDisk::default();
+    let (mut journal, found) = open(&whole, small());
+    write(&mut journal, &mut found.state.clone(), &records(8, 300));
+    let last = segments(&whole).pop().unwrap();
+    let bytes = whole.contents(&last);
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    let header = std::str::from_utf8(lines[0]).unwrap();
+    let (_, count) = header.split_once("\"snapshot\":").unwrap();
+    let count: usize = count[..count.find(',').unwrap()].parse().unwrap();
+    assert!(count > 2, "{header}");
+    for kept in 0..count {
+        let disk = whole.copy();
+        disk.put(&last, &lines[..=kept].concat());
+        let (mut journal, found) = open(&disk, small());
+        let mut state = found.state;
+        write(&mut journal, &mut state, &[paused("chain")]);
+        assert!(read(&disk).state == state, "{kept} of {count} lines");
+    }
+}
+
 /// Syncs take several turns on an SD card; rotation comes about all the same.
 #[test]
 fn records_that_come_during_a_rotation_do_not_put_it_off() {
