@@ -245,6 +245,59 @@ fn a_paused_backfill_waits_and_a_cancelled_one_ends_while_its_run_goes_on() {
     );
 }
 
+/// It is one of the backfill's: as many at once, none while it is paused, and it starts when the backfill is over.
+#[test]
+fn a_run_that_is_cleared_starts_when_its_backfill_lets_it() {
+    let first = "backfill__2026-11-16T00:00:00+00:00";
+    let tale = daily()
+        .backfill(span("16T00", "17T00"))
+        .until(15)
+        .forget_told();
+    let tale = tale.clear(first, "", false, false).until(35);
+    let tale = tale.clear(first, "", false, false).until(60);
+    tale.tells(
+        "15 clear t
+         20 t 1 success
+         20 fill-11-17T00:00:00+00:00 success
+         20 fill-11-16T00:00:00+00:00 running
+         20 t 2 running
+         30 t 2 success
+         30 fill-11-16T00:00:00+00:00 success
+         30 backfill 1 completed
+         35 clear t
+         35 fill-11-16T00:00:00+00:00 running
+         35 t 3 running
+         45 t 3 success
+         45 fill-11-16T00:00:00+00:00 success",
+    );
+}
+
+#[test]
+fn a_run_of_a_paused_backfill_that_is_cleared_waits() {
+    let tale = daily()
+        .backfill(span("16T00", "17T00"))
+        .until(5)
+        .change_backfill(1, BackfillChange::Pause)
+        .until(15)
+        .forget_told();
+    let tale = tale.clear("backfill__2026-11-16T00:00:00+00:00", "", false, false);
+    let tale = tale.until(60).change_backfill(1, BackfillChange::Unpause);
+    tale.until(100).tells(
+        &[
+            "15 clear t
+             60 backfill 1 unpaused
+             60 fill-11-16T00:00:00+00:00 running
+             60 t 2 running
+             70 t 2 success
+             70 fill-11-16T00:00:00+00:00 success\n"
+                .to_owned(),
+            run(70, "11-17T00:00:00+00:00"),
+            "80 backfill 1 completed\n".to_owned(),
+        ]
+        .concat(),
+    );
+}
+
 #[test]
 fn a_restart_goes_on_with_a_backfill_where_it_was() {
     let tale = daily()
