@@ -86,6 +86,19 @@ fn a_backfill_that_is_asked_for_again_runs_only_what_is_missing() {
 }
 
 #[test]
+fn what_only_history_knows_is_not_run_again() {
+    let tale = daily()
+        .backfill(span("01T00", "15T00"))
+        .until(200)
+        .forget_told();
+    tale.backfill(span("01T00", "15T00")).until(300).tells(
+        "200 backfill 2 created
+             200 backfill 2 passed 15 until 11-15T00:00:00+00:00
+             200 backfill 2 completed",
+    );
+}
+
+#[test]
 fn the_newest_date_comes_first_if_that_is_asked_for() {
     let facts = BackfillFacts {
         newest_first: true,
