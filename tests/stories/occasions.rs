@@ -366,3 +366,25 @@ fn runs_of_one_second_have_names_of_their_own() {
          0 t 1 running",
     );
 }
+
+/// The runs of the first time are not held in memory any more; what is remembered instead says no moment to be free
+/// that was not.
+#[test]
+fn a_second_that_comes_again_when_the_clock_was_set_back_gives_no_name_twice() {
+    let mut tale = after("").takes("a", 0).takes("t", 0).load();
+    for n in 0..12 {
+        tale = tale.trigger(&format!("r{n}")).until(10 * (n + 1));
+    }
+    let tale = tale.set_clock(-4 * 3_600_000).until(14_400).forget_told();
+    tale.trigger("again").until(14_400).tells(
+        "14400 again running
+         14400 a 1 running
+         14400 a 1 success
+         14400 again success
+         14400 due 11-22T08:00:41+00:00
+         14400 11-22T08:00:41+00:00 running
+         14400 t 1 running
+         14400 t 1 success
+         14400 11-22T08:00:41+00:00 success",
+    );
+}
