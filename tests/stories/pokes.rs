@@ -157,6 +157,15 @@ fn a_poke_that_does_not_end_by_itself_has_failed_and_uses_a_retry() {
 }
 
 #[test]
+fn a_restart_after_a_retry_does_not_begin_the_timeout_anew() {
+    let dag = r#"{"dag_id": "d", "tasks": [{"task_id": "file", "bash": "x", "poke": {"every": "30s", "timeout": "40s"},
+        "timeout": "5s", "retries": 9, "retry_delay": "20s"}]}"#;
+    let tale = Tale::new(dag).hangs("file").trigger("r").until(31);
+    let tale = tale.forget_told().crash_until(35).until(100);
+    tale.tells("40 file failed\n40 r failed");
+}
+
+#[test]
 fn a_restart_forgets_neither_when_it_was_poked_first_nor_its_rhythm() {
     Tale::new(POKE)
         .takes("file", 1)
