@@ -1,5 +1,5 @@
-//! Maps without their sort: `collect` sorts first, with a sort of its own for each iterator that it is called on, which is
-//! 4 KB of the program each time. These insert one by one.
+//! Maps without their sort: `collect` sorts first, with a sort of its own for each kind of entry, which is more than 1 KB of
+//! the program each time. These insert one by one.
 
 use std::collections::BTreeMap;
 
