@@ -330,3 +330,23 @@ fn end(backfill: &Value, as_json: bool) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_is_as_full_as_dates_are_done() {
+        let backfill = |more: &str| {
+            let text = format!(r#"{{"runs": {{"success": 5, "failed": 1, "running": 2}}{more}}}"#);
+            Value::parse(&text).expect("JSON")
+        };
+        let half = format!("[{}{}]", "#".repeat(BAR / 2), " ".repeat(BAR - BAR / 2));
+        assert_eq!(
+            progress(&backfill(""), Some(12)),
+            format!("{half}  6 of 12, 2 running, 1 failed")
+        );
+        let full = format!("[{}]  6 of 6, 2 running, 1 failed, paused", "#".repeat(BAR));
+        assert_eq!(progress(&backfill(r#", "is_paused": true"#), Some(6)), full);
+    }
+}
