@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use mini_dag::dag::keys::{ACTIONS, DAG_KEYS, Key, Shape, TASK_KEYS};
-use mini_dag::dag::{Functions, Known, Outcome, load};
+use mini_dag::dag::{Dag, Diagnostic, Functions, Known, Outcome, load};
 use mini_dag::json;
 use mini_dag::timetable::Zone;
 
-/// The messages of the errors of a file; none if it loads.
-fn errors(text: &str) -> Vec<String> {
+fn loaded(text: &str) -> Result<Dag, Vec<Diagnostic>> {
     let functions = Functions::new().with("f", |_| Ok(Outcome::Done));
     let known = Known {
         functions: &functions,
@@ -16,8 +15,12 @@ fn errors(text: &str) -> Vec<String> {
         zone: &|name| (name == "UTC").then(Zone::utc),
         zone_names: &Vec::new,
     };
-    let result = load("keys.json", text, &known);
-    result.map_or_else(
+    load("keys.json", text, &known)
+}
+
+/// The messages of the errors of a file; none if it loads.
+fn errors(text: &str) -> Vec<String> {
+    loaded(text).map_or_else(
         |errors| errors.into_iter().map(|error| error.message).collect(),
         |_| Vec::new(),
     )
@@ -187,4 +190,84 @@ fn the_sample_of_everything_has_every_key() {
     assert_eq!(names.len(), DAG_KEYS.len());
     let names: BTreeSet<&str> = TASK_KEYS.iter().map(|key| key.name).collect();
     assert_eq!(names.len(), TASK_KEYS.len());
+}
+
+/// What each key changes, for each action: `x` something, `-` nothing, and then it is an error at the task.
+const MEANING: &str = r#"
+key                        bash argv http call trigger+wait trigger empty  a value
+after                      x    x    x    x    x            x       x      ["b"]
+trigger_rule               x    x    x    x    x            x       x      "all_done"
+depends_on_past            x    x    x    x    x            x       x      true
+wait_for_downstream        x    x    x    x    x            x       x      true
+priority                   x    x    x    x    x            x       x      3
+on_success                 x    x    x    x    x            x       x      {"bash": "true"}
+doc                        x    x    x    x    x            x       x      "text"
+retries                    x    x    x    x    x            x       -      3
+retry_delay                x    x    x    x    x            x       -      "7s"
+retry_exponential_backoff  x    x    x    x    x            x       -      true
+max_retry_delay            x    x    x    x    x            x       -      "7s"
+xcom                       x    x    x    x    x            x       -      false
+on_failure                 x    x    x    x    x            x       -      {"bash": "true"}
+on_retry                   x    x    x    x    x            x       -      {"bash": "true"}
+timeout                    x    x    x    x    x            -       -      "7s"
+env                        x    x    x    x    -            -       -      {"A": "1"}
+secrets                    x    x    x    x    -            -       -      {"A": "s"}
+cwd                        x    x    x    x    -            -       -      "/tmp"
+pool                       x    x    x    x    -            -       -      "camera"
+pool_slots                 x    x    x    x    -            -       -      2
+weight_rule                x    x    x    x    -            -       -      "absolute"
+skip_on_exit_code          x    x    x    x    -            -       -      3
+branch                     x    x    x    x    -            -       -      true
+poke                       x    x    x    x    -            -       -      {"every": "7s"}
+limits                     x    x    x    x    -            -       -      {"nice": 3}
+short_circuit              x    x    -    x    -            -       -      true
+args                       -    -    -    x    -            -       -      {"a": 1}
+"#;
+
+#[test]
+fn a_key_that_means_nothing_to_what_a_task_does_is_an_error_and_any_other_changes_the_task() {
+    let actions = [
+        r#""bash": "true""#,
+        r#""argv": ["true"]"#,
+        r#""http": {"url": "http://localhost"}"#,
+        r#""call": "f""#,
+        r#""trigger": {"dag_id": "d", "wait": true}"#,
+        r#""trigger": {"dag_id": "d"}"#,
+        r#""empty": true"#,
+    ];
+    let with = |keys: &str, defaults: &str| {
+        let other = r#"{"task_id": "b", "empty": true}"#;
+        format!(r#"{{"defaults": {{{defaults}}}, "tasks": [{{"task_id": "a", {keys}}}, {other}]}}"#)
+    };
+    let described = |text: &str| format!("{:?}", loaded(text).expect(text).tasks());
+    let mut named = BTreeSet::new();
+    for row in MEANING.lines().skip(2) {
+        let mut words = row.split_whitespace();
+        let name = words.next().expect(row);
+        let marks: Vec<&str> = words.by_ref().take(actions.len()).collect();
+        let value = words.collect::<Vec<_>>().join(" ");
+        named.insert(name);
+        for (action, mark) in actions.iter().zip(marks) {
+            let written = format!("\"{name}\": {value}");
+            let text = with(&format!("{action}, {written}"), "");
+            if mark == "x" {
+                let without = with(action, "");
+                assert_ne!(described(&text), described(&without), "{text}");
+            } else {
+                let found = errors(&text);
+                let begin = format!("`{name}` of task `a`, which ");
+                assert!(
+                    found.len() == 1 && found[0].starts_with(&begin),
+                    "{found:?}"
+                );
+                let key = TASK_KEYS.iter().find(|key| key.name == name);
+                if key.expect(name).inherited {
+                    assert_eq!(errors(&with(action, &written)), [""; 0], "{text}");
+                }
+            }
+        }
+    }
+    let others = TASK_KEYS.iter().map(|key| key.name);
+    let others = others.filter(|name| !ACTIONS.contains(name) && *name != "task_id");
+    assert_eq!(others.collect::<BTreeSet<_>>(), named);
 }

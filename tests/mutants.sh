@@ -94,6 +94,7 @@ what is cleared does not ask the past again|scheduler/command.rs|self.record_run
 a run that is waited for finds no room|scheduler/settle.rs|!is_stopped(**number) && self.state.is_awaited(**number);|!is_stopped(**number) && false && self.state.is_awaited(**number);
 a run that others ask for is forgotten|scheduler/state.rs|oldest_first.find(\|number\| !needed.contains(number))|oldest_first.find(\|_\| true)
 old runs stay in memory|scheduler/state.rs|dag.finished.len() <= RUNS_KEPT_MAX|dag.finished.len() <= RUNS_KEPT_MAX + 1
+a run that fails skips who waits for it|scheduler/choice.rs|Operator::Trigger(_) \| Operator::Empty => [None, None],|Operator::Trigger(_) \| Operator::Empty => [own, None],
 a branch skips where the ways meet|scheduler/choice.rs|direct.filter(\|task\| !is_kept[task.get()]).collect()|{ let _ = &is_kept; direct.filter(\|task\| !ids.contains(&dag.task(*task).task_id)).collect() }
 what is left out asks its trigger rule|scheduler/run.rs|if self.is_left_out(index) {|if false {
 a snapshot forgets a choice|scheduler/run.rs|run.leave(index, task.xcom.clone(), task.choice.clone());|run.leave(index, task.xcom.clone(), None);

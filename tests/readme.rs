@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mini_dag::dag::keys::{CONFIG_KEYS, DAG_KEYS, Key, TASK_KEYS};
+use mini_dag::dag::keys::{ACTIONS, CONFIG_KEYS, DAG_KEYS, Key, TASK_KEYS};
 
 const BEGIN: &str = "<!-- keys: made by `UPDATE=1 cargo test --test readme` -->\n";
 const END: &str = "<!-- end of keys -->\n";
@@ -99,9 +99,21 @@ fn table(title: &str, keys: &[Key]) -> String {
             text => text.to_owned(),
         };
         let value = key.shape.describe().replace('|', "\\|");
+        let of = match key.of {
+            [only] => format!("; only with `{only}`"),
+            of => {
+                let others = ACTIONS.iter().filter(|action| !of.contains(action));
+                let others: Vec<_> = others.map(|action| format!("`{action}`")).collect();
+                let others = others.join(" or ");
+                match others.as_str() {
+                    "" => String::new(),
+                    others => format!("; not with {others}"),
+                }
+            }
+        };
         writeln!(
             text,
-            "| `{}` | {value} | {default} | {} |",
+            "| `{}` | {value} | {default} | {}{of} |",
             key.name, key.doc
         )
         .unwrap();
@@ -153,7 +165,10 @@ fn every_key_is_in_the_reference() {
     let mut expected = table("**Keys of a DAG**", DAG_KEYS);
     for (name, keys) in found {
         let title = match name {
-            "tasks" => "**Keys of a task**, exactly one action among them".to_owned(),
+            "tasks" => {
+                "**Keys of a task**, exactly one action among them, and no key that means nothing to it"
+                    .to_owned()
+            },
             "on_success" => {
                 "**Keys of `on_success`, `on_failure` and `on_retry`**, exactly one action among them"
                     .to_owned()

@@ -11,7 +11,7 @@ import sys
 from jsonschema import Draft202012Validator
 
 # Refused by the loader for what a schema can see; the others are wrong in ways that only the loader knows.
-INVALID = """actions bad_duration missing_key not_an_object out_of_range unknown_key wrong_type""".split()
+INVALID = """actions bad_duration meaning missing_key not_an_object out_of_range unknown_key wrong_type""".split()
 INVALID_CONFIG = """many not_an_object""".split()
 
 

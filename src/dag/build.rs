@@ -399,6 +399,25 @@ mod tests {
     }
 
     #[test]
+    fn an_option_that_means_nothing_to_a_task_is_an_error_if_defaults_cannot_hand_it_over() {
+        let dag = Dag::new("options");
+        let poke = super::super::Poke::default();
+        dag.empty("empty").retries(3).poke(poke).branch();
+        dag.trigger("fire", "other").poke(poke).short_circuit();
+        assert_eq!(
+            errors(dag),
+            [
+                "`branch` of task `empty`, which is empty",
+                "`short_circuit` of task `fire`, which triggers a DAG"
+            ]
+        );
+        let dag = Dag::new("inherited");
+        dag.empty("empty").retries(3).poke(poke);
+        let dag = dag.finish().expect("a DAG");
+        assert_eq!(dag.tasks()[0].poke, None);
+    }
+
+    #[test]
     fn what_a_param_is_described_with_is_checked_as_in_a_file() {
         let described = |text: &str| {
             let dag = Dag::new("d").param("p", Value::parse(text).unwrap());

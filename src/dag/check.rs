@@ -3,6 +3,7 @@
 //! [`check`] turns a [`Draft`] into a DAG or into everything that is wrong with it. What each task is made of is
 //! read by a [`Checker`].
 
+mod meaning;
 mod task;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostic::Span;
+use super::keys::Key;
 use super::report::At;
 use super::{
     Catchup, DEFAULT_POOL, Dag, Functions, Hooks, Http, HttpBody, Operator, Overlap, Task,
@@ -58,6 +59,8 @@ pub(super) struct DraftTask {
     pub(super) cwd: Option<Text>,
     /// Where the pool, or its slots, are written.
     pub(super) pool: Option<Span>,
+    /// What is written at the task itself, and where.
+    pub(super) keys: Vec<(&'static Key, Option<Span>)>,
 }
 
 /// Hooks that have not been checked: of success, failure and retry.
@@ -235,6 +238,7 @@ impl DraftTask {
             hooks: DraftHooks::default(),
             cwd: None,
             pool: None,
+            keys: Vec::new(),
         }
     }
 }

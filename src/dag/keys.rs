@@ -19,6 +19,8 @@ pub struct Key {
     pub required: bool,
     /// Whether it may stand in the DAG's `defaults`, for every task.
     pub inherited: bool,
+    /// The actions of the tasks that it means something to.
+    pub of: &'static [&'static str],
 }
 
 /// What a value may be.
@@ -139,6 +141,7 @@ const fn key(name: &'static str, shape: Shape, default: &'static str, doc: &'sta
         doc,
         required: false,
         inherited: false,
+        of: ACTIONS,
     }
 }
 
@@ -150,6 +153,11 @@ impl Key {
 
     const fn inherited(mut self) -> Self {
         self.inherited = true;
+        self
+    }
+
+    const fn of(mut self, actions: &'static [&'static str]) -> Self {
+        self.of = actions;
         self
     }
 }
@@ -235,39 +243,45 @@ pub static TASK_KEYS: &[Key] = &[
     key("argv", Shape::List(&Shape::Template), "", "a program and its arguments, without a shell"),
     key("http", Shape::Object(HTTP_KEYS), "", "one HTTP request"),
     key("call", Shape::Text, "", "the name of a compiled-in function"),
-    key("args", Shape::Map(&Shape::AnyTemplate), "{}", "what is handed to the function"),
+    key("args", Shape::Map(&Shape::AnyTemplate), "{}", "what is handed to the function").of(&["call"]),
     key("trigger", Shape::Object(TRIGGER_KEYS), "", "starts a run of another DAG"),
     key("empty", Shape::Boolean, "false", "does nothing: a name to hang dependencies on"),
     key("after", Shape::List(&Shape::Id), "[]", "the tasks it waits for"),
     key("trigger_rule", Shape::Word(super::trigger_rule::WORDS), "\"all_success\"", "which ends of its upstreams let it run").inherited(),
-    key("retries", Shape::Integer(0, COUNT_MAX), "0", "how often a failed attempt is repeated").inherited(),
-    key("retry_delay", Shape::Duration, "\"5m\"", "the pause before the next attempt").inherited(),
-    key("retry_exponential_backoff", Shape::Boolean, "false", "whether the pause doubles with each attempt").inherited(),
-    key("max_retry_delay", Shape::Duration, "\"1d\"", "the longest that the pause grows to").inherited(),
-    key("timeout", Shape::Timeout, "none", "an attempt that runs for longer is stopped and has failed").inherited(),
-    key("env", TEMPLATES, "{}", "added to the DAG's `env`, and wins over it").inherited(),
-    key("secrets", Shape::Map(&Shape::Id), "{}", "variables of its environment, and the names of the secrets that they hold; added to those of `defaults`").inherited(),
-    key("cwd", Shape::Template, "the DAG's", "the working directory").inherited(),
-    key("pool", Shape::Id, "\"default_pool\"", "the pool whose slots it takes").inherited(),
-    key("pool_slots", COUNT, "1", "how many slots it takes").inherited(),
+    key("retries", Shape::Integer(0, COUNT_MAX), "0", "how often a failed attempt is repeated").inherited().of(TRIED),
+    key("retry_delay", Shape::Duration, "\"5m\"", "the pause before the next attempt").inherited().of(TRIED),
+    key("retry_exponential_backoff", Shape::Boolean, "false", "whether the pause doubles with each attempt").inherited().of(TRIED),
+    key("max_retry_delay", Shape::Duration, "\"1d\"", "the longest that the pause grows to").inherited().of(TRIED),
+    key("timeout", Shape::Timeout, "none", "an attempt that runs for longer is stopped and has failed; of a `trigger`, the waiting").inherited().of(TRIED),
+    key("env", TEMPLATES, "{}", "added to the DAG's `env`, and wins over it").inherited().of(PROCESSES),
+    key("secrets", Shape::Map(&Shape::Id), "{}", "variables of its environment, and the names of the secrets that they hold; added to those of `defaults`").inherited().of(PROCESSES),
+    key("cwd", Shape::Template, "the DAG's", "the working directory").inherited().of(PROCESSES),
+    key("pool", Shape::Id, "\"default_pool\"", "the pool whose slots it takes").inherited().of(PROCESSES),
+    key("pool_slots", COUNT, "1", "how many slots it takes").inherited().of(PROCESSES),
     key("priority", Shape::Integer(-COUNT_MAX, COUNT_MAX), "0", "of the tasks that wait for a slot, the highest weight goes first").inherited(),
-    key("weight_rule", Shape::Word(super::weight::WORDS), "\"downstream\"", "whether the priorities of all tasks after it, of all before it, or its own alone make its weight").inherited(),
+    key("weight_rule", Shape::Word(super::weight::WORDS), "\"downstream\"", "whether the priorities of all tasks after it, of all before it, or its own alone make its weight").inherited().of(PROCESSES),
     key("depends_on_past", Shape::Boolean, "false", "waits until the same task of the run before has succeeded or was skipped").inherited(),
     key("wait_for_downstream", Shape::Boolean, "false", "and for what comes directly after that task in the run before").inherited(),
-    key("skip_on_exit_code", Shape::Either(&[Shape::Integer(1, 255), Shape::Null]), "99", "the exit code that means skipped").inherited(),
-    key("branch", Shape::Boolean, "false", "its last line names the tasks after it that go on, the others are skipped"),
-    key("short_circuit", Shape::Boolean, "false", "when it exits to skip, it is a success, and everything after it is skipped"),
-    key("poke", Shape::Object(POKE_KEYS), "", "run again until it succeeds, without a slot between").inherited(),
-    key("limits", Shape::Object(LIMITS_KEYS), "{}", "what an attempt may use").inherited(),
-    key("xcom", Shape::Boolean, "true", "whether its last line is kept for other tasks").inherited(),
+    key("skip_on_exit_code", Shape::Either(&[Shape::Integer(1, 255), Shape::Null]), "99", "the exit code that means skipped").inherited().of(PROCESSES),
+    key("branch", Shape::Boolean, "false", "its last line names the tasks after it that go on, the others are skipped").of(PROCESSES),
+    key("short_circuit", Shape::Boolean, "false", "when it exits to skip, it is a success, and everything after it is skipped").of(SKIPPING),
+    key("poke", Shape::Object(POKE_KEYS), "", "run again until it succeeds, without a slot between").inherited().of(PROCESSES),
+    key("limits", Shape::Object(LIMITS_KEYS), "{}", "what an attempt may use").inherited().of(PROCESSES),
+    key("xcom", Shape::Boolean, "true", "whether its last line is kept for other tasks").inherited().of(TRIED),
     key("on_success", Shape::Object(HOOK_KEYS), "", "what is done when it has succeeded").inherited(),
-    key("on_failure", Shape::Object(HOOK_KEYS), "", "what is done when it has failed").inherited(),
-    key("on_retry", Shape::Object(HOOK_KEYS), "", "what is done when it will be tried again").inherited(),
+    key("on_failure", Shape::Object(HOOK_KEYS), "", "what is done when it has failed").inherited().of(TRIED),
+    key("on_retry", Shape::Object(HOOK_KEYS), "", "what is done when it will be tried again").inherited().of(TRIED),
     key("doc", Shape::Text, "\"\"", "Markdown for the task's page"),
 ];
 
 /// The names of the keys that say what a task does.
 pub static ACTIONS: &[&str] = &["bash", "argv", "http", "call", "trigger", "empty"];
+/// Those of a task that is a process.
+const PROCESSES: &[&str] = &["bash", "argv", "http", "call"];
+/// Those of a task that can fail, and be tried again.
+const TRIED: &[&str] = &["bash", "argv", "http", "call", "trigger"];
+/// Those of a task that can say that it has nothing to do.
+const SKIPPING: &[&str] = &["bash", "argv", "call"];
 
 /// The keys of an object that says what a param may be: one that has `type`, `default` or `enum`.
 #[rustfmt::skip] // a line a key

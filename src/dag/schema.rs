@@ -73,17 +73,61 @@ fn object(keys: &'static [Key], is_complete: bool) -> Value {
     if !actions.is_empty() {
         parts.push(Value::from([("oneOf", actions)]));
     }
+    let meaningless = meaningless(keys);
+    if is_complete && !meaningless.is_empty() {
+        parts.push(Value::from([(
+            "dependentSchemas",
+            Value::Object(meaningless),
+        )]));
+    }
     merge(parts)
 }
 
 /// That an object does this; `"empty": false` is no action.
 fn action(name: &str) -> Value {
-    let given = Value::from([("required", vec![name])]);
-    if name != "empty" {
-        return given;
+    match name {
+        "empty" => holds(name),
+        _ => Value::from([("required", vec![name])]),
     }
-    let is_true = Value::from([(name, Value::from([("const", true)]))]);
-    merge([given, Value::from([("properties", is_true)])])
+}
+
+/// That a key is there, and true.
+fn holds(key: &str) -> Value {
+    let is_true = Value::from([(key, Value::from([("const", true)]))]);
+    Value::from([("required", vec![key].into()), ("properties", is_true)])
+}
+
+/// For each action of a task, that keys which mean nothing to it are not there.
+fn meaningless(keys: &'static [Key]) -> BTreeMap<String, Value> {
+    let refused = |names: Vec<&'static str>| {
+        let names = names
+            .into_iter()
+            .map(|name| (name.to_owned(), false.into()));
+        Value::from([("properties", Value::Object(map_of(names)))])
+    };
+    let mut schemas = BTreeMap::new();
+    for action in ACTIONS {
+        let others = keys.iter().filter(|key| !key.of.contains(action));
+        let others: Vec<_> = others.map(|key| key.name).collect();
+        if others.is_empty() {
+            continue;
+        }
+        let others = refused(others);
+        let schema = match *action {
+            "empty" => Value::from([("if", holds("empty")), ("then", others)]),
+            "trigger" => {
+                let waits =
+                    Value::from([("properties", Value::from([("trigger", holds("wait"))]))]);
+                merge([
+                    others,
+                    Value::from([("if", waits), ("else", refused(vec!["timeout"]))]),
+                ])
+            }
+            _ => others,
+        };
+        schemas.insert((*action).to_owned(), schema);
+    }
+    schemas
 }
 
 fn property(key: &'static Key) -> Value {

@@ -42,19 +42,18 @@ pub(super) enum Verdict {
 pub(super) fn verdict(run: &Run, index: TaskIndex, attempt: &mut Attempt) -> Verdict {
     let task = run.dag.task(index);
     let xcom = attempt.xcom.take();
+    let own = task.skip_on_exit_code;
     let skips = match &task.operator {
-        Operator::Call { .. } => Some(CALL_SKIPS),
-        Operator::Bash(_)
-        | Operator::Argv(_)
-        | Operator::Http(_)
-        | Operator::Trigger(_)
-        | Operator::Empty => None,
+        Operator::Call { .. } => [own, Some(CALL_SKIPS)],
+        Operator::Bash(_) | Operator::Argv(_) | Operator::Http(_) => [own, None],
+        // It is no process; the code only says how its run ended.
+        Operator::Trigger(_) | Operator::Empty => [None, None],
     };
     let Exit::Code(code) = attempt.exit else {
         return Verdict::Failed;
     };
     if code != 0 {
-        let is_skip = task.skip_on_exit_code == Some(code) || skips == Some(code);
+        let is_skip = skips.contains(&Some(code));
         return match (is_skip, task.short_circuit) {
             (true, true) => Verdict::Success(Some(Choice::Nothing)),
             (true, false) => Verdict::Skipped,

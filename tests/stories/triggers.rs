@@ -98,6 +98,28 @@ fn a_run_that_fails_fails_the_task_and_another_attempt_triggers_another_run() {
         ));
 }
 
+/// A trigger has no exit code; what `defaults` say about those is for other tasks, as is their `poke`.
+#[test]
+fn a_run_that_fails_never_skips_the_task_that_waits_for_it() {
+    let dag = r#"{"dag_id": "d", "defaults": {"skip_on_exit_code": 1, "poke": {}},
+        "tasks": [{"task_id": "go", "trigger": {"dag_id": "child", "wait": true}}]}"#;
+    Tale::new(dag)
+        .beside(CHILD)
+        .not_yet("work", 1)
+        .trigger("r")
+        .until(100)
+        .tells(&format!(
+            "0 r running
+         0 go 1 running
+         0 {FIRST} running
+         0 work 1 running
+         10 work 1 failed
+         10 {FIRST} failed
+         10 go 1 failed: run `{FIRST}` of DAG `child` has failed
+         10 r failed"
+        ));
+}
+
 #[test]
 fn waiting_takes_no_slot() {
     waits().slots(1).trigger("r").until(100).spawns("use", 1);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::check::too_many_dependencies;
 use super::super::draft::{Action, Dependency, DraftHttp, DraftTask, DraftValue};
+use super::super::keys::TASK_KEYS;
 use super::super::report::At;
 use super::super::{DEPENDENCIES_MAX, Diagnostic, Poke, TaskIndex, TriggerRule, Value, WeightRule};
 use super::{DagBuilder, HookBuilder};
@@ -68,11 +69,21 @@ impl<'d> Shr<TaskHandle<'d>> for Vec<TaskHandle<'d>> {
     }
 }
 
-/// The options of a task. What is not set is as in a DAG file that does not say it.
+/// The options of a task. What is not set is as in a DAG file that does not say it. What may stand in `defaults`
+/// there may be set for any task here: `retries` of an empty one change nothing.
 impl<'d> TaskHandle<'d> {
     fn set(self, set: impl FnOnce(&mut DraftTask)) -> Self {
         set(&mut self.dag.draft.borrow_mut().tasks[self.index.get()]);
         self
+    }
+
+    /// Sets what is no task's but its own, and must mean something to it.
+    fn own(self, key: &str, set: impl FnOnce(&mut DraftTask)) -> Self {
+        let key = TASK_KEYS.iter().find(|known| known.name == key);
+        self.set(|draft| {
+            draft.keys.extend(key.map(|key| (key, None)));
+            set(draft);
+        })
     }
 
     /// Waits for a task, or for several.
@@ -186,12 +197,12 @@ impl<'d> TaskHandle<'d> {
 
     /// Its last line, or what its function answers, names the tasks after it that go on.
     pub fn branch(self) -> Self {
-        self.set(|draft| draft.task.branch = true)
+        self.own("branch", |draft| draft.task.branch = true)
     }
 
     /// When it has nothing to do, nothing after it is run.
     pub fn short_circuit(self) -> Self {
-        self.set(|draft| draft.task.short_circuit = true)
+        self.own("short_circuit", |draft| draft.task.short_circuit = true)
     }
 
     /// The most bytes of output that are kept of one attempt.

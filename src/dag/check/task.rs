@@ -12,7 +12,7 @@ use super::super::{
     Functions, Hook, Hooks, Http, HttpBody, Operator, Param, Pools, Task, TaskIndex, Template,
     TemplateValue, TriggerDag, map_of, suggest,
 };
-use super::{id, time_limit};
+use super::{id, meaning, time_limit};
 
 /// Hooks of no DAG: they know no params and no functions.
 pub(in super::super) fn check_hooks(draft: DraftHooks, report: &mut Report<'_>) -> Hooks {
@@ -54,12 +54,13 @@ pub(super) struct Checker<'c, 't> {
 
 impl Checker<'_, '_> {
     pub(super) fn task(&mut self, draft: DraftTask) -> Task {
-        let mut task = draft.task;
         self.by = Some(
             self.by
                 .map_or(TaskIndex::new(0), |by| TaskIndex::new(by.get() + 1)),
         );
         id(&draft.task_id, "task", self.report);
+        meaning::check(&draft, self.report);
+        let mut task = draft.task;
         time_limit("timeout", task.timeout, &draft.task_id, self.report);
         let poke = task.poke;
         time_limit(
@@ -91,12 +92,14 @@ impl Checker<'_, '_> {
         task.cwd = draft.cwd.map(|cwd| self.template(&cwd));
         let what = format!("task `{}`", quote(&task.task_id));
         task.operator = self.operator(draft.action, &what, draft.task_id.span);
-        self.choice(&task, draft.task_id.span);
-        if task.poke.is_some() && matches!(task.operator, Operator::Trigger(_)) {
-            self.report.error(draft.task_id.span, "runs nothing", || {
-                Diagnostic::new(format!("`poke` of {what}, which triggers a DAG")).help(
-                    "with `\"wait\": true` it waits for the run, and `timeout` bounds that"
-                        .to_owned(),
+        if matches!(task.operator, Operator::Trigger(_) | Operator::Empty) {
+            // It may be inherited.
+            task.poke = None;
+        }
+        if task.branch && task.short_circuit {
+            self.report.error(draft.task_id.span, "", || {
+                Diagnostic::new(format!("{what} has `branch` and `short_circuit`")).help(
+                    "a branch that names no task skips all those directly after it".to_owned(),
                 )
             });
         }
@@ -168,35 +171,6 @@ impl Checker<'_, '_> {
             timeout: draft.timeout,
             secrets,
         }
-    }
-
-    /// A task that says what goes on after it says it in one way, and runs something that can say it.
-    fn choice(&mut self, task: &Task, span: Option<Span>) {
-        let task_id = quote(&task.task_id);
-        let key = match (task.branch, task.short_circuit) {
-            (false, false) => return,
-            (true, true) => {
-                return self.report.error(span, "", || {
-                    let message = format!("task `{task_id}` has `branch` and `short_circuit`");
-                    Diagnostic::new(message).help(
-                        "a branch that names no task skips all those directly after it".to_owned(),
-                    )
-                });
-            }
-            (true, false) => "branch",
-            (false, true) => "short_circuit",
-        };
-        let what = match task.operator {
-            Operator::Empty => "is empty",
-            Operator::Trigger(_) => "triggers a DAG",
-            Operator::Bash(_) | Operator::Argv(_) | Operator::Http(_) | Operator::Call { .. } => {
-                return;
-            }
-        };
-        self.report.error(span, "runs nothing", || {
-            Diagnostic::new(format!("`{key}` of task `{task_id}`, which {what}"))
-                .help("give it `bash`, `argv` or `call`".to_owned())
-        });
     }
 
     fn http(&mut self, draft: DraftHttp) -> Http {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::super::diagnostic::Diagnostic;
 use super::super::diagnostic::Span;
 use super::super::draft::{Action, DraftHooks, DraftHttp, DraftTask, DraftValue, Text, plain_task};
 use super::super::json::{Item, Kind};
+use super::super::keys::TASK_KEYS;
 use super::super::{Poke, Task, TriggerRule, WeightRule, shape};
 use super::Reader;
 use super::item::{
@@ -111,61 +111,37 @@ impl Settings {
 }
 
 impl Reader<'_, '_> {
-    pub(super) fn task(&mut self, item: Item<'_>, defaults: &Settings) -> DraftTask {
+    pub(super) fn task(&self, item: Item<'_>, defaults: &Settings) -> DraftTask {
         let mut settings = defaults.clone();
         settings.read(item);
         let mut task_id = Text::from("");
-        let mut action = None;
         let mut args = BTreeMap::new();
         let mut doc = String::new();
-        let mut args_span = None;
+        let mut actions = Vec::new();
+        let mut keys = Vec::new();
         for (key, value) in item.members() {
-            let found = match &*key.text() {
-                "task_id" => {
-                    task_id = text_of(value).unwrap_or(task_id);
-                    None
-                }
-                "doc" => {
-                    doc = string_of(value).unwrap_or_default();
-                    None
-                }
+            let name = key.text();
+            let known = TASK_KEYS.iter().find(|known| known.name == name);
+            keys.extend(known.map(|known| (known, Some(key.span()))));
+            match &*name {
+                "task_id" => task_id = text_of(value).unwrap_or(task_id),
+                "doc" => doc = string_of(value).unwrap_or_default(),
                 "args" => {
-                    args_span = Some(key.span());
                     if let DraftValue::Object(members) = draft_value(value) {
                         args = members;
                     }
-                    None
                 }
-                "bash" => text_of(value).map(Action::Bash),
-                "argv" if value.kind() == Kind::Array => Some(Action::Argv(texts_of(value))),
-                "http" => http(value).map(|http| Action::Http(Box::new(http))),
-                "call" => text_of(value).map(|function| Action::Call {
-                    function,
-                    args: DraftValue::Object(BTreeMap::new()),
-                }),
-                "trigger" => trigger(value),
-                "empty" if boolean_of(value) == Some(true) => Some(Action::Empty),
-                _ => None,
-            };
-            action = action.or(found);
-        }
-        match &mut action {
-            Some(Action::Call { args: own, .. }) => *own = DraftValue::Object(args),
-            Some(
-                Action::Bash(_)
-                | Action::Argv(_)
-                | Action::Http(_)
-                | Action::Trigger { .. }
-                | Action::Empty,
-            )
-            | None => {
-                if args_span.is_some() && member(item, "call").is_none() {
-                    self.report.error(args_span, "there is no `call`", || {
-                        Diagnostic::new("`args` are for a `call`")
-                            .help("hand values over in `env`".to_owned())
-                    });
-                }
+                name => actions.extend(action(name, value)),
             }
+        }
+        // What none or several of them mean for the keys nobody can tell; it has been reported.
+        let mut actions = actions.into_iter();
+        let mut action = actions.next();
+        if action.is_none() || actions.next().is_some() {
+            keys.clear();
+        }
+        if let Some(Action::Call { args: own, .. }) = &mut action {
+            *own = DraftValue::Object(args);
         }
         let mut task = settings.task;
         task.doc = doc;
@@ -178,7 +154,23 @@ impl Reader<'_, '_> {
             hooks: settings.hooks,
             cwd: settings.cwd,
             pool: settings.pool,
+            keys,
         }
+    }
+}
+
+fn action(key: &str, value: Item<'_>) -> Option<Action> {
+    match key {
+        "bash" => text_of(value).map(Action::Bash),
+        "argv" if value.kind() == Kind::Array => Some(Action::Argv(texts_of(value))),
+        "http" => http(value).map(|http| Action::Http(Box::new(http))),
+        "call" => text_of(value).map(|function| Action::Call {
+            function,
+            args: DraftValue::Object(BTreeMap::new()),
+        }),
+        "trigger" => trigger(value),
+        "empty" if boolean_of(value) == Some(true) => Some(Action::Empty),
+        _ => None,
     }
 }
 
