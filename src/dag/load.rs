@@ -18,7 +18,7 @@ use self::item::{
     boolean_of, count_of, member, pairs_of, string_of, text_of, texts_of, timeout_of,
 };
 use self::schedule::{after, catchup, overlap, start_date};
-use self::task::Settings;
+use self::task::{Settings, task};
 use super::check::{check, check_hooks, no_tasks};
 use super::date::{Moment, StartDate};
 use super::diagnostic::{Diagnostic, Span, quote};
@@ -162,7 +162,7 @@ impl Reader<'_, '_> {
                 self.report.error(tasks.span(), "", no_tasks);
             }
             for item in tasks.elements().take(TASKS_MAX + 1) {
-                draft.tasks.push(self.task(item, &defaults));
+                draft.tasks.push(task(item, &defaults));
             }
             self.dependencies(tasks, order, &mut draft);
         }

@@ -7,7 +7,6 @@ use super::super::draft::{Action, DraftHooks, DraftHttp, DraftTask, DraftValue, 
 use super::super::json::{Item, Kind};
 use super::super::keys::TASK_KEYS;
 use super::super::{Poke, Task, TriggerRule, WeightRule, shape};
-use super::Reader;
 use super::item::{
     boolean_of, count_of, draft_value, duration_of, member, number_of, pairs_of, string_of,
     text_of, texts_of, timeout_of,
@@ -110,52 +109,50 @@ impl Settings {
     }
 }
 
-impl Reader<'_, '_> {
-    pub(super) fn task(&self, item: Item<'_>, defaults: &Settings) -> DraftTask {
-        let mut settings = defaults.clone();
-        settings.read(item);
-        let mut task_id = Text::from("");
-        let mut args = BTreeMap::new();
-        let mut doc = String::new();
-        let mut actions = Vec::new();
-        let mut keys = Vec::new();
-        for (key, value) in item.members() {
-            let name = key.text();
-            let known = TASK_KEYS.iter().find(|known| known.name == name);
-            keys.extend(known.map(|known| (known, Some(key.span()))));
-            match &*name {
-                "task_id" => task_id = text_of(value).unwrap_or(task_id),
-                "doc" => doc = string_of(value).unwrap_or_default(),
-                "args" => {
-                    if let DraftValue::Object(members) = draft_value(value) {
-                        args = members;
-                    }
+pub(super) fn task(item: Item<'_>, defaults: &Settings) -> DraftTask {
+    let mut settings = defaults.clone();
+    settings.read(item);
+    let mut task_id = Text::from("");
+    let mut args = BTreeMap::new();
+    let mut doc = String::new();
+    let mut actions = Vec::new();
+    let mut keys = Vec::new();
+    for (key, value) in item.members() {
+        let name = key.text();
+        let known = TASK_KEYS.iter().find(|known| known.name == name);
+        keys.extend(known.map(|known| (known, Some(key.span()))));
+        match &*name {
+            "task_id" => task_id = text_of(value).unwrap_or(task_id),
+            "doc" => doc = string_of(value).unwrap_or_default(),
+            "args" => {
+                if let DraftValue::Object(members) = draft_value(value) {
+                    args = members;
                 }
-                name => actions.extend(action(name, value)),
             }
+            name => actions.extend(action(name, value)),
         }
-        // What none or several of them mean for the keys nobody can tell; it has been reported.
-        let mut actions = actions.into_iter();
-        let mut action = actions.next();
-        if action.is_none() || actions.next().is_some() {
-            keys.clear();
-        }
-        if let Some(Action::Call { args: own, .. }) = &mut action {
-            *own = DraftValue::Object(args);
-        }
-        let mut task = settings.task;
-        task.doc = doc;
-        DraftTask {
-            task,
-            task_id,
-            action: action.unwrap_or(Action::Empty),
-            env: settings.env,
-            secrets: settings.secrets,
-            hooks: settings.hooks,
-            cwd: settings.cwd,
-            pool: settings.pool,
-            keys,
-        }
+    }
+    // What none or several of them mean for the keys nobody can tell; it has been reported.
+    let mut actions = actions.into_iter();
+    let mut action = actions.next();
+    if action.is_none() || actions.next().is_some() {
+        keys.clear();
+    }
+    if let Some(Action::Call { args: own, .. }) = &mut action {
+        *own = DraftValue::Object(args);
+    }
+    let mut task = settings.task;
+    task.doc = doc;
+    DraftTask {
+        task,
+        task_id,
+        action: action.unwrap_or(Action::Empty),
+        env: settings.env,
+        secrets: settings.secrets,
+        hooks: settings.hooks,
+        cwd: settings.cwd,
+        pool: settings.pool,
+        keys,
     }
 }
 
