@@ -283,6 +283,29 @@ fn run_runs_what_its_tasks_trigger() {
 }
 
 #[test]
+fn a_dry_run_shows_what_is_not_known_yet_as_it_is_written_and_says_what_it_never_knows() {
+    let dag = r#"{"tasks": [{"task_id": "count", "bash": "wc -l < rows"},
+        {"task_id": "tell", "argv": ["echo", "{{ xcom.count }} rows on {{ ds }}"], "after": ["count"]},
+        {"task_id": "call", "trigger": {"dag_id": "d", "params": {"n": "{{ xcom.count }}"}}, "after": ["count"]}SINCE]}"#;
+    let since = r#", {"task_id": "since", "bash": "ask", "env": {"t": "{{ prev_data_interval_end_success }}"}}"#;
+    let place = Place::new("dry")
+        .dag("now.json", &dag.replace("SINCE", ""))
+        .dag("since.json", &dag.replace("SINCE", since));
+    let told = |name: &str| {
+        let command = format!("run {name} --dry-run --logical-date 2026-11-22T00:00:00+00:00");
+        text(&place.run(&command).stdout)
+    };
+    let now = told("now");
+    let argv = r#"  argv  ["echo", "{{ xcom.count }} rows on 2026-11-22"]"#;
+    assert!(now.contains(argv), "{now}");
+    assert!(now.contains(r#"  with  {"n":"{{ xcom.count }}"}"#), "{now}");
+    let note =
+        "`prev_data_interval_end_success` is empty: `mini-dag run` knows no run before this one\n";
+    assert!(!now.contains(note), "{now}");
+    assert!(told("since").ends_with(note), "{}", told("since"));
+}
+
+#[test]
 fn a_task_that_cannot_be_started_says_why_where_its_output_would_be() {
     let dag = r#"{"tasks": [{"task_id": "t", "argv": ["no-such-program"]}]}"#;
     let place = Place::new("unstartable").dag("t.json", dag);

@@ -1,9 +1,9 @@
 //! `mini-dag run --dry-run`: what would run, rendered, without running any of it.
 //!
-//! What tasks leave for others is not known yet, and stands as nothing. Secrets are read, so that a missing
-//! one is found, and shown as `***`.
+//! What tasks leave for others is not known yet, and stands as it is written: `{{ xcom.count }}`. Secrets are read,
+//! so that a missing one is found, and shown as `***`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -11,28 +11,25 @@ use std::sync::Arc;
 use super::{Failure, terminal};
 use crate::daemon::launch::Launcher;
 use crate::dag::diagnostic::printable;
-use crate::dag::{Dag, Diagnostic, Operator};
+use crate::dag::{Dag, Diagnostic, Operator, Task, TaskIndex, Value, map_of};
 use crate::exec::{Launch, Stdin};
 use crate::scheduler::{AttemptId, RunFacts, RunNumber, Spawn};
+use crate::timetable::Timestamp;
 
 /// Shows each task, in an order in which they may run. Tasks that could not start are errors.
 pub(super) fn show(launcher: &Launcher, dag: &Arc<Dag>, run: RunFacts) -> Result<(), Failure> {
     let run = Arc::new(run);
     let mut out = format!("{}  {}\n", dag.dag_id, run.run_id);
     let mut errors = Vec::new();
-    for task in dag.topological_order() {
-        let spawn = Spawn {
-            attempt: AttemptId {
-                run: RunNumber(1),
-                task,
-                try_number: 1,
-            },
-            dag: dag.clone(),
-            run: run.clone(),
-            xcoms: BTreeMap::new(),
-            previous_success: None,
+    let mut looks_back = false;
+    for index in dag.topological_order() {
+        let task = dag.task(index);
+        let rendered = |previous_success| {
+            let spawn = spawn(dag, &run, index, previous_success);
+            launcher
+                .launch(&spawn)
+                .map(|launch| describe(&launch, dag, task))
         };
-        let task = dag.task(task);
         let upstream = task.upstream.iter().map(|it| &*dag.task(*it).task_id);
         let after = upstream.collect::<Vec<_>>().join(", ");
         let after = if after.is_empty() {
@@ -42,22 +39,22 @@ pub(super) fn show(launcher: &Launcher, dag: &Arc<Dag>, run: RunFacts) -> Result
         };
         let kind = kind(&task.operator);
         let _ = write!(out, "\n{} ({kind}{after})\n", task.task_id);
-        match launcher.launch(&spawn) {
-            Ok(launch) => {
-                let own = dag.env.iter().chain(&task.env).map(|(name, _)| name);
-                let secret = dag
-                    .secrets
-                    .iter()
-                    .chain(&task.secrets)
-                    .map(|(name, _)| name);
-                let names: BTreeSet<&OsStr> = own.chain(secret).map(OsStr::new).collect();
-                describe(&mut out, &launch, &names, &task.operator);
+        match rendered(None) {
+            Ok(text) => {
+                out.push_str(&text);
+                looks_back |=
+                    rendered(Some(Timestamp::from_secs(0))).is_ok_and(|other| other != text);
             }
             Err(why) => {
                 let why = format!("task `{}` could not start: {why}", task.task_id);
                 errors.push(Diagnostic::new(why));
             }
         }
+    }
+    if looks_back {
+        out.push_str(
+            "\n`prev_data_interval_end_success` is empty: `mini-dag run` knows no run before this one\n",
+        );
     }
     terminal::print(&out)?;
     if errors.is_empty() {
@@ -78,7 +75,32 @@ fn kind(operator: &Operator) -> &'static str {
     }
 }
 
-fn describe(out: &mut String, launch: &Launch, names: &BTreeSet<&OsStr>, operator: &Operator) {
+fn spawn(
+    dag: &Arc<Dag>,
+    run: &Arc<RunFacts>,
+    task: TaskIndex,
+    previous_success: Option<Timestamp>,
+) -> Spawn {
+    let xcoms = dag.task(task).xcoms.iter().map(|left_by| {
+        let task_id = dag.task(*left_by).task_id.clone();
+        let as_written = format!("{{{{ xcom.{task_id} }}}}");
+        (task_id, Arc::new(Value::String(as_written)))
+    });
+    Spawn {
+        attempt: AttemptId {
+            run: RunNumber(1),
+            task,
+            try_number: 1,
+        },
+        dag: dag.clone(),
+        run: run.clone(),
+        xcoms: map_of(xcoms),
+        previous_success,
+    }
+}
+
+fn describe(launch: &Launch, dag: &Dag, task: &Task) -> String {
+    let mut out = String::new();
     let mut row = |name: &str, text: &str| {
         let shown = launch.secrets.mask(text);
         for (index, line) in shown.lines().enumerate() {
@@ -91,7 +113,7 @@ fn describe(out: &mut String, launch: &Launch, names: &BTreeSet<&OsStr>, operato
         .iter()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    match (operator, &launch.stdin) {
+    match (&task.operator, &launch.stdin) {
         (Operator::Bash(_), _) => row("bash", words.last().map_or("", String::as_str)),
         (Operator::Argv(_), _) => row("argv", &format!("{words:?}")),
         (Operator::Http(_) | Operator::Call { .. }, Stdin::Bytes(work)) => {
@@ -100,11 +122,15 @@ fn describe(out: &mut String, launch: &Launch, names: &BTreeSet<&OsStr>, operato
         (Operator::Trigger(trigger), Stdin::Bytes(params)) => {
             row("dag", &trigger.dag_id);
             row("with", &String::from_utf8_lossy(params));
-            return;
+            return out;
         }
         (Operator::Http(_) | Operator::Call { .. } | Operator::Trigger(_), Stdin::Null)
-        | (Operator::Empty, _) => return,
+        | (Operator::Empty, _) => return out,
     }
+    let own = dag.env.iter().chain(&task.env).map(|(name, _)| name);
+    let secrets = dag.secrets.iter().chain(&task.secrets);
+    let names = own.chain(secrets.map(|(name, _)| name));
+    let names: BTreeSet<&OsStr> = names.map(OsStr::new).collect();
     for (name, value) in &launch.env {
         if names.contains(name.as_os_str()) {
             let (name, value) = (name.display(), value.to_string_lossy());
@@ -114,4 +140,5 @@ fn describe(out: &mut String, launch: &Launch, names: &BTreeSet<&OsStr>, operato
     if let Some(cwd) = &launch.cwd {
         row("cwd", &cwd.display().to_string());
     }
+    out
 }

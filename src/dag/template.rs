@@ -206,14 +206,6 @@ impl Template {
             Part::Variable(_) | Part::Text(_) => None,
         })
     }
-
-    /// The params that it names.
-    pub fn params(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Variable(Variable::Param(name)) => Some(&**name),
-            Part::Variable(_) | Part::Text(_) => None,
-        })
-    }
 }
 
 /// As it would be written in a DAG file.
