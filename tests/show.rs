@@ -8,14 +8,65 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn show(file: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mini-dag"));
     command.arg("show").arg(file).env_clear();
-    command.current_dir(env!("CARGO_TARGET_TMPDIR"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
     command.output().unwrap()
+}
+
+/// What a terminal of so many columns is sent; `None` where no terminal can be had.
+fn on_terminal(file: &Path, columns: usize, environment: &str) -> Option<String> {
+    let program = env!("CARGO_BIN_EXE_mini-dag");
+    let command = format!(
+        "stty cols {columns}; {environment} '{program}' show '{}'",
+        file.display()
+    );
+    let mut script = Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]);
+    script.current_dir(env!("CARGO_MANIFEST_DIR"));
+    script.env("TERM", "xterm").env_remove("NO_COLOR");
+    let Ok(output) = script.stdin(Stdio::null()).output() else {
+        let skipped = "\n*** SKIPPED: a test of `show` needs `script`, and there is none ***\n";
+        _ = std::io::stderr().write_all(skipped.as_bytes());
+        return None;
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    Some(text.replace("\r\n", "\n"))
+}
+
+/// A line that is too wide goes on in the next one, and nobody can read a graph or a table of such lines.
+#[test]
+fn a_terminal_gets_no_more_of_a_line_than_it_can_show() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/show");
+    for (name, columns) in [
+        ("ten_wide", 44),
+        ("thirty", 60),
+        ("ten_wide", 80),
+        ("too_wide", 1),
+    ] {
+        let file = golden.join(format!("{name}.json"));
+        let Some(shown) = on_terminal(&file, columns, "") else {
+            return;
+        };
+        let widest = shown.lines().map(|line| line.chars().count()).max();
+        // Ids stand there whole, whatever that takes.
+        let ids = if columns == 1 { 37 } else { columns };
+        assert!(
+            widest <= Some(ids) && widest > Some(30),
+            "{name}, {columns}: {shown}"
+        );
+    }
+    let wide = golden.join("ten_wide.json");
+    let whole = fs::read_to_string(wide.with_extension("out")).unwrap();
+    let Some(shown) = on_terminal(&wide, 300, "") else {
+        return;
+    };
+    assert_eq!(shown, whole);
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

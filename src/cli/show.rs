@@ -9,14 +9,20 @@ use std::fmt::Write;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::client::{Client, run_path, text as text_of};
+use super::progress::clip;
 use super::terminal::{self, Screen};
 use super::{Context, Failure, dag_arg, dags_arg, state_arg};
 use crate::api::{self, Standing};
 use crate::daemon::config;
 use crate::dag::diagnostic::printable;
 use crate::dag::map_of;
-use crate::dag::{Dag, Diagnostic, Operator, Task, TaskIndex, TriggerRule, Value};
+use crate::dag::{DEFAULT_POOL, Dag, Diagnostic, Operator, Task, TaskIndex, TriggerRule, Value};
 use crate::timetable::duration_text;
+
+/// What is deeper in the tree does not stand further to the right.
+const DEPTH_SHOWN: usize = 20;
+/// Of more upstreams the first ones are named.
+const UPSTREAM_SHOWN: usize = 4;
 
 pub(super) fn command() -> Command {
     Command::new("show")
@@ -61,41 +67,51 @@ pub(super) fn show(context: &Context, matches: &ArgMatches) -> Result<(), Failur
     let text = match format {
         _ if as_json => json(&dag),
         "json" => json(&dag),
-        "svg" => svg::svg(&dag, &states(context, &dag, matches)?),
+        "svg" => svg::svg(&dag, &shown(context, &dag, matches)?.states),
         "dot" => dot(&dag),
         "mermaid" => mermaid(&dag),
-        _ => text(&dag, &states(context, &dag, matches)?),
+        _ => text(&dag, &shown(context, &dag, matches)?),
     };
     terminal::print(&text)
 }
 
-/// The states of the tasks of the run that `--run` names, if it does.
-fn states(
-    context: &Context,
-    dag: &Dag,
-    matches: &ArgMatches,
-) -> Result<BTreeMap<String, String>, Failure> {
+/// The run that is shown: its id, and the states of its tasks. Both are empty without one.
+#[derive(Default)]
+struct Shown {
+    run_id: String,
+    states: BTreeMap<String, String>,
+}
+
+/// What is known of the run that `--run` names, if it does.
+fn shown(context: &Context, dag: &Dag, matches: &ArgMatches) -> Result<Shown, Failure> {
     if !matches.contains_id("run") {
-        return Ok(BTreeMap::new());
+        return Ok(Shown::default());
     }
     let state = context.state(matches.get_one("state"))?;
     let client = Client::reading(state, context, matches);
-    let run = run_path(&dag.dag_id, &client.run_id(&dag.dag_id, matches)?);
+    let run_id = client.run_id(&dag.dag_id, matches)?;
+    let run = run_path(&dag.dag_id, &run_id);
     let tasks = client.all(&format!("{run}/taskInstances?"), "task_instances")?;
     let state = |task: &Value| {
         let state = task.get("state").and_then(Value::as_str);
         (text_of(task, "task_id"), state.unwrap_or("none").to_owned())
     };
-    Ok(map_of(tasks.iter().map(state)))
+    let states = map_of(tasks.iter().map(state));
+    Ok(Shown { run_id, states })
 }
 
 /// The DAG, then its tasks as a graph where that fits the terminal, then a line a task. Without a graph the lines
-/// are a tree: each below the last of the tasks that it waits for.
-fn text(dag: &Dag, states: &BTreeMap<String, String>) -> String {
+/// are a tree: each below the last of the tasks that it waits for. A terminal gets no more of a line than it can show.
+fn text(dag: &Dag, Shown { run_id, states }: &Shown) -> String {
     let screen = Screen::new(false);
+    let columns = terminal::size().0;
     let schedule = dag.schedule.as_ref();
     let schedule = schedule.map_or("by hand".to_owned(), ToString::to_string);
-    let mut text = format!("{}  ({schedule})\n", dag.dag_id);
+    let run = match run_id.as_str() {
+        "" => String::new(),
+        run_id => format!("  {}", printable(run_id)),
+    };
+    let mut text = format!("{}  ({schedule}){run}\n", dag.dag_id);
     if !dag.description.is_empty() {
         let _ = writeln!(text, "{}", printable(&dag.description));
     }
@@ -105,7 +121,9 @@ fn text(dag: &Dag, states: &BTreeMap<String, String>) -> String {
         "" => task_id.to_owned(),
         state => screen.in_colour_of(state, task_id),
     };
-    let rows = match graph::graph(dag, terminal::size().0 - 2, &paint) {
+    let has_order = dag.tasks().iter().any(|task| !task.upstream.is_empty());
+    let drawn = has_order.then(|| graph::graph(dag, columns.saturating_sub(2), &paint));
+    let rows = match drawn.flatten() {
         Some(lines) => {
             for line in lines {
                 let _ = writeln!(text, "  {line}");
@@ -127,7 +145,12 @@ fn text(dag: &Dag, states: &BTreeMap<String, String>) -> String {
             let state = state(&task.task_id);
             screen.in_colour_of(state, &format!("{state:widest$}")) + "  "
         });
-        let line = format!("  {head:heads$}  {state}{}", describe(dag, task));
+        let mut about = describe(dag, task);
+        if screen.is_live {
+            let before = 2 + heads + 2 + widest.map_or(0, |widest| widest + 2);
+            about = clip(&about, columns.saturating_sub(before));
+        }
+        let line = format!("  {head:heads$}  {state}{about}");
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
@@ -151,16 +174,26 @@ fn rows(dag: &Dag) -> Vec<(TaskIndex, String)> {
         }
     }
     waiting.reverse();
+    let mut waiting: Vec<_> = waiting.into_iter().map(|root| (root, true)).collect();
     let mut rows = Vec::new();
-    while let Some(index) = waiting.pop() {
+    // For each depth, what stands there in front of what is deeper.
+    let mut trunks: Vec<&str> = Vec::new();
+    while let Some((index, is_last)) = waiting.pop() {
         let depth: usize = depths[index.get()];
-        let indent = 3 * depth.saturating_sub(1);
-        let arm = if depth == 0 { "" } else { "└─ " };
-        rows.push((
-            index,
-            format!("{:indent$}{arm}{}", "", dag.task(index).task_id),
-        ));
-        waiting.extend(below[index.get()].iter().rev());
+        let arm = match (depth, is_last) {
+            (0, _) => "",
+            (_, true) => "└─ ",
+            (_, false) => "├─ ",
+        };
+        trunks.truncate(depth.saturating_sub(1).min(DEPTH_SHOWN));
+        let trunk = trunks.concat();
+        if depth > 0 {
+            trunks.push(if is_last { "   " } else { "│  " });
+        }
+        let task_id = &dag.task(index).task_id;
+        rows.push((index, format!("{trunk}{arm}{task_id}")));
+        let next = below[index.get()].iter().rev().enumerate();
+        waiting.extend(next.map(|(place, next)| (*next, place == 0)));
     }
     rows
 }
@@ -180,16 +213,25 @@ fn describe(dag: &Dag, task: &Task) -> String {
         Operator::Trigger(trigger) => format!("trigger {}", trigger.dag_id),
         Operator::Empty => "empty".to_owned(),
     }];
-    if !task.upstream.is_empty() {
-        let ids: Vec<_> = task
-            .upstream
-            .iter()
-            .map(|index| &*dag.task(*index).task_id)
-            .collect();
+    let upstream = task.upstream.iter();
+    let mut ids: Vec<_> = upstream.map(|index| &*dag.task(*index).task_id).collect();
+    if ids.len() > UPSTREAM_SHOWN + 1 {
+        let more = ids.split_off(UPSTREAM_SHOWN).len();
+        parts.push(format!("after {} and {more} more", ids.join(", ")));
+    } else if !ids.is_empty() {
         parts.push(format!("after {}", ids.join(", ")));
     }
     if task.trigger_rule != TriggerRule::AllSuccess {
         parts.push(task.trigger_rule.name().to_owned());
+    }
+    if let Some(poke) = task.poke {
+        parts.push(format!("again every {}", duration_text(poke.every)));
+    }
+    if task.branch {
+        parts.push("chooses what goes on".to_owned());
+    }
+    if *task.pool != *DEFAULT_POOL {
+        parts.push(format!("pool {}", task.pool));
     }
     if task.retries > 0 {
         parts.push(format!(

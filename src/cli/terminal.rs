@@ -134,12 +134,11 @@ fn colour(state: &str) -> &'static str {
     }
 }
 
-/// Columns and rows of the terminal.
+/// Columns and rows of the terminal; 80 and 24 where it does not say.
 pub(super) fn size() -> (usize, usize) {
     let size = rustix::termios::tcgetwinsize(io::stderr())
         .or_else(|_| rustix::termios::tcgetwinsize(io::stdout()));
-    match size {
-        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
-        _ => (80, 24),
-    }
+    let (columns, rows) = size.map_or((0, 0), |size| (size.ws_col, size.ws_row));
+    let or = |said: u16, usual| if said > 0 { said.into() } else { usual };
+    (or(columns, 80), or(rows, 24))
 }

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use mini_dag::Value;
+
 use crate::place::{Ended, Place, files, names};
 
 /// A directory whose names a careless script would trip over.
@@ -71,6 +73,33 @@ fn a_backup_holds_what_the_source_holds_and_only_the_newest_are_kept() {
         .arg(&restored);
     assert!(tar.status().unwrap().success());
     assert_eq!(files(&restored), files(Path::new(&source)));
+}
+
+/// A DAG file that names a pool which the config does not have does not load.
+#[test]
+fn the_configs_that_come_along_have_the_pools_of_the_samples() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &Path| Value::parse(&fs::read_to_string(path).unwrap()).unwrap();
+    let configs = ["mini-dag.json", "systemd/mini-dag.json"].map(|name| read(&root.join(name)));
+    let mut named = 0;
+    for entry in fs::read_dir(root.join("dags")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let dag = read(&path);
+        for task in dag.get("tasks").and_then(Value::as_array).unwrap() {
+            let Some(pool) = task.get("pool").and_then(Value::as_str) else {
+                continue;
+            };
+            named += 1;
+            for config in &configs {
+                let slots = config.get("pools").and_then(|pools| pools.get(pool));
+                assert!(slots.is_some(), "{} names `{pool}`", path.display());
+            }
+        }
+    }
+    assert!(named > 0);
 }
 
 #[test]

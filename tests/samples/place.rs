@@ -32,7 +32,7 @@ impl Place {
         self.path(name).display().to_string()
     }
 
-    /// Runs a DAG in an empty working directory: a sample's file if the name ends in `.json` and has no slash.
+    /// Runs a DAG in an empty working directory, with the config that comes along: a sample's file if the name ends in `.json` and has no slash.
     pub fn run(&self, dag: &str, params: &[(&str, &str)]) -> Ended {
         let mut states = (1..).map(|n| self.path(&format!("state{n}")));
         let state = states.find(|state| !state.exists()).unwrap();
@@ -49,6 +49,10 @@ impl Place {
         command
             .current_dir(self.path("empty"))
             .env("HOME", self.path("home"))
+            .env(
+                "MINI_DAG_CONFIG",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/mini-dag.json"),
+            )
             .env("XDG_STATE_HOME", &state)
             .env_remove("MINI_DAG_STATE")
             .env_remove("MINI_DAG_DAGS")

@@ -1,11 +1,12 @@
 //! Nothing that is written at a task is passed over: a key that means nothing to what the task does is an error.
 //!
 //! [`Key::of`](super::super::keys::Key::of) says which keys mean something to which tasks. What a task inherits from
-//! `defaults` is another matter: it is for those tasks that can use it.
+//! `defaults` is another matter: it is for those tasks that can use it, and forgotten by the others.
 
 use super::super::diagnostic::{Diagnostic, quote};
-use super::super::draft::{Action, DraftTask};
+use super::super::draft::{Action, DraftTask, plain_task};
 use super::super::report::Report;
+use super::super::{Operator, Task};
 
 /// Reports the keys of a task that would change nothing.
 pub(super) fn check(draft: &DraftTask, report: &mut Report<'_>) {
@@ -29,6 +30,21 @@ pub(super) fn check(draft: &DraftTask, report: &mut Report<'_>) {
             Diagnostic::new(format!("`{name}` of task `{task_id}`, which {does}"))
                 .help(instead(action, name))
         });
+    }
+}
+
+/// Nobody sees a task wait for a slot, or be tried again, that never is.
+pub(super) fn forget(task: &mut Task) {
+    let waits = match &task.operator {
+        Operator::Trigger(trigger) => trigger.wait,
+        Operator::Empty => false,
+        Operator::Bash(_) | Operator::Argv(_) | Operator::Http(_) | Operator::Call { .. } => return,
+    };
+    let plain = plain_task();
+    (task.pool, task.pool_slots, task.poke) = (plain.pool, plain.pool_slots, plain.poke);
+    task.timeout = task.timeout.filter(|_| waits);
+    if matches!(task.operator, Operator::Empty) {
+        task.retries = plain.retries;
     }
 }
 

@@ -75,13 +75,6 @@ impl Checker<'_, '_> {
             &draft.task_id,
             self.report,
         );
-        let fault = self
-            .pools
-            .and_then(|pools| pools.fault(&draft.task_id.text, &task.pool, task.pool_slots));
-        if let Some((fault, label)) = fault {
-            let at = draft.pool.or(draft.task_id.span);
-            self.report.error(at, label, || fault);
-        }
         time_limit("cpu_time", task.cpu_time_max, &draft.task_id, self.report);
         task.task_id = Arc::from(draft.task_id.text);
         task.env = self.env(draft.env);
@@ -92,9 +85,13 @@ impl Checker<'_, '_> {
         task.cwd = draft.cwd.map(|cwd| self.template(&cwd));
         let what = format!("task `{}`", quote(&task.task_id));
         task.operator = self.operator(draft.action, &what, draft.task_id.span);
-        if matches!(task.operator, Operator::Trigger(_) | Operator::Empty) {
-            // It may be inherited.
-            task.poke = None;
+        meaning::forget(&mut task);
+        let fault = self
+            .pools
+            .and_then(|pools| pools.fault(&task.task_id, &task.pool, task.pool_slots));
+        if let Some((fault, label)) = fault {
+            let at = draft.pool.or(draft.task_id.span);
+            self.report.error(at, label, || fault);
         }
         if task.branch && task.short_circuit {
             self.report.error(draft.task_id.span, "", || {
