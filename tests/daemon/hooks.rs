@@ -1,11 +1,11 @@
 //! Hooks as processes: what they are told, what becomes of them, and that they change nothing.
 
 use std::fs;
-use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 
 use crate::place::{Place, text};
+use crate::webhooks::serve;
 
 /// What a hook was told, as lines of its environment, one file each.
 const TELL: &str =
@@ -165,31 +165,6 @@ fn hooks_have_a_grace_when_the_daemon_stops() {
     let ends = place.lines("calls");
     assert_eq!(ends.iter().filter(|line| *line == "ends").count(), 4);
     assert!(ends.contains(&"run".to_owned()));
-}
-
-/// One request; the answer is empty.
-fn serve(listener: &TcpListener) -> String {
-    let (mut stream, _) = listener.accept().unwrap();
-    let mut got = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let read = stream.read(&mut buffer).unwrap();
-        got.extend_from_slice(&buffer[..read]);
-        let text = String::from_utf8_lossy(&got);
-        let length = text.to_ascii_lowercase();
-        let length = length
-            .split("content-length: ")
-            .nth(1)
-            .and_then(|it| it.lines().next()?.parse().ok());
-        let body = text.split("\r\n\r\n").nth(1).map(str::len);
-        if read == 0 || body.is_some_and(|body| body >= length.unwrap_or(0)) {
-            break;
-        }
-    }
-    stream
-        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-        .unwrap();
-    String::from_utf8(got).unwrap()
 }
 
 #[test]

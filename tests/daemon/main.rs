@@ -17,3 +17,4 @@ mod secrets;
 mod stop;
 mod systemd;
 mod takeover;
+mod webhooks;
