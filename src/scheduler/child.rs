@@ -61,6 +61,7 @@ impl Scheduler {
             let at = turn.now.monotonic.after(timeout);
             self.timers.set(Timer::GiveUp(number, index), at);
         }
+        self.tangle.wait(number, index);
         self.hear_of_child(turn, number, index);
     }
 
@@ -94,7 +95,8 @@ impl Scheduler {
             return Err(Refusal::RunExists(run_id.into()).to_string());
         }
         if trigger.wait {
-            self.state.check_wait(number, &trigger.dag_id)?;
+            self.state
+                .check_wait(turn.now, (number, index), &trigger.dag_id)?;
         }
         let trigger = Trigger {
             dag_id: trigger.dag_id.to_string(),
@@ -190,7 +192,7 @@ impl Scheduler {
         self.end_try(turn, number, index, attempt);
     }
 
-    fn end_try(
+    pub(super) fn end_try(
         &mut self,
         turn: &mut Turn,
         number: RunNumber,
@@ -232,6 +234,9 @@ impl Scheduler {
             return;
         };
         let instance = run.task(index);
+        if instance.state == TaskState::UpForReschedule {
+            self.tangle.wait(number, index);
+        }
         if let (Some(timeout), Some(since), TaskState::UpForReschedule) = (
             run.dag.task(index).timeout,
             instance.started_at,
@@ -285,9 +290,28 @@ impl Scheduler {
 
 impl State {
     /// The run and the trigger of a task that is one.
-    fn triggers(&self, number: RunNumber, index: TaskIndex) -> Option<(&Run, &TriggerDag)> {
+    pub(super) fn triggers(
+        &self,
+        number: RunNumber,
+        index: TaskIndex,
+    ) -> Option<(&Run, &TriggerDag)> {
         let run = self.run(number)?;
         Some((run, run.dag.task(index).operator.trigger()?))
+    }
+
+    /// Whether a task will still ask how a run has ended that it has triggered: its DAG is not there and may come back, or its
+    /// attempt is not on record yet.
+    pub(super) fn is_to_be_heard(&self, run: &Run) -> bool {
+        let Some(parent) = run.facts.parent() else {
+            return false;
+        };
+        if self.dag(&parent.dag_id).is_none() {
+            return true;
+        }
+        let run = self.run(parent.run);
+        let run = run.filter(|run| run.dag.dag_id == parent.dag_id);
+        let instance = run.and_then(|run| Some(run.task(run.dag.find(&parent.task_id)?)));
+        instance.is_some_and(|instance| instance.try_number < parent.try_number)
     }
 
     /// The task instance that has triggered a run, if its own run is held in memory.
@@ -298,97 +322,10 @@ impl State {
             .filter(|run| run.dag.dag_id == parent.dag_id)?;
         Some((parent.run, run.dag.find(&parent.task_id)?))
     }
-
-    /// The runs that a run waits for: of the tasks of it that have triggered them.
-    fn awaited(&self, number: RunNumber) -> impl Iterator<Item = (RunNumber, &Run)> {
-        let run = self.run(number);
-        let indices = run.into_iter().flat_map(|run| run.dag.indices());
-        let waiting = indices.filter_map(move |index| {
-            let (run, trigger) = self.triggers(number, index)?;
-            let waits = trigger.wait && run.task(index).state == TaskState::UpForReschedule;
-            waits.then_some((run, trigger, index))
-        });
-        waiting.filter_map(move |(run, trigger, index)| {
-            self.find_run(&trigger.dag_id, &current_child_id(run, number, index))
-        })
-    }
-
-    /// Whether a run may wait for a new run of a DAG: not if that waits for it, now and for ever.
-    fn check_wait(&self, asking: RunNumber, dag_id: &str) -> Result<(), String> {
-        let Some(known) = self.dag(dag_id) else {
-            return Ok(());
-        };
-        let mut above = Some(asking);
-        while let Some(number) = above {
-            let Some(run) = self.run(number) else {
-                break;
-            };
-            let mut open = run.dag.indices().filter(|index| {
-                run.dag.task(*index).looks_back() && !run.task(*index).state.is_finished()
-            });
-            if *run.dag.dag_id == *dag_id && open.next().is_some() {
-                return Err(format!(
-                    "it would never end: its tasks wait for those of the run before, `{}`, which waits for it",
-                    run.facts.run_id
-                ));
-            }
-            let parent = self.parent(number).map(|(parent, _)| parent);
-            let waits = |parent: &RunNumber| self.awaited(*parent).any(|(it, _)| it == number);
-            above = parent.filter(waits);
-        }
-        if known.active_runs >= known.dag.max_active_runs && self.is_full_for_ever(asking, dag_id) {
-            return Err(format!(
-                "it would never begin: {} runs of DAG `{dag_id}` may be active at once, and as many wait, \
-                 directly or not, for this one; raise its `max_active_runs`",
-                known.dag.max_active_runs
-            ));
-        }
-        Ok(())
-    }
-
-    /// Whether no active run of a DAG can end, if this run waits for one that is queued there.
-    /// O(active runs²) at worst; of those, only the ones that wait for others are looked at twice.
-    fn is_full_for_ever(&self, asking: RunNumber, dag_id: &str) -> bool {
-        let active = self
-            .runs()
-            .filter(|(_, run)| run.state == RunState::Running);
-        let mut stuck: BTreeMap<RunNumber, Vec<(RunNumber, &Run)>> = active
-            .map(|(number, _)| (number, self.awaited(number).collect::<Vec<_>>()))
-            .filter(|(number, awaited)| *number == asking || !awaited.is_empty())
-            .collect();
-        loop {
-            let is_full = |dag_id: &str| {
-                self.dag(dag_id).is_some_and(|known| {
-                    let runs = known.runs.values();
-                    let mut active = runs.filter(|number| {
-                        self.run(**number).is_some_and(|run| {
-                            run.state == RunState::Running && !lane(run).is_backfill
-                        })
-                    });
-                    known.active_runs >= known.dag.max_active_runs
-                        && active.all(|number| stuck.contains_key(number))
-                })
-            };
-            let can_end = |(number, run): &(RunNumber, &Run)| match run.state {
-                RunState::Queued => !is_full(&run.dag.dag_id),
-                RunState::Running => !stuck.contains_key(number),
-                RunState::Success | RunState::Failed => true,
-            };
-            let is_free = |(number, awaited): (&RunNumber, &Vec<_>)| {
-                let waits = *number == asking && is_full(dag_id);
-                (!waits && awaited.iter().all(can_end)).then_some(*number)
-            };
-            let free: Vec<RunNumber> = stuck.iter().filter_map(is_free).collect();
-            if free.is_empty() {
-                return is_full(dag_id);
-            }
-            stuck.retain(|number, _| !free.contains(number));
-        }
-    }
 }
 
 /// The id of the run that the current attempt of a task has triggered.
-fn current_child_id(run: &Run, number: RunNumber, index: TaskIndex) -> String {
+pub(super) fn current_child_id(run: &Run, number: RunNumber, index: TaskIndex) -> String {
     let try_number = run.task(index).try_number;
     child_id(run, number, &run.dag.task(index).task_id, try_number)
 }

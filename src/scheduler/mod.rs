@@ -13,6 +13,7 @@
 //! ending    runs whose last task instance has ended           ──▶ success | failed
 //! waking    DAGs that may have room for a run                 ──▶ due runs are created, queued ones start
 //! queue     task instances that may start                     ──▶ attempts, while slots are free
+//! tangle    runs that wait for each other in a circle         ──▶ one of these waits fails
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -45,6 +46,7 @@ mod schedule;
 mod settle;
 mod state;
 mod states;
+mod tangle;
 mod timers;
 mod waits;
 
@@ -77,6 +79,7 @@ use clock::Clock;
 use occasion::Occasions;
 use queue::Queue;
 use schedule::Fires;
+use tangle::Tangle;
 use timers::{Timer, Timers};
 
 /// Runs of one DAG that may wait in `queued`; a trigger beyond is refused, so that memory is bounded.
@@ -111,6 +114,7 @@ pub struct Scheduler {
     verdict: Verdict,
     occasions: Occasions,
     looked: Looked,
+    tangle: Tangle,
     attempts: BTreeMap<(RunNumber, TaskIndex), LiveAttempt>,
     touched: VecDeque<(RunNumber, TaskIndex)>,
     ending: VecDeque<RunNumber>,
@@ -136,6 +140,7 @@ impl Scheduler {
             verdict: Verdict::default(),
             occasions: Occasions::default(),
             looked: Looked::default(),
+            tangle: Tangle::default(),
             attempts: BTreeMap::new(),
             touched: VecDeque::new(),
             ending: VecDeque::new(),
@@ -357,6 +362,7 @@ impl Scheduler {
         self.listen(turn, dag);
         self.open_or_shut(&dag.dag_id);
         self.waking.push_back(dag.dag_id.clone());
+        self.tangle.suspect();
     }
 
     fn remove(&mut self, dag_id: &Arc<str>) {

@@ -42,23 +42,32 @@ impl State {
         index: TaskIndex,
     ) -> Option<(Arc<str>, Arc<str>)> {
         let run = self.run(number)?;
+        let (_, previous, missing) = self.missing_in_past(number, run, index)?;
+        let task_id = previous.dag.task(missing).task_id.clone();
+        Some((previous.facts.run_id.clone(), task_id))
+    }
+
+    /// The same, by numbers; the run itself need not be there.
+    pub(super) fn missing_in_past(
+        &self,
+        number: RunNumber,
+        run: &Run,
+        index: TaskIndex,
+    ) -> Option<(RunNumber, &Run, TaskIndex)> {
         let task = run.dag.task(index);
         if !task.looks_back() {
             return None;
         }
-        let (_, previous) = self.previous(number, run)?;
-        let has_passed = |task_id: &str| {
-            let index = previous.dag.find(task_id);
-            index.is_none_or(|index| {
-                let state = previous.task(index).state;
-                matches!(state, TaskState::Success | TaskState::Skipped)
-            })
+        let (before, previous) = self.previous(number, run)?;
+        let has_passed = |index: &TaskIndex| {
+            let state = previous.task(*index).state;
+            matches!(state, TaskState::Success | TaskState::Skipped)
         };
         let after = task.downstream.iter().filter(|_| task.wait_for_downstream);
-        let mut asked = std::iter::once(&index).chain(after);
-        let missing = asked.find(|index| !has_passed(&run.dag.task(**index).task_id))?;
-        let task_id = run.dag.task(*missing).task_id.clone();
-        Some((previous.facts.run_id.clone(), task_id))
+        let asked = std::iter::once(&index).chain(after);
+        let mut asked = asked.filter_map(|index| previous.dag.find(&run.dag.task(*index).task_id));
+        let missing = asked.find(|index| !has_passed(index))?;
+        Some((before, previous, missing))
     }
 
     /// The runs whose run before this is, as far as they can be told without a look at more than those up to
@@ -81,7 +90,8 @@ impl State {
         })
     }
 
-    /// The finished runs of a DAG that others ask for, or will.
+    /// The finished runs of a DAG that others ask for, or will. Of those whose parent's DAG is not there, there are no more
+    /// than could wait or run when it went.
     pub(super) fn is_needed(&self, known: &DagState) -> BTreeSet<RunNumber> {
         let mut needed = BTreeSet::new();
         if known.dag.looks_back {
@@ -98,8 +108,18 @@ impl State {
             let run = run.filter(|run| run.dag.looks_back && !run.state.is_finished());
             let previous = run.and_then(|run| self.previous(*number, run));
             needed.extend(previous.map(|(previous, _)| previous));
+            let is_child = self
+                .run(*number)
+                .is_some_and(|run| self.is_to_be_heard(run));
+            needed.extend(Some(*number).filter(|_| is_child));
         }
         needed
+    }
+
+    /// Whether a running run of a DAG may wait for another, be it of a version that is no longer offered.
+    pub(super) fn is_looking_back(&self, known: &DagState) -> bool {
+        let mut runs = known.runs.values().filter_map(|number| self.run(*number));
+        runs.any(|run| run.dag.looks_back && run.state == RunState::Running)
     }
 
     /// Whether a running run waits for this one, which is not.

@@ -41,7 +41,7 @@ impl Scheduler {
                 self.schedule(turn, &dag_id);
                 self.fill(turn, &dag_id);
                 self.start_runs(turn, &dag_id);
-            } else if !self.start_next_task(turn) {
+            } else if !self.start_next_task(turn) && !self.untangle(turn) {
                 return;
             }
         }
@@ -94,6 +94,9 @@ impl Scheduler {
         let settled = match run.decide(index) {
             Decision::Wait => return self.withdraw(number, index),
             Decision::Run if self.state.waits_for_past(number, index).is_some() => {
+                // The run before may wait for its turn, and nothing else tells it to begin.
+                self.waking.push_back(run.dag.dag_id.clone());
+                self.tangle.suspect();
                 return self.withdraw(number, index);
             }
             Decision::Run => match task.operator {
@@ -170,9 +173,8 @@ impl Scheduler {
             .or_else(|| {
                 // One that a running one waits for starts in any case: neither would end otherwise.
                 let queued = known.queued.iter().filter(|_| !known.is_paused);
-                let mut queued = queued
-                    .chain(&known.backfill_queued)
-                    .filter(|_| known.dag.looks_back);
+                let looks_back = self.state.is_looking_back(known);
+                let mut queued = queued.chain(&known.backfill_queued).filter(|_| looks_back);
                 let is_next =
                     |number: &&RunNumber| !is_stopped(**number) && self.state.is_awaited(**number);
                 queued.find(is_next).copied()

@@ -150,3 +150,37 @@ fn the_run_that_is_asked_for_is_not_forgotten() {
     }
     tale.holds("r19", true).holds("r1", false);
 }
+
+/// A run that came later, for an earlier date, is the one before it: it begins although there is no room, or neither would end.
+#[test]
+fn a_retry_that_waits_for_a_run_that_came_between_has_it_begin() {
+    let dag = r#"{"dag_id": "d", "tasks": [
+        {"task_id": "append", "bash": "true", "depends_on_past": true, "retries": 1, "retry_delay": "30s"}]}"#;
+    let tale = Tale::new(dag).not_yet("append", 1).trigger("r1").until(5);
+    tale.trigger_for("r0", 60).until(200).tells(
+        "0 r1 running
+         0 append 1 running
+         10 append 1 up_for_retry
+         40 r0 running
+         40 append 1 running
+         50 append 1 success
+         50 r0 success
+         50 append 2 running
+         60 append 2 success
+         60 r1 success",
+    );
+}
+
+/// What a run looks back at is what the version says that it began with.
+#[test]
+fn a_run_that_looks_back_is_not_left_alone_by_a_version_that_does_not() {
+    let tale = Tale::new(ONE_AT_A_TIME).not_yet("append", 1);
+    let tale = tale.trigger("r1").trigger("r2").until(50);
+    let plain = ONE_AT_A_TIME.replace(", \"depends_on_past\": true", "");
+    let tale = tale.reload_at(50, &plain);
+    let tale = tale.clear("r1", "append", false, false).until(100);
+    assert_eq!(
+        (tale.state_of("r1"), tale.state_of("r2")),
+        ("success", "success")
+    );
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mini_dag::dag::{DEFAULT_POOL, Functions, Known, Pools, Value, load};
+use mini_dag::journal::apply_replayed;
 use mini_dag::scheduler::{
     Action, Answer, Attempt, AttemptId, Awaited, BackfillChange, BackfillFact, BackfillFacts,
     BackfillNumber, ClockReport, ClockRule, Command, Event, Exit, Fact, HookCall, HookOccasion,
@@ -100,9 +101,31 @@ impl Tale {
         self.others.retain(|other| other.dag_id != dag.dag_id);
         self.others.push(dag.clone());
         if self.scheduler.is_some() {
+            self.claim(&dag);
             self.step(Event::DagLoaded(dag));
         }
         self
+    }
+
+    /// Takes over what is on record of a DAG that was not there when the program began.
+    fn claim(&mut self, dag: &Arc<mini_dag::Dag>) {
+        let now = self.now();
+        let scheduler = self.scheduler.as_mut().unwrap();
+        if scheduler.state().dag(&dag.dag_id).is_some() {
+            return;
+        }
+        let mut past = State::default();
+        past.insert_dag(dag.clone());
+        let of_it = |record: &&Record| record.dag_id == dag.dag_id;
+        for record in self.records.iter().filter(of_it) {
+            past.apply(record).unwrap();
+        }
+        scheduler.recall(now, |state| {
+            state.insert_dag(dag.clone());
+            for record in past.snapshot(now.wall) {
+                apply_replayed(state, &record).unwrap();
+            }
+        });
     }
 
     /// The file of a DAG is gone.
@@ -312,11 +335,22 @@ impl Tale {
 
     pub fn state_of(&self, run_id: &str) -> &'static str {
         let state = self.scheduler.as_ref().unwrap().state();
-        state.find_run("d", run_id).unwrap().1.state.name()
+        state.find_run(&self.asked, run_id).unwrap().1.state.name()
     }
 
     pub fn trigger(mut self, run_id: &str) -> Self {
         self.ask(trigger(&self.asked, run_id));
+        self.expect_done()
+    }
+
+    /// For a date that is so many seconds ago.
+    pub fn trigger_for(mut self, run_id: &str, ago_s: i64) -> Self {
+        let mut command = trigger(&self.asked, run_id);
+        if let Command::Trigger(trigger) = &mut command {
+            let date = Timestamp::from_millis(self.now().wall.millis() - 1_000 * ago_s);
+            trigger.logical_date = Some(date);
+        }
+        self.ask(command);
         self.expect_done()
     }
 
@@ -428,15 +462,12 @@ impl Tale {
     pub fn crash_until(mut self, back_s: u64) -> Self {
         self.processes.clear();
         self.now_s = back_s;
-        let mut state = State::default();
-        for dag in self.dags() {
-            state.insert_dag(dag);
-        }
-        for record in &self.records {
-            state.apply(record).unwrap();
-        }
+        let state = self.replayed();
+        let live = self.scheduler().state();
+        let is_there = |dag_id: &str| state.dag(dag_id).is_some();
+        let are_all_there = live.dags().all(|known| is_there(&known.dag.dag_id));
         assert!(
-            state == *self.scheduler().state(),
+            !are_all_there || state == *live,
             "the records do not make the state"
         );
         let scheduler = Scheduler::resume(self.limits(), state, self.now());
@@ -575,15 +606,25 @@ impl Tale {
     /// The power goes: only the first records are on the disk.
     pub fn lose_all_but(mut self, kept: usize) -> Self {
         self.records.truncate(kept);
+        let state = self.replayed();
+        self.scheduler = Some(Scheduler::resume(self.limits(), state, self.now()));
+        self
+    }
+
+    /// What the records say of the DAGs that are there.
+    fn replayed(&self) -> State {
         let mut state = State::default();
         for dag in self.dags() {
             state.insert_dag(dag);
         }
         for record in &self.records {
-            state.apply(record).unwrap();
+            if state.dag(&record.dag_id).is_some() {
+                state.apply(record).unwrap();
+            } else if let Fact::Run(number, _) = record.fact {
+                state.skip_runs(number.0);
+            }
         }
-        self.scheduler = Some(Scheduler::resume(self.limits(), state, self.now()));
-        self
+        state
     }
 
     /// Whether a run of the DAG is there.
