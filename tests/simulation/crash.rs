@@ -103,8 +103,8 @@ impl World {
         self.scheduler = Scheduler::resume(self.limits.clone(), state, self.now());
         self.scheduler.set_hooks_of_all(crate::hooks::of_all());
         self.model.clock_shows(self.clock.ahead_ms);
-        let now = self.wall_ms();
-        self.model.restart(&self.scheduler, now);
+        let now = (self.wall_ms(), self.now_ms);
+        self.model.restart(&self.scheduler, now, &self.log);
         self.log_synchronised.truncate(self.log.len());
         for version in &self.versions {
             if !self.removed.contains(&*version.dag.dag_id) {
@@ -114,8 +114,10 @@ impl World {
         }
         self.model.know_the_switch(&self.scheduler);
         let lost: Vec<_> = self.scheduler.live_attempts().collect();
-        self.step(Event::Booted(format!("boot-{}", self.boots).into()));
         self.begin_by_the_clock(is_boot);
+        if !self.is_down() {
+            self.step(Event::Booted(format!("boot-{}", self.boots).into()));
+        }
         if self.is_down() {
             return;
         }

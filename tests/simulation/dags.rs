@@ -4,22 +4,25 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mini_dag::dag::{Dag, DagBuilder, HookKind, Poke, WeightRule, trigger_rule};
+use mini_dag::dag::{Dag, DagBuilder, HookKind, Poke, Value, WeightRule, trigger_rule};
 
-use crate::hooks;
 use crate::rhythm::Plan;
 use crate::rng::Rng;
+use crate::weather::Weather;
 use crate::world::POOLS;
+use crate::{children, hooks};
 
 /// A DAG as it was loaded at some time.
 #[derive(Clone)]
 pub struct Version {
     pub dag: Arc<Dag>,
     pub plan: Plan,
+    /// It takes no `n` that is not a number.
+    pub is_picky: bool,
 }
 
 impl Version {
-    pub fn draw(rng: &mut Rng, number: usize, plan: Plan) -> Self {
+    pub fn draw(rng: &mut Rng, number: usize, plan: Plan, weather: &Weather) -> Self {
         let mut dag = plan
             .build(Dag::new(&format!("dag{number}")))
             .max_active_runs(1 + rng.small(3));
@@ -41,9 +44,25 @@ impl Version {
         if let Some(hook) = hooks::at_dag(number, HookKind::Retry) {
             dag = dag.on_retry(hook);
         }
-        draw_tasks(rng, &dag, number);
+        let is_picky = rng.one_in(3);
+        let n = if is_picky {
+            let (kind, default) = (("type", "integer".into()), ("default", 7.into()));
+            Value::Object(
+                [kind, default]
+                    .map(|(key, value)| (key.to_owned(), value))
+                    .into(),
+            )
+        } else {
+            "any".into()
+        };
+        dag = dag.param("n", n);
+        draw_tasks(rng, &dag, number, weather);
         let dag = Arc::new(dag.finish().expect("a random DAG is a DAG"));
-        Self { dag, plan }
+        Self {
+            dag,
+            plan,
+            is_picky,
+        }
     }
 
     /// The same, but nothing is due after this moment.
@@ -60,11 +79,22 @@ impl Version {
         Self {
             dag: Arc::new(dag),
             plan,
+            is_picky: self.is_picky,
         }
     }
 }
 
-fn draw_tasks(rng: &mut Rng, dag: &DagBuilder, number: usize) {
+/// The number of a DAG to trigger. There is none of number 3, and some worlds have fewer.
+fn draw_target(rng: &mut Rng, number: usize, weather: &Weather) -> usize {
+    if weather.circles {
+        rng.below(3)
+    } else {
+        // Never back, or one run might come to thousands.
+        number + 1 + rng.below(3_usize.saturating_sub(number + 1))
+    }
+}
+
+fn draw_tasks(rng: &mut Rng, dag: &DagBuilder, number: usize, weather: &Weather) {
     let count = 1 + rng.below(9);
     let density = 1 + rng.below(4);
     let looks_back = rng.one_in(3);
@@ -72,6 +102,7 @@ fn draw_tasks(rng: &mut Rng, dag: &DagBuilder, number: usize) {
     // For each, those that it comes after.
     let mut before: Vec<BTreeSet<usize>> = Vec::new();
     let mut empty = BTreeSet::new();
+    let mut triggers = if weather.circles { 1 } else { 2 };
     for n in 0..count {
         let id = format!("t{n}");
         let upstream: Vec<_> = (0..n).filter(|_| rng.one_in(density)).collect();
@@ -90,7 +121,15 @@ fn draw_tasks(rng: &mut Rng, dag: &DagBuilder, number: usize) {
             .map(|other| format!("{{{{ xcom.t{other} }}}}"))
             .collect();
         before.push(all);
-        let mut task = if rng.one_in(6) {
+        let is_trigger = weather.triggers && triggers > 0 && rng.one_in(4);
+        let target = draw_target(rng, number, weather);
+        let is_trigger = is_trigger && (target < 3 || rng.one_in(5));
+        let mut task = if is_trigger {
+            triggers -= 1;
+            let task = dag.trigger(&id, &format!("dag{target}"));
+            let task = children::give(task, number, n);
+            if rng.one_in(4) { task } else { task.wait() }
+        } else if rng.one_in(6) {
             empty.insert(n);
             dag.empty(&id)
         } else {
@@ -116,8 +155,10 @@ fn draw_tasks(rng: &mut Rng, dag: &DagBuilder, number: usize) {
         if rng.one_in(2) {
             task = task.trigger_rule(*rng.pick(&trigger_rule::ALL));
         }
+        // In a circle, the attempts of each would be multiplied by those of the next.
+        let attempts = if is_trigger && weather.circles { 1 } else { 3 };
         task = task
-            .retries(rng.small(3))
+            .retries(rng.small(attempts))
             .retry_delay(Duration::from_secs(rng.up_to(20)));
         if rng.one_in(2) {
             let rules = [
@@ -140,12 +181,19 @@ fn draw_tasks(rng: &mut Rng, dag: &DagBuilder, number: usize) {
                 task.depends_on_past()
             };
         }
-        if rng.one_in(4) {
+        if rng.one_in(4) && !is_trigger {
             task = task.poke(Poke {
                 every: Duration::from_millis(1 + rng.up_to(40_000)),
                 timeout: Duration::from_secs(1 + rng.up_to(300)),
                 soft_fail: rng.one_in(3),
             });
+        }
+        if is_trigger {
+            if rng.one_in(4) {
+                task = task.timeout(Duration::from_secs(1 + rng.up_to(200)));
+            }
+            tasks.push(task);
+            continue;
         }
         // Whatever may hang has a timeout, or nothing would ever end.
         tasks.push(task.timeout(Duration::from_secs(5 + rng.up_to(30))));

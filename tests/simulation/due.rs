@@ -20,10 +20,13 @@ const WAITED_FOR_MS: i64 = 10_800_000;
 const SPANS_MAX: usize = 8;
 
 /// One DAG's.
+#[expect(clippy::struct_excessive_bools, reason = "each may be, or not")]
 #[derive(Clone)]
 pub struct Due {
     pub version: Version,
     pub is_there: bool,
+    /// Its file is gone: nobody can trigger it.
+    pub is_removed: bool,
     pub is_paused: bool,
     pub first_seen: Option<i64>,
     /// Every fire until here was run or skipped.
@@ -64,6 +67,7 @@ impl Due {
         Self {
             version: version.clone(),
             is_there: false,
+            is_removed: false,
             is_paused: version.dag.is_paused_upon_creation,
             first_seen: None,
             mark: None,
@@ -166,7 +170,7 @@ impl Due {
         if !is_kept || !self.is_there {
             self.ready_since = None;
         }
-        self.is_there = true;
+        (self.is_there, self.is_removed) = (true, false);
         self.version = version.clone();
         self.starts.forget();
         self.look_again(now);

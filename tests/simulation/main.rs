@@ -18,6 +18,7 @@
 )]
 
 mod backfills;
+mod children;
 mod clock;
 mod crash;
 mod dags;

@@ -60,7 +60,7 @@ impl World {
         if self.weather.schedules && self.rng.one_in(2) {
             plan = plan.redraw(&mut self.rng, index, wall_ms);
         }
-        let version = Version::draw(&mut self.rng, index, plan);
+        let version = Version::draw(&mut self.rng, index, plan, &self.weather);
         self.changed.insert(version.dag.dag_id.to_string());
         self.versions[index] = version;
     }
@@ -98,6 +98,7 @@ impl World {
             }
         });
         let now = self.wall_ms();
+        self.model.now_ms = self.now_ms;
         self.model.adopt(&self.scheduler, now);
         self.model.know(version, &self.log);
         self.model.know_the_switch(&self.scheduler);

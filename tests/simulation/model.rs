@@ -12,6 +12,7 @@ use mini_dag::scheduler::{
 use mini_dag::timetable::Timestamp;
 
 use crate::backfills::Fill;
+use crate::children::Children;
 use crate::dags::Version;
 use crate::due::Due;
 use crate::rhythm::Rhythm;
@@ -29,9 +30,10 @@ pub struct Model {
     /// How often a run of each DAG has succeeded.
     pub successes: BTreeMap<String, u64>,
     pub fills: BTreeMap<BackfillNumber, Fill>,
+    pub children: Children,
     pub runs: BTreeMap<RunNumber, Run>,
     /// Those that are not over.
-    live: BTreeSet<RunNumber>,
+    pub live: BTreeSet<RunNumber>,
     processes: BTreeSet<AttemptId>,
     /// Those that the scheduler has not forgotten.
     held: BTreeSet<RunNumber>,
@@ -39,6 +41,8 @@ pub struct Model {
     forgotten: BTreeSet<RunNumber>,
     /// The last line of each.
     printed: BTreeMap<AttemptId, String>,
+    /// The monotonic clock.
+    pub now_ms: u64,
     pub is_recording: bool,
     /// The schedule may go by the clock; and how far it is to be trusted.
     pub may_go: bool,
@@ -61,12 +65,14 @@ impl Model {
             ahead_ms: 0,
             successes: BTreeMap::new(),
             fills: BTreeMap::new(),
+            children: Children::default(),
             runs: BTreeMap::new(),
             live: BTreeSet::new(),
             processes: BTreeSet::new(),
             held: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             printed: BTreeMap::new(),
+            now_ms: 0,
             is_recording: true,
             may_go: true,
             trust: ClockTrust::Synchronised,
@@ -81,6 +87,7 @@ impl Model {
     /// A turn begins, in which somebody asks for something or nobody does.
     pub fn begin(&mut self, now: i64, now_ms: u64, is_commanded: bool) {
         self.is_commanded = is_commanded;
+        self.now_ms = now_ms;
         let mut dues = std::mem::take(&mut self.dues);
         for (dag_id, due) in &mut dues {
             due.begin(now, now_ms, self.is_busy(dag_id, &due.version));
@@ -114,7 +121,8 @@ impl Model {
     }
 
     pub fn remove(&mut self, dag_id: &str) {
-        self.dues.get_mut(dag_id).expect("it was there").is_there = false;
+        let due = self.dues.get_mut(dag_id).expect("it was there");
+        (due.is_there, due.is_removed) = (false, true);
     }
 
     pub fn set_recording(&mut self, is_recording: bool) {
@@ -217,10 +225,16 @@ impl Model {
         assert_eq!(runs, scheduler.state().runs().count(), "I12");
         let running: usize = self.live.iter().map(|run| self.runs[run].running()).sum();
         assert_eq!(scheduler.live_attempts().len(), running, "I12");
+        for (pool, of_it) in scheduler.pools() {
+            assert_eq!(of_it.running, self.taken(&pool), "I4: slots of `{pool}`");
+        }
+        self.check_nobody_waits_in_vain(scheduler);
     }
 
     /// The daemon has ended without a word, and another goes on from `state`.
-    pub fn restart(&mut self, scheduler: &Scheduler, now: i64) {
+    pub fn restart(&mut self, scheduler: &Scheduler, (now, now_ms): (i64, u64), log: &[Record]) {
+        self.now_ms = now_ms;
+        self.children = Children::of(log);
         self.processes.clear();
         self.printed.clear();
         self.dues.clear();
@@ -254,6 +268,8 @@ impl Model {
                 is_cleared: task.is_cleared,
                 // By a clock that was ahead then, it begins anew.
                 poking_since: task.poking_since.map(|since| since.millis().min(now)),
+                waits_since_ms: Some(self.now_ms),
+                waits_over_a_crash: true,
                 ..Task::new(0)
             });
             let model = Run {
@@ -265,6 +281,8 @@ impl Model {
                 is_backfill: run.facts.run_type == RunType::Backfill,
                 is_by_hand: run.facts.run_type == RunType::Manual,
                 previous: None,
+                depth: run.facts.parent().map_or(0, |parent| parent.depth),
+                given: run.facts.params.clone(),
                 tasks: tasks.collect(),
             };
             if matches!(run.state, RunState::Queued | RunState::Running) {
@@ -283,7 +301,7 @@ impl Model {
     }
 
     /// Whether the run before another was there when the turn began, and is not when it ends.
-    fn has_just_forgotten(&self, number: RunNumber) -> bool {
+    pub fn has_just_forgotten(&self, number: RunNumber) -> bool {
         let previous = self.previous(number);
         previous.is_some_and(|previous| self.forgotten.contains(&previous))
     }
@@ -291,6 +309,7 @@ impl Model {
     /// One record at a time.
     pub fn record(&mut self, record: &Record, now: i64) {
         self.tally.record(record);
+        self.check_children(record, now);
         let dag_id = record.dag_id.to_string();
         let is_busy = self.is_busy(&dag_id, &self.dues[&dag_id].version);
         self.check_occasion(record, now, is_busy);
@@ -325,6 +344,8 @@ impl Model {
                 is_backfill: facts.run_type == RunType::Backfill,
                 is_by_hand: facts.run_type == RunType::Manual,
                 previous: None,
+                depth: facts.parent().map_or(0, |parent| parent.depth),
+                given: facts.params.clone(),
                 tasks,
             };
             assert!(
@@ -399,6 +420,7 @@ impl Model {
                 let has_room = runs < dag.max_active_runs as usize;
                 assert!(has_room || self.is_awaited(number), "I4: {number:?} begins");
             }
+            RunFact::Task(task_id, TaskFact::Started { .. }) if self.triggers(number, task_id) => {}
             // One that is about to be stopped is put on record.
             RunFact::Task(task_id, TaskFact::Started { .. })
                 if self.is_waiting(number, task_id) => {}
@@ -438,6 +460,13 @@ impl Model {
             | RunFact::Deleted
             | RunFact::Task(..) => {}
         }
+    }
+
+    /// Whether a task is no process, and takes no slot.
+    fn triggers(&self, number: RunNumber, task_id: &str) -> bool {
+        let run = &self.runs[&number];
+        let index = run.dag.find(task_id).expect("one of its tasks");
+        run.dag.task(index).operator.trigger().is_some()
     }
 
     fn is_waiting(&self, number: RunNumber, task_id: &str) -> bool {
@@ -487,7 +516,7 @@ impl Model {
     }
 
     /// The run before another: of an earlier logical date, or of the same one and older.
-    fn previous(&self, number: RunNumber) -> Option<RunNumber> {
+    pub fn previous(&self, number: RunNumber) -> Option<RunNumber> {
         let run = &self.runs[&number];
         let by_schedule = matches!(run.dag.catchup, Catchup::All | Catchup::AtMost(_));
         let rank = |number: &RunNumber| (self.runs[number].logical_date, *number);
@@ -499,7 +528,7 @@ impl Model {
         before.max_by_key(|other| rank(other)).copied()
     }
 
-    fn waits_for_past(&self, number: RunNumber, index: TaskIndex) -> bool {
+    pub fn waits_for_past(&self, number: RunNumber, index: TaskIndex) -> bool {
         let run = &self.runs[&number];
         let task = run.dag.task(index);
         if !task.depends_on_past && !task.wait_for_downstream {
@@ -534,9 +563,14 @@ impl Model {
         live.any(|other| self.is_stuck(*other) && self.previous(*other) == Some(number))
     }
 
-    /// A run that waits for one that has failed: somebody has to do something.
+    /// A run that waits for one that has failed, or is not there: somebody has to do something.
     pub fn stuck(&self) -> Option<(String, String)> {
-        let number = self.live.iter().find(|number| self.is_stuck(**number))?;
+        let waits_in_vain = |number: &&RunNumber| {
+            let previous = self.previous(**number);
+            let is_over = previous.is_some_and(|previous| !self.live.contains(&previous));
+            self.is_stuck(**number) && is_over || self.waits_for_the_absent(**number)
+        };
+        let number = self.live.iter().find(waits_in_vain)?;
         let run = &self.runs[number];
         Some((run.dag.dag_id.to_string(), run.name.clone()))
     }
@@ -640,13 +674,18 @@ impl Model {
 
     /// I9: nothing is left to do, so nothing may be left undone.
     pub fn check_all_runs_ended(&self) {
-        for (name, run) in &self.runs {
-            assert!(
-                matches!(run.state, "success" | "failed"),
-                "I9: {name:?} is {}",
+        let left = self.live.iter().map(|number| {
+            let run = &self.runs[number];
+            let states: Vec<_> = run.tasks.iter().map(|task| task.state).collect();
+            let (name, previous) = (&run.name, self.previous(*number));
+            let dag_id = &run.dag.dag_id;
+            format!(
+                "{number:?} `{dag_id}/{name}` is {}, after {previous:?}: {states:?}",
                 run.state
-            );
-        }
+            )
+        });
+        let left: Vec<_> = left.collect();
+        assert!(left.is_empty(), "I9: {left:#?}");
         self.check_all_backfills_ended();
     }
 

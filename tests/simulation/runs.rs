@@ -1,8 +1,9 @@
 //! One run, told a second time: every task's state, and which record may follow.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mini_dag::dag::{Dag, Operator, Task as Definition, TaskIndex, WeightRule};
+use mini_dag::dag::{Dag, Operator, Task as Definition, TaskIndex, Value, WeightRule};
 use mini_dag::scheduler::{
     Attempt, Choice, Ended, Exit, Mark, RunFact, RunNumber, Settled, TaskFact, TaskState,
 };
@@ -26,6 +27,9 @@ pub struct Task {
     pub poking_since: Option<i64>,
     /// It was cleared while it ran.
     pub is_cleared: bool,
+    /// Since when it waits for a run that it has triggered, by the monotonic clock, at least.
+    pub waits_since_ms: Option<u64>,
+    pub waits_over_a_crash: bool,
 }
 
 impl Task {
@@ -38,6 +42,8 @@ impl Task {
             rests_until: 0,
             poking_since: None,
             is_cleared: false,
+            waits_since_ms: None,
+            waits_over_a_crash: false,
             xcom: None,
             choice: None,
         }
@@ -102,6 +108,9 @@ pub struct Run {
     pub is_by_hand: bool,
     /// The run before, when it was created: it is kept as long as this one goes on.
     pub previous: Option<RunNumber>,
+    /// How many triggers it has come of.
+    pub depth: u32,
+    pub given: BTreeMap<String, Value>,
     pub tasks: Vec<Task>,
 }
 
@@ -123,7 +132,7 @@ impl Run {
         let definition = self.dag.task(index);
         self.is_to_run(index)
             && self.tasks[index.get()].state == State::None
-            && !matches!(definition.operator, Operator::Empty)
+            && !matches!(definition.operator, Operator::Empty | Operator::Trigger(_))
     }
 
     /// Whether its run and what comes before it let a task run.
@@ -304,6 +313,7 @@ impl Run {
             attempt,
             choice,
         } = fact
+            && definition.operator.trigger().is_none()
         {
             let printed = printed(index, *try_number);
             self.check_left(index, (*state, attempt), choice.as_ref(), printed);
@@ -332,8 +342,13 @@ impl Run {
                 if definition.poke.is_some() {
                     task.poking_since.get_or_insert(now);
                 }
-                task.state = State::Running;
                 (task.xcom, task.choice) = (None, None);
+                task.waits_over_a_crash = false;
+                if definition.operator.trigger().is_some() {
+                    task.state = State::Waiting;
+                    return 0;
+                }
+                task.state = State::Running;
                 return 1;
             }
             TaskFact::Ended {

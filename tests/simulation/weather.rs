@@ -20,6 +20,10 @@ pub struct Weather {
     /// Tasks name pools, and the config changes.
     pub pools: bool,
     pub backfills: bool,
+    /// Tasks trigger runs of other DAGs.
+    pub triggers: bool,
+    /// In circles, too; then each DAG has one such task.
+    pub circles: bool,
     pub reloads: bool,
     pub removals: bool,
     pub crashes: bool,
@@ -51,6 +55,8 @@ impl Weather {
             schedules: draw() || draw(),
             pools: draw(),
             backfills: draw(),
+            triggers: draw(),
+            circles: draw(),
             reloads: draw(),
             removals: draw(),
             crashes: draw(),
