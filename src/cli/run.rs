@@ -320,9 +320,9 @@ fn example(context: &Context) -> Result<Arc<Dag>, Failure> {
         let diagnostic = Diagnostic::new("no DAG is named, and this program has no example");
         return Err(Failure::Usage(diagnostic.into()));
     };
-    context
-        .library
-        .parse(name, text)
+    let library = &context.library;
+    library
+        .parse(name, text, &library.zone())
         .map(Arc::new)
         .map_err(Failure::Diagnostics)
 }

@@ -67,22 +67,21 @@ impl Library {
         let name = path.display().to_string();
         let bytes = read_file(path)
             .map_err(|error| vec![Diagnostic::new(format!("cannot read `{name}`: {error}"))])?;
-        self.decode(&name, &bytes)
+        self.decode(&name, &bytes, &self.zone())
     }
 
-    fn decode(&self, name: &str, bytes: &[u8]) -> Result<Dag, Vec<Diagnostic>> {
+    fn decode(&self, name: &str, bytes: &[u8], zone: &Zone) -> Result<Dag, Vec<Diagnostic>> {
         if bytes.len() > DAG_FILE_BYTES_MAX {
             // Too long, and cut anywhere: the loader says so of any text of this length.
-            return self.parse(name, &" ".repeat(bytes.len()));
+            return self.parse(name, &" ".repeat(bytes.len()), zone);
         }
-        let text = text_of(name, bytes)?;
-        self.parse(name, text)
+        self.parse(name, text_of(name, bytes)?, zone)
     }
 
-    /// Reads the text of a DAG file; `name` is what errors call it.
-    pub fn parse(&self, name: &str, text: &str) -> Result<Dag, Vec<Diagnostic>> {
+    /// Reads the text of a DAG file; `name` is what errors call it, `zone` that of a DAG that names none.
+    pub fn parse(&self, name: &str, text: &str, zone: &Zone) -> Result<Dag, Vec<Diagnostic>> {
         let mut dag = self.with_known(|known| dag::load(name, text, known))?;
-        dag.timezone.get_or_insert_with(|| self.zone());
+        dag.timezone.get_or_insert_with(|| zone.clone());
         Ok(dag)
     }
 
@@ -128,9 +127,11 @@ impl Catalog {
         again: Option<Again<'_>>,
     ) -> Self {
         let mut catalog = Self::default();
+        // Looked up once: a thousand DAGs share it.
+        let zone = library.zone();
         for path in paths {
             if !path.is_dir() {
-                catalog.add(library, path, again);
+                catalog.add(library, &zone, path, again);
                 continue;
             }
             let refused = again.and_then(|_| hygiene::refuse_directory(path));
@@ -141,7 +142,7 @@ impl Catalog {
             match files {
                 Ok(files) => files
                     .iter()
-                    .for_each(|file| catalog.add(library, file, again)),
+                    .for_each(|file| catalog.add(library, &zone, file, again)),
                 Err(error) => catalog.errors.push(Diagnostic::new(format!(
                     "cannot read directory `{}`: {error}",
                     path.display()
@@ -172,11 +173,11 @@ impl Catalog {
         self.files.len()
     }
 
-    fn add(&mut self, library: &Library, file: &Path, again: Option<Again<'_>>) {
+    fn add(&mut self, library: &Library, zone: &Zone, file: &Path, again: Option<Again<'_>>) {
         if self.files.contains_key(file) {
             return;
         }
-        let loaded = load(library, file, again);
+        let loaded = load(library, zone, file, again);
         self.errors.extend(loaded.errors.iter().cloned());
         if let Some(dag) = &loaded.dag {
             match self.dags.get(&dag.dag_id) {
@@ -190,7 +191,7 @@ impl Catalog {
     }
 }
 
-fn load(library: &Library, file: &Path, again: Option<Again<'_>>) -> Loaded {
+fn load(library: &Library, zone: &Zone, file: &Path, again: Option<Again<'_>>) -> Loaded {
     let before = again.and_then(|again| again.before.files.get(file));
     let last_good = before.and_then(|loaded| loaded.dag.clone());
     let name = file.display();
@@ -207,7 +208,7 @@ fn load(library: &Library, file: &Path, again: Option<Again<'_>>) -> Loaded {
         return before.clone();
     }
     let read = match bytes {
-        Ok(bytes) => library.decode(&name.to_string(), &bytes),
+        Ok(bytes) => library.decode(&name.to_string(), &bytes, zone),
         Err(message) => Err(vec![Diagnostic::new(message)]),
     };
     match read {
@@ -286,11 +287,13 @@ pub(super) fn text_of<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, Vec<Di
 
 /// A regular file, or the beginning of one that is too large to be a DAG file.
 pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    let mut bytes = Vec::new();
     let limit = u64::try_from(DAG_FILE_BYTES_MAX).unwrap_or(u64::MAX);
+    let length = metadata.len().min(limit).saturating_add(1);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     File::open(path)?
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)?;

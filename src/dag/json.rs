@@ -125,6 +125,8 @@ struct Node {
     end: u32,
     after: u32,
     kind: Kind,
+    /// A string with an escape in it.
+    is_escaped: bool,
 }
 
 /// A value, or a key, of a document.
@@ -190,7 +192,12 @@ impl<'d> Item<'d> {
         match self.kind() {
             Kind::String => {
                 let raw = self.raw();
-                unescape(&raw[1..raw.len() - 1])
+                let inner = &raw[1..raw.len() - 1];
+                if self.node().is_escaped {
+                    unescape(inner).into()
+                } else {
+                    inner.into()
+                }
             }
             Kind::Null | Kind::True | Kind::False | Kind::Number | Kind::Array | Kind::Object => {
                 Cow::Borrowed(self.raw())
@@ -259,13 +266,10 @@ impl<'d> Inner<'d> {
 }
 
 /// What a checked string's inside stands for.
-fn unescape(inner: &str) -> Cow<'_, str> {
-    if !inner.contains('\\') {
-        return Cow::Borrowed(inner);
-    }
+fn unescape(inner: &str) -> String {
     let mut text = String::with_capacity(inner.len());
     pieces(inner, |_, piece| text.push_str(piece));
-    Cow::Owned(text)
+    text
 }
 
 /// The place in the file of a part of a string's text. `string` is the string with its quotes, `part`

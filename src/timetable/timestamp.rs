@@ -106,23 +106,27 @@ impl Timestamp {
 fn plain(text: &[u8]) -> Option<Timestamp> {
     let text: &[u8; 24] = text.try_into().ok()?;
     let marks = [4, 7, 10, 13, 16, 19, 23].map(|at| text[at]);
-    let number = |from: usize, until: usize| {
-        text[from..until].iter().try_fold(0, |number, byte| {
-            let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
-            Some(number * 10 + digit)
-        })
+    let mut are_digits = true;
+    let mut digit = |at: usize| {
+        let digit = text[at].wrapping_sub(b'0');
+        are_digits &= digit < 10;
+        i64::from(digit)
     };
-    let (month, day) = (number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    let is_plain = marks == *b"--T::.Z"
+    let mut two = |at: usize| digit(at) * 10 + digit(at + 1);
+    let year = two(0) * 100 + two(2);
+    let (month, day) = (two(5), two(8));
+    let (hour, minute, second) = (two(11), two(14), two(17));
+    let millis = two(20) * 10 + digit(22);
+    let is_plain = are_digits
+        && marks == *b"--T::.Z"
         && (1..=12).contains(&month)
         && (1..=28).contains(&day)
         && hour < 24
         && minute < 60
         && second < 60;
-    let day = days_from_civil(number(0, 4)?, month, day);
+    let day = days_from_civil(year, month, day);
     let seconds = day * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
-    is_plain.then_some(Timestamp(seconds * 1000 + number(20, 23)?))
+    is_plain.then_some(Timestamp(seconds * 1000 + millis))
 }
 
 /// RFC 3339 in UTC as Airflow writes it: `2026-11-22T06:00:00+00:00`, with `.123` only when there is a fraction.

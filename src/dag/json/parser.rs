@@ -1,7 +1,25 @@
 //! From text to the flat tree of a [`Document`], one character after the other, and every way to be no JSON.
 
-use super::{DEPTH_MAX, Document, Kind, Node, SyntaxError, line_and_column};
+use std::borrow::Cow;
+
+use super::{DEPTH_MAX, Document, Kind, Node, SyntaxError, line_and_column, unescape};
 use crate::dag::diagnostic::Span;
+
+/// So many keys are compared each with each; more are sorted.
+const FEW_KEYS: usize = 16;
+
+/// Whether a byte in a string stands for itself, and for nothing else.
+static IS_PLAIN: [bool; 256] = {
+    let mut is_plain = [true; 256];
+    let mut control = 0;
+    while control < 0x20 {
+        is_plain[control] = false;
+        control += 1;
+    }
+    is_plain[b'"' as usize] = false;
+    is_plain[b'\\' as usize] = false;
+    is_plain
+};
 
 /// Keeps its place in an array of fixed size: nothing recurses along the text.
 pub(super) struct Parser<'t> {
@@ -12,10 +30,8 @@ pub(super) struct Parser<'t> {
     /// The indices of the arrays and objects that are open, `depth` of them.
     open: [usize; DEPTH_MAX],
     depth: usize,
-    /// Scratch space for looking for repeated keys: as they are written, and which.
-    keys: Vec<(&'t str, usize)>,
-    /// Somewhere there is an escape, so that the same key may be written in two ways.
-    has_escape: bool,
+    /// Scratch space for looking for repeated keys: what they say, and which.
+    keys: Vec<(Cow<'t, str>, usize)>,
 }
 
 impl<'t> Parser<'t> {
@@ -27,13 +43,13 @@ impl<'t> Parser<'t> {
             at: 0,
             document: Document {
                 text,
-                nodes: Vec::new(),
+                // A line of a journal has some 12 bytes a node.
+                nodes: Vec::with_capacity(text.len() / 12),
                 duplicates: Vec::new(),
             },
             open: [0; DEPTH_MAX],
             depth: 0,
             keys: Vec::new(),
-            has_escape: false,
         }
     }
 
@@ -162,6 +178,7 @@ impl<'t> Parser<'t> {
             end: offset(self.at),
             after: offset(after),
             kind,
+            is_escaped: false,
         });
     }
 
@@ -169,23 +186,27 @@ impl<'t> Parser<'t> {
         let document = &self.document;
         self.keys.clear();
         for (key, _) in document.item(object).members() {
-            self.keys.push((&self.text[key.span().range()], key.index));
+            let inner = &self.text[key.span().start() + 1..key.span().end() - 1];
+            let is_escaped = document.nodes[key.index].is_escaped;
+            let text = if is_escaped {
+                unescape(inner).into()
+            } else {
+                inner.into()
+            };
+            self.keys.push((text, key.index));
         }
-        let mut found = Vec::new();
-        if self.has_escape {
-            let text = |key: &(&str, usize)| document.item(key.1).text();
-            // Stable, so that equal keys stay in file order.
-            self.keys.sort_by(|a, b| text(a).cmp(&text(b)));
-            for same in self.keys.chunk_by(|a, b| text(a) == text(b)) {
-                found.extend(same[1..].iter().map(|again| (same[0].1, again.1)));
+        let duplicates = &mut self.document.duplicates;
+        if self.keys.len() <= FEW_KEYS {
+            for (at, (text, index)) in self.keys.iter().enumerate() {
+                let first = self.keys[..at].iter().find(|(before, _)| before == text);
+                duplicates.extend(first.map(|(_, first)| (*first, *index)));
             }
-        } else {
-            self.keys.sort_unstable();
-            for same in self.keys.chunk_by(|a, b| a.0 == b.0) {
-                found.extend(same[1..].iter().map(|again| (same[0].1, again.1)));
-            }
+            return;
         }
-        self.document.duplicates.append(&mut found);
+        self.keys.sort_unstable();
+        for same in self.keys.chunk_by(|a, b| a.0 == b.0) {
+            duplicates.extend(same[1..].iter().map(|again| (same[0].1, again.1)));
+        }
     }
 
     fn key(&mut self) -> Result<(), SyntaxError> {
@@ -203,12 +224,19 @@ impl<'t> Parser<'t> {
 
     fn string(&mut self) -> Result<(), SyntaxError> {
         let start = self.at;
+        let mut is_escaped = false;
         self.at += 1;
         loop {
+            while self.peek().is_some_and(|byte| IS_PLAIN[usize::from(byte)]) {
+                self.at += 1;
+            }
             match self.peek() {
                 Some(b'"') => break,
-                Some(b'\\') => self.escape()?,
-                Some(0..0x20) => {
+                Some(b'\\') => {
+                    is_escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => {
                     let at = self.at;
                     let raw_end = self.bytes[at] == b'\n' || self.bytes[at] == b'\r';
                     return Err(if raw_end {
@@ -223,7 +251,6 @@ impl<'t> Parser<'t> {
                             .help("write it as an escape: `\\t`, `\\u0000`")
                     });
                 }
-                Some(_) => self.at += 1,
                 None => {
                     let end = self.bytes.len();
                     return Err(self.error(start..end, "a string that does not end", "not closed"));
@@ -232,11 +259,13 @@ impl<'t> Parser<'t> {
         }
         self.at += 1;
         self.push(Kind::String, start);
+        if let Some(node) = self.document.nodes.last_mut() {
+            node.is_escaped = is_escaped;
+        }
         Ok(())
     }
 
     fn escape(&mut self) -> Result<(), SyntaxError> {
-        self.has_escape = true;
         let at = self.at;
         match self.bytes.get(at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
