@@ -87,8 +87,10 @@ pub(super) fn decode(line: Checked) -> Result<Entry, Flaw> {
     if document.duplicates().next().is_some() {
         return Err(content("a key stands there twice"));
     }
-    let fields = Fields::read(document.root()).ok_or_else(|| content("wrong fields"))?;
-    if fields.event() == "segment" {
+    let mut members = document.root().members();
+    let event = members.find(|(key, _)| key.text() == "ev");
+    // Before anything else is believed: another version may write it otherwise.
+    if event.is_some_and(|(_, event)| event.text() == "segment") {
         let fields = SegmentFields::deserialize_json(line.text);
         let fields = fields.map_err(|_| content("wrong fields"))?;
         if fields.version != Some(super::VERSION) {
@@ -97,13 +99,9 @@ pub(super) fn decode(line: Checked) -> Result<Entry, Flaw> {
         let header = fields.header(line.seq).ok_or(content("wrong fields"))?;
         return Ok(Entry::Header(header));
     }
-    if fields.event() == "repaired" {
-        let last = fields.last_lost();
-        return last.map(Entry::Repaired).ok_or(content("wrong fields"));
-    }
-    let record = fields.record();
-    record
-        .map(Entry::Record)
+    let fields = Fields::read(document.root()).ok_or_else(|| content("wrong fields"))?;
+    fields
+        .entry()
         .ok_or_else(|| content("not a record that this version knows"))
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::super::fields::{Read, fields};
 use super::super::names;
-use super::{NUMBER_MAX, bounded};
+use super::{Entry, NUMBER_MAX, bounded};
 use crate::dag::Value;
 use crate::dag::json::Item;
 use crate::scheduler::{
@@ -145,17 +145,16 @@ fn choice(follow: Option<Vec<Arc<str>>>, short_circuit: Option<bool>) -> Option<
 }
 
 impl Fields<'_> {
-    /// What the line tells.
-    pub(super) fn event(&self) -> &str {
-        &self.ev
+    /// What the line tells, if that can be.
+    pub(super) fn entry(self) -> Option<Entry> {
+        if self.ev == "repaired" {
+            let last = self.last.filter(|last| *last < NUMBER_MAX);
+            return last.map(Entry::Repaired);
+        }
+        self.record().map(Entry::Record)
     }
 
-    /// Of `repaired`: the number of the last line that was lost.
-    pub(super) fn last_lost(&self) -> Option<u64> {
-        self.last.filter(|last| *last < NUMBER_MAX)
-    }
-
-    pub(super) fn record(mut self) -> Option<Record> {
+    fn record(mut self) -> Option<Record> {
         let at = self.at?;
         if let Some(dag_id) = self.dag.take() {
             if let Some(number) = self.backfill.take() {
