@@ -1,5 +1,6 @@
 //! `mini-dag status`: the daemon, every DAG, one DAG, or one run. Fits 80 columns.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const COLUMNS: usize = 80;
 /// Runs of one DAG that are listed: the daemon has so many in memory, and looks again and again.
 const RUNS_LISTED: usize = 7;
+/// Of so many tasks that have failed it is told why: each is a look into the journal.
+const WHY_TOLD: usize = 8;
 /// Named pools that are listed.
 const POOLS_SHOWN: usize = 8;
 
@@ -96,7 +99,13 @@ fn look(
             let run = with(run, "task_instances", tasks);
             format!("{}\n", with(run, "xcom_entries", left))
         } else {
-            run_text(&run, &tasks, screen, zone) + &xcoms_text(&left)
+            let looks_again = matches.get_flag("watch") && !is_final;
+            let why = if looks_again {
+                BTreeMap::new()
+            } else {
+                whys(client, &path, &tasks)
+            };
+            run_text(&run, &tasks, &why, screen, zone) + &xcoms_text(&left)
         };
         return Ok(View { text, is_final });
     }
@@ -307,7 +316,27 @@ fn next_text(dag: &Value, now: Timestamp) -> String {
     schedule
 }
 
-fn run_text(run: &Value, tasks: &[Value], screen: &Screen, zone: &Zone) -> String {
+/// Why the latest attempts of tasks have failed, by the tasks' ids.
+fn whys(client: &Client<'_>, run: &str, tasks: &[Value]) -> BTreeMap<String, String> {
+    let has_failed = |task: &&Value| matches!(&*text(task, "state"), "failed" | "up_for_retry");
+    let failed = tasks.iter().filter(has_failed).take(WHY_TOLD);
+    let why = |task: &Value| {
+        let (task_id, tries) = (text(task, "task_id"), number(task, "try_number"));
+        let path = format!("{run}/taskInstances/{}/tries/{tries}", encode(&task_id));
+        // One that somebody has marked as failed has had no such attempt.
+        let attempt = client.get(&path).ok()?;
+        has(&attempt, "why").then(|| (task_id, text(&attempt, "why")))
+    };
+    failed.filter_map(why).collect()
+}
+
+fn run_text(
+    run: &Value,
+    tasks: &[Value],
+    why: &BTreeMap<String, String>,
+    screen: &Screen,
+    zone: &Zone,
+) -> String {
     let title = format!("{}  {}", text(run, "dag_id"), text(run, "dag_run_id"));
     let mut out = format!("{}\n", screen.coloured("1", &title));
     let state = screen.state(&text(run, "state"), 0);
@@ -333,6 +362,9 @@ fn run_text(run: &Value, tasks: &[Value], screen: &Screen, zone: &Zone) -> Strin
             took(task)
         );
         let _ = writeln!(out, "{}", line.trim_end());
+        if let Some(why) = why.get(&text(task, "task_id")) {
+            let _ = writeln!(out, "{}", clip(&format!("  why: {why}"), COLUMNS));
+        }
         if has(task, "waits_for") {
             let waits = format!("  waits: {}", text(task, "waits_for"));
             let _ = writeln!(out, "{}", clip(&waits, COLUMNS));

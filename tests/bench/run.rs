@@ -66,13 +66,16 @@ const WORKS: [Work; 3] = [
 ];
 
 fn main() {
-    println!("| tasks that wait | an end and a start, in the scheduler alone |\n| --- | --- |");
-    for waiting in [100, 1_000, 10_000] {
-        let times = (0..ROUNDS).map(|_| queue(waiting)).collect();
-        println!(
-            "| {waiting} | {:.1} µs |",
+    println!(
+        "| tasks that wait | an end and a start, in the scheduler alone | before one task that joins them all |\n\
+         | --- | --- | --- |"
+    );
+    for waiting in [100, 1_000, 9_999] {
+        let times = [false, true].map(|is_joined| {
+            let times = (0..ROUNDS).map(|_| queue(waiting, is_joined)).collect();
             median(times).as_secs_f64() * 1e6
-        );
+        });
+        println!("| {waiting} | {:.1} µs | {:.1} µs |", times[0], times[1]);
     }
     println!();
     if std::env::args().any(|word| word == "queue") {
@@ -217,11 +220,14 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// What the scheduler takes for a task that ends and one that starts in its place, with so many waiting: alone,
-/// without processes and without a journal. Half of them are measured, so that the queue stays long.
-fn queue(waiting: usize) -> Duration {
+/// without processes and without a journal. Half of them are measured, so that the queue stays long. All may come
+/// before one task, which asks its trigger rule at each end.
+fn queue(waiting: usize, is_joined: bool) -> Duration {
     let dag = Dag::new("d");
-    for n in 0..waiting {
-        dag.argv(&format!("t{n}"), ["true"]);
+    let tasks = (0..waiting).map(|n| dag.argv(&format!("t{n}"), ["true"]));
+    let tasks: Vec<_> = tasks.collect();
+    if is_joined {
+        _ = tasks >> dag.argv("join", ["true"]);
     }
     let now = Now {
         wall: Timestamp::from_secs(0),

@@ -69,6 +69,39 @@ fn a_run_that_failed_in_the_middle_goes_on_from_there() {
     assert_eq!(first, "looking\n");
 }
 
+/// The log of a task that timed out is empty, and that of one that exits with 3 may be.
+#[test]
+fn the_status_of_a_run_says_why_tasks_have_failed() {
+    let dag = r#"{"tasks": [{"task_id": "code", "bash": "exit 3"}, {"task_id": "fine", "bash": "true"},
+        {"task_id": "late", "bash": "sleep 600", "timeout": "100ms"},
+        {"task_id": "lost", "argv": ["no-such-program"]}, {"task_id": "after", "bash": "true", "after": ["code"]}]}"#;
+    let daemon = Daemon::with("why", &[("d.json", dag)]);
+    assert_eq!(
+        daemon
+            .run(&["trigger", "d", "--run-id", "r", "--wait"])
+            .code,
+        1
+    );
+    let status = daemon.ok(&["status", "d", "r"]);
+    let whys = status
+        .lines()
+        .filter_map(|line| line.strip_prefix("  why: "));
+    assert_eq!(
+        whys.collect::<Vec<_>>(),
+        [
+            "exit code 3",
+            "timed out, signal 15 (SIGTERM)",
+            "`no-such-program` was not found in PATH=/usr/local/sbin:/usr/local/bin:/…",
+        ],
+        "{status}"
+    );
+    let path = "/api/v2/dags/d/dagRuns/r/taskInstances/fine/tries/1";
+    assert_eq!(
+        daemon.answer("GET", path, "").get("why"),
+        Some(&Value::Null)
+    );
+}
+
 #[test]
 fn waiting_ends_with_the_run_and_shows_it_as_json() {
     let daemon = Daemon::with("wait", &[("chain.json", CHAIN)]);

@@ -2,6 +2,7 @@
 
 use super::dag::version;
 use super::{date, number, object, seconds, text, took, uuid, with};
+use crate::daemon::hooks::why;
 use crate::dag::{TaskIndex, Value};
 use crate::journal::PastAttempt;
 use crate::scheduler::{
@@ -171,6 +172,13 @@ pub(crate) fn attempt(run: &Run, index: TaskIndex, attempt: &PastAttempt) -> Val
             (
                 "reason",
                 told(&|took| took.reason.as_ref().map_or(Value::Null, text)),
+            ),
+            (
+                "why",
+                told(&|took| match why(took) {
+                    nothing if nothing.is_empty() => Value::Null,
+                    why => text(why),
+                }),
             ),
             ("cpu_s", told(&|took| seconds(took.cpu))),
             (
