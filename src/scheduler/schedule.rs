@@ -91,6 +91,13 @@ impl Scheduler {
         self.fires.plans.get(dag_id)?.next
     }
 
+    /// The time that its next run is about: from, until.
+    pub fn next_interval_of(&self, dag_id: &str) -> Option<(Timestamp, Timestamp)> {
+        let plan = self.fires.plans.get(dag_id)?;
+        let end = plan.timetable.latest_at_or_before(plan.next?)?;
+        Some((plan.timetable.previous_before(end).unwrap_or(end), end))
+    }
+
     /// Takes note of a DAG's schedule, and of when the DAG was first seen, if the clock is believed.
     pub(super) fn plan(&mut self, turn: &mut Turn, dag: &Arc<Dag>) {
         let dag_id = &dag.dag_id;

@@ -130,23 +130,36 @@ fn plain(text: &[u8]) -> Option<Timestamp> {
 }
 
 /// RFC 3339 in UTC as Airflow writes it: `2026-11-22T06:00:00+00:00`, with `.123` only when there is a fraction.
+/// Digit by digit: a list of DAGs has hundreds of dates, and `write!` takes five times as long.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let utc = self.to_utc();
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-            utc.year(),
-            u8::from(utc.month()),
-            utc.day(),
-            utc.hour(),
-            utc.minute(),
-            utc.second()
-        )?;
-        if utc.millisecond() != 0 {
-            write!(f, ".{:03}", utc.millisecond())?;
+        let utc = OffsetDateTime::from_unix_timestamp(self.secs());
+        let utc = utc.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (year, month, day) = utc.to_calendar_date();
+        let (hour, minute, second) = utc.to_hms();
+        let year = u16::try_from(year).unwrap_or(0);
+        let millis = u16::try_from(self.0.rem_euclid(1000)).unwrap_or(0);
+        let digit = |number: u16| b"0123456789"[usize::from(number % 10)];
+        let mut text = *b"0000-00-00T00:00:00.000+00:00";
+        let mut put = |at: usize, number: u16| {
+            text[at] = digit(number / 10);
+            text[at + 1] = digit(number);
+        };
+        put(0, year / 100);
+        put(2, year);
+        put(5, u8::from(month).into());
+        put(8, day.into());
+        put(11, hour.into());
+        put(14, minute.into());
+        put(17, second.into());
+        put(20, millis / 10);
+        text[22] = digit(millis);
+        let text = str::from_utf8(&text).map_err(|_| fmt::Error)?;
+        if millis == 0 {
+            f.write_str(&text[..19])?;
+            return f.write_str(&text[23..]);
         }
-        f.write_str("+00:00")
+        f.write_str(text)
     }
 }
 
@@ -173,10 +186,15 @@ mod tests {
                 "{moment}"
             );
         }
-        assert_eq!(
-            Timestamp::from_millis(1_795_334_488_160).to_string(),
-            "2026-11-22T08:01:28.160+00:00"
-        );
+        for (millis, text) in [
+            (1_795_334_488_160, "2026-11-22T08:01:28.160+00:00"),
+            (1_795_334_488_000, "2026-11-22T08:01:28+00:00"),
+            (-7, "1969-12-31T23:59:59.993+00:00"),
+            (Timestamp::MIN.0, "0000-01-01T00:00:00+00:00"),
+            (Timestamp::MAX.0, "9999-12-31T23:59:59.999+00:00"),
+        ] {
+            assert_eq!(Timestamp::from_millis(millis).to_string(), text);
+        }
     }
 
     #[test]

@@ -10,29 +10,24 @@ use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{self, Standing, collection, number, object, text};
 use crate::daemon::service::Service;
 use crate::dag::{DAG_FILE_BYTES_MAX, Value};
-use crate::scheduler::{Answer, Command, DagState, RunState, data_interval};
+use crate::scheduler::{Answer, Command, DagState, RunState};
 
 /// What is known of a DAG beside its definition.
 pub(super) fn standing(service: &Service, known: &DagState) -> Standing {
-    let file = known
-        .dag
-        .source
-        .as_ref()
-        .map(|path| path.display().to_string());
-    let mut places = service
-        .catalog()
-        .errors
-        .iter()
-        .filter_map(|error| error.place.as_ref());
-    let next_run = service.next_run(&known.dag.dag_id);
-    let first_seen = known.first_seen.unwrap_or_default();
+    let errors = service.catalog().errors.iter();
+    let mut places = errors.filter_map(|error| error.place.as_ref());
+    let is_here = |file: &str| {
+        let source = known.dag.source.as_ref();
+        source.is_some_and(|path| *path.to_string_lossy() == *file)
+    };
+    let next_interval = service.scheduler().next_interval_of(&known.dag.dag_id);
     Standing {
         is_paused: known.is_paused,
         slots: service.scheduler().limits().pools.parallelism(),
         loaded_at: Some(service.loaded_at()),
-        has_import_errors: file.is_some_and(|file| places.any(|place| place.file == file)),
-        next_run,
-        next_interval: next_run.and_then(|fire| data_interval(&known.dag, first_seen, fire)),
+        has_import_errors: places.any(|place| is_here(&place.file)),
+        next_run: service.next_run(&known.dag.dag_id),
+        next_interval,
         active_runs: known.active_runs,
     }
 }

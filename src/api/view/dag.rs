@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::members::{self, Date, Members, OrNull};
+use super::members::{self, Members, Raw};
 use super::{date, number, object, text, text_or_null, uuid};
 use crate::dag::{
     Catchup, Dag, Moment, Param, Quoted, StartDate, Task, TaskIndex, TimetableKind, Value, map_of,
@@ -79,6 +79,13 @@ fn is_backfillable(dag: &Dag) -> bool {
         })
 }
 
+/// What Airflow has and we have not.
+const SAME_FOR_ALL: &str = concat!(
+    r#""is_stale":false,"last_parse_duration":null,"last_expired":null,"timetable_partitioned":false,"#,
+    r#""max_consecutive_failed_dag_runs":0,"has_task_concurrency_limits":false,"allowed_run_types":null,"#,
+    r#""file_token":"","bundle_name":"dags-folder","bundle_version":null"#
+);
+
 /// A DAG in a list: `DAGResponse`.
 pub fn dag_summary(dag: &Dag, standing: &Standing) -> Value {
     summary(dag, standing).into_value()
@@ -86,7 +93,8 @@ pub fn dag_summary(dag: &Dag, standing: &Standing) -> Value {
 
 /// [`dag_summary`], to which more can be added.
 pub(crate) fn summary(dag: &Dag, standing: &Standing) -> Members {
-    let dag_id = Quoted(&dag.dag_id);
+    let dag_id = Quoted(&dag.dag_id).to_string();
+    let dag_id = dag_id.as_str();
     let schedule = dag.schedule.as_ref().map(ToString::to_string);
     let described = schedule.as_deref();
     let described = described.unwrap_or("Never, external triggers only");
@@ -96,49 +104,41 @@ pub(crate) fn summary(dag: &Dag, standing: &Standing) -> Members {
         TimetableKind::Trigger => standing.next_run,
         TimetableKind::Interval => start,
     };
-    let mut tags = String::new();
+    let mut tags = String::from("[");
     for tag in &dag.tags {
-        let comma = if tags.is_empty() { "" } else { "," };
+        let comma = if tags.len() > 1 { "," } else { "" };
         let _ = write!(
             tags,
             "{comma}{{\"name\":{},\"dag_id\":{dag_id},\"dag_display_name\":{dag_id}}}",
             Quoted(tag)
         );
     }
+    tags.push(']');
     let path = dag.source.as_deref().map(Path::to_string_lossy);
     let file_name = dag.source.as_deref().and_then(Path::file_name);
     let file_name = file_name.map(OsStr::to_string_lossy);
     let mut all = Members::new();
-    all.put("dag_id", dag_id);
-    all.put("dag_display_name", dag_id);
+    all.put("dag_id", Raw(dag_id));
+    all.put("dag_display_name", Raw(dag_id));
     all.put("is_paused", standing.is_paused);
-    all.put("is_stale", false);
-    all.put("last_parsed_time", Date(standing.loaded_at));
-    all.put("last_parse_duration", Value::Null);
-    all.put("last_expired", Value::Null);
+    all.put("last_parsed_time", standing.loaded_at);
     all.put("description", members::text_or_null(&dag.description));
-    all.put("timetable_summary", OrNull(schedule.as_deref().map(Quoted)));
+    all.put("timetable_summary", schedule.as_deref().map(Quoted));
     all.put("timetable_description", Quoted(described));
-    all.put("timetable_partitioned", false);
     all.put("timetable_periodic", dag.schedule.is_some());
-    all.put("tags", format_args!("[{tags}]"));
-    all.put("owners", format_args!("[{}]", Quoted(owner(dag))));
+    all.put("tags", Raw(&tags));
+    all.put("owners", Value::from(vec![owner(dag)]));
     all.put("max_active_runs", dag.max_active_runs);
     all.put("max_active_tasks", max_active_tasks);
-    all.put("max_consecutive_failed_dag_runs", 0);
-    all.put("has_task_concurrency_limits", false);
     all.put("has_import_errors", standing.has_import_errors);
-    all.put("next_dagrun_logical_date", Date(logical_date));
-    all.put("next_dagrun_data_interval_start", Date(start));
-    all.put("next_dagrun_data_interval_end", Date(end));
-    all.put("next_dagrun_run_after", Date(standing.next_run));
-    all.put("allowed_run_types", Value::Null);
+    all.put("next_dagrun_logical_date", logical_date);
+    all.put("next_dagrun_data_interval_start", start);
+    all.put("next_dagrun_data_interval_end", end);
+    all.put("next_dagrun_run_after", standing.next_run);
     all.put("is_backfillable", is_backfillable(dag));
     all.put("fileloc", Quoted(path.as_deref().unwrap_or("compiled-in")));
-    all.put("relative_fileloc", OrNull(file_name.as_deref().map(Quoted)));
-    all.put("file_token", Quoted(""));
-    all.put("bundle_name", Quoted("dags-folder"));
-    all.put("bundle_version", Value::Null);
+    all.put("relative_fileloc", file_name.as_deref().map(Quoted));
+    all.put_all(SAME_FOR_ALL);
     all
 }
 
