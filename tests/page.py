@@ -3,8 +3,9 @@
 
 tests/page.py [--program target/debug/mini-dag] [--shots DIR] [--scale]
 
-Needs chromium and chromedriver; looks for accessibility faults with axe-core, which npm fetches. `--scale` also
-measures the page with 1,000 DAGs and 10,000 runs.
+Needs chromium and chromedriver, and says so where there are none; looks for accessibility faults with axe-core, which
+npm fetches. `--scale` measures the page with 1,000 DAGs and 10,000 runs instead. What fails is followed by where the
+browser stood, its console and the daemon's log.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "page"))
-from browser import Browser, free_port  # noqa: E402
+from browser import Browser, NoBrowser, free_port  # noqa: E402
 
 HOSTILE = "<img src=x onerror=\"window.pwned=1\"><script>window.pwned=1</script>'\"&amp;{{"
 GATED = {
@@ -48,8 +49,15 @@ EVIL = {
 TUTORIAL = "download_rocket_launches"
 
 
+BEGUN = time.monotonic()
+
+
 def say(text):
-    print(f"page: {text}", flush=True)
+    print(f"page: {time.monotonic() - BEGUN:5.1f} s: {text}", flush=True)
+
+
+def skipped(text):
+    print(f"\n!!!! SKIPPED: {text}\n", flush=True)
 
 
 class Launches(http.server.BaseHTTPRequestHandler):
@@ -87,7 +95,7 @@ class Daemon:
         log = open(self.root / "daemon.log", "ab")
         command = [self.program, "daemon", "--dags", "dags", "--state", "state", "--listen", f"127.0.0.1:{self.port}"]
         self.process = subprocess.Popen(command, cwd=self.root, env=env, stdout=log, stderr=log)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
                 return urllib.request.urlopen(self.base + "health").read()
@@ -122,7 +130,7 @@ def axe(scratch):
         subprocess.run(["tar", "xzf", *[path.name for path in scratch.glob("axe-core-*.tgz")]], cwd=scratch, check=True)
         return (scratch / "package" / "axe.min.js").read_text()
     except (OSError, subprocess.SubprocessError) as error:
-        say(f"SKIPPED: accessibility is NOT checked, npm cannot fetch axe-core: {error}")
+        skipped(f"accessibility is not checked, npm cannot fetch axe-core: {error}")
         return None
 
 
@@ -139,6 +147,24 @@ class Story:
         said = self.browser.complaints()
         assert not said, "the console says: " + "\n".join(said)
         assert self.browser.run("return window.pwned === undefined"), "a text was run as code"
+
+    def tell(self):
+        """All that is known when something went wrong, whoever of the three still answers."""
+        browser = self.browser
+        console = lambda: (browser.complaints(), "\n".join(browser.said[-40:]))[1]
+        for what, ask in [
+            ("the browser stands at", lambda: browser.run("return location.href")),
+            ("the page shows", lambda: browser.run("return document.body.innerText")[:3000]),
+            ("the console says", console),
+            ("a picture is in", lambda: self.shots and browser.shot(self.shots / "failure.png") or self.shots),
+            ("chromedriver says", lambda: browser.log()),
+            ("the daemon ended with" if self.daemon.process.poll() is not None else "the daemon runs as", lambda: self.daemon.process.poll() or self.daemon.process.pid),
+            ("the daemon's log ends with", lambda: (self.daemon.root / "daemon.log").read_text()[-4000:]),
+        ]:
+            try:
+                say(f"{what}: {ask()}")
+            except Exception as error:  # noqa: BLE001: the fault that is told of counts, not this one.
+                say(f"{what}: nothing, {type(error).__name__}: {error}")
 
     def readable(self, what):
         """No serious fault for those who read with other means, in light and in dark."""
@@ -478,7 +504,7 @@ def main():
     if args.shots:
         args.shots.mkdir(parents=True, exist_ok=True)
     if not (shutil.which("chromedriver") and (shutil.which("chromium") or shutil.which("chromium-browser"))):
-        return say("SKIPPED: the page is NOT tested, there is no chromium or no chromedriver")
+        return skipped("the page was not tried in a browser: there is no chromium, or no chromedriver")
     root = pathlib.Path(tempfile.mkdtemp(prefix="page-test-"))
     launches = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Launches)
     threading.Thread(target=launches.serve_forever, daemon=True).start()
@@ -492,10 +518,10 @@ def main():
         daemon = Daemon(args.program, root, dags)
         try:
             with Browser() as browser:
-                browser.size(1280, 800)
-                browser.theme("light")
                 story = Story(browser, daemon, axe(root), args.shots)
                 try:
+                    browser.size(1280, 800)
+                    browser.theme("light")
                     log_in(story)
                     tutorial(story, api)
                     live(story)
@@ -510,14 +536,13 @@ def main():
                     gone(story)
                     assert not story.faults, "hard to read for some:\n" + "\n".join(dict.fromkeys(story.faults))
                 except BaseException:
-                    say(f"at {browser.run('return location.href')}:\n{browser.run('return document.body.innerText')[:3000]}")
-                    if args.shots:
-                        browser.shot(args.shots / "failure.png")
-                    say("the daemon's log ends with:\n" + (daemon.root / "daemon.log").read_text()[-1500:])
+                    story.tell()
                     raise
         finally:
             daemon.stop()
         say("all is well")
+    except NoBrowser as error:
+        skipped(f"the page was not tried in a browser: {error}")
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
