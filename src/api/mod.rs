@@ -29,6 +29,7 @@ mod router;
 mod routes;
 mod site;
 mod socket;
+mod span;
 mod stream;
 mod view;
 

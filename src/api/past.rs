@@ -15,13 +15,13 @@ use super::answer::runs;
 use super::lookup::{self, EVERY_DAG, EVERY_RUN};
 use super::problem::Problem;
 use super::router::{Call, guarded};
+use super::span::{self, Around, Dates, Span};
 use crate::daemon::aside::aside;
 use crate::daemon::service::Service;
 use crate::dag::Dag;
 use crate::dag::map_of;
 use crate::journal::{Directory, Filter, OpenError, PastAttempt, history};
 use crate::scheduler::{Run, RunNumber, RunState};
-use crate::timetable::Timestamp;
 
 /// Runs that are read back for one request, at most: the latest.
 pub const RUNS_MAX: usize = 1_000;
@@ -35,6 +35,8 @@ pub enum History {
     Run,
     /// A run that has the name or the logical date that the body asks for.
     Twin,
+    /// That run, and those before and after it, or between two dates, that the body takes in.
+    Span,
     /// That run with all its attempts, which memory never has.
     Attempts,
     /// The runs of a DAG.
@@ -57,7 +59,9 @@ pub struct Question {
     dags: BTreeMap<Arc<str>, Arc<Dag>>,
     dag_id: Option<String>,
     run_id: Option<String>,
-    logical_date: Option<Timestamp>,
+    logical_dates: Option<Dates>,
+    /// Of the run that is found, those around it, too.
+    around: Option<Around>,
     limit: usize,
 }
 
@@ -68,7 +72,7 @@ impl Question {
         if dag_id != EVERY_DAG && service.state().dag(dag_id).is_none() {
             return Ok(None);
         }
-        let mut logical_date = None;
+        let (mut logical_dates, mut around) = (None, None);
         let (run_id, limit) = match call.route.history {
             History::None => return Ok(None),
             History::Run | History::Attempts => {
@@ -83,12 +87,31 @@ impl Question {
                 (Some(run_id.to_owned()), 1)
             }
             History::Twin => {
-                let run_id;
-                (run_id, logical_date) = runs::identity(call.request)?;
+                let (run_id, logical_date) = runs::identity(call.request)?;
                 if run_id.is_none() && logical_date.is_none() {
                     return Ok(None);
                 }
+                logical_dates = logical_date.map(|date| (date, date));
                 (run_id, 1)
+            }
+            History::Span => {
+                let span = Span::of(call)?;
+                let held = span.run_id.map(|id| service.state().find_run(dag_id, id));
+                match held {
+                    Some(Some(_)) if span.is_one() => return Ok(None),
+                    Some(None) => {
+                        around = Some(span.around).filter(|_| !span.is_one());
+                        (span.run_id.map(str::to_owned), 1)
+                    }
+                    Some(Some((_, run))) => {
+                        logical_dates = Some(span.dates(Some(run.facts.logical_date)));
+                        (None, span::RUNS_MAX + 1)
+                    }
+                    None => {
+                        logical_dates = Some(span.dates(None));
+                        (None, span::RUNS_MAX + 1)
+                    }
+                }
             }
             History::Runs => match runs_missing(service, call)? {
                 Some(limit) => (None, limit),
@@ -101,7 +124,8 @@ impl Question {
             dags: map_of(dags.map(|dag| (dag.dag_id.clone(), dag.clone()))),
             dag_id: (dag_id != EVERY_DAG).then(|| dag_id.to_owned()),
             run_id,
-            logical_date,
+            logical_dates,
+            around,
             limit,
         }))
     }
@@ -124,13 +148,28 @@ impl Question {
     }
 
     fn runs(&self) -> Result<Past, OpenError> {
-        let filter = Filter {
+        let mut past = Past::new();
+        let wanted = Filter {
             dag_id: self.dag_id.as_deref(),
             run_id: self.run_id.as_deref(),
-            logical_date: self.logical_date,
+            logical_dates: self.logical_dates,
             limit: self.limit,
         };
-        let mut past = Past::new();
+        self.add(&mut past, wanted)?;
+        let found = past.values().next().map(|past| past.run.facts.logical_date);
+        if let (Some(around), Some(date)) = (self.around, found) {
+            let beside = Filter {
+                run_id: None,
+                logical_dates: Some(around.dates((date, date))),
+                limit: span::RUNS_MAX + 1,
+                ..wanted
+            };
+            self.add(&mut past, beside)?;
+        }
+        Ok(past)
+    }
+
+    fn add(&self, past: &mut Past, filter: Filter<'_>) -> Result<(), OpenError> {
         for run in history(&Directory::new(&self.journal), filter)? {
             let Some(dag) = self.dags.get(&run.dag_id) else {
                 continue;
@@ -144,7 +183,7 @@ impl Question {
             };
             past.insert(run.number, recalled);
         }
-        Ok(past)
+        Ok(())
     }
 }
 

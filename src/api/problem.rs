@@ -94,7 +94,6 @@ impl From<Refusal> for Problem {
             | Refusal::RunFinished(_)
             | Refusal::RunStopping(_)
             | Refusal::RunActive(_)
-            | Refusal::TaskRunning(_)
             | Refusal::AlreadySo(..)
             | Refusal::BackfillExists(..)
             | Refusal::BackfillOver(_) => StatusCode::CONFLICT,

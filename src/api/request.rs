@@ -201,6 +201,29 @@ impl Request {
         })
     }
 
+    /// A date that the body gives.
+    pub fn field_date(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
+        let Some(given) = self.field_text(name)? else {
+            return Ok(None);
+        };
+        let date = Timestamp::parse(given).map_err(|error| {
+            let msg = format!("Input should be a valid datetime: it is {error}");
+            let input = Value::String(given.to_owned());
+            Problem::invalid("datetime_from_date_parsing", &["body", name], &msg, input)
+        })?;
+        Ok(Some(date))
+    }
+
+    /// What the body has somebody write about something; `null` takes it back, as an empty text does.
+    pub fn note(&self) -> Result<Option<String>, Problem> {
+        if self.body.get("note").is_none() {
+            return Ok(None);
+        }
+        Ok(Some(
+            self.field_text("note")?.unwrap_or_default().to_owned(),
+        ))
+    }
+
     /// The body is an object and has no other keys than these.
     pub fn only_fields(&self, known: &[&str]) -> Result<(), Problem> {
         let Some(members) = self.body.as_object() else {

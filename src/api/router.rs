@@ -79,7 +79,7 @@ pub(super) enum Outcome {
     /// Ask the scheduler, and answer when it has.
     Ask(Command, Then),
     /// Ask the scheduler for all of these, and answer when it has done them.
-    AskAll(Vec<Command>, Handler),
+    AskAll(Vec<Command>, After),
     /// Read the DAG files again, and answer then.
     Reload(Handler),
     /// Make the program that is now where this one was this process's program.
@@ -125,6 +125,7 @@ impl From<Reply> for Outcome {
 
 pub(super) type Work = Box<dyn FnOnce() -> Result<String, Problem> + Send>;
 pub(super) type Then = fn(&Service, &Call<'_>, &Answer) -> Result<Reply, Problem>;
+pub(super) type After = Box<dyn FnOnce(&Service, &Call<'_>) -> Result<Outcome, Problem>>;
 pub(super) type Handler = fn(&Service, &Call<'_>) -> Result<Outcome, Problem>;
 
 /// A request, what its path names, and what was read back for it.

@@ -204,7 +204,7 @@ pub const ROUTES: &[Route] = &[
         "post_clear_task_instances",
         clear::tasks,
     )
-    .with(History::Run),
+    .with(History::Span),
     get("/api/v2/dags/{dag_id}/dagRuns", "get_dag_runs", runs::list)
         .with(History::Runs)
         .query(RUNS),
@@ -259,7 +259,7 @@ pub const ROUTES: &[Route] = &[
         "patch_task_instance",
         task_instances::mark,
     )
-    .with(History::Run),
+    .with(History::Span),
     get(
         "/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/tries",
         "get_task_instance_tries",

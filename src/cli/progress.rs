@@ -120,6 +120,7 @@ impl Progress {
             return;
         };
         let (state, try_number, took, text) = match fact {
+            TaskFact::Ending(_) | TaskFact::Noted(_) => return,
             TaskFact::Marked(mark) => (TaskState::from(*mark).name(), 0, None, String::new()),
             TaskFact::Started { try_number } => ("running", *try_number, None, String::new()),
             TaskFact::Ended {

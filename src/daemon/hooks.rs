@@ -231,6 +231,7 @@ pub fn why(attempt: &Attempt) -> String {
         Some(StopCause::TimedOut) => "timed out",
         Some(StopCause::RunStopped) => "stopped",
         Some(StopCause::Cleared) => "cleared",
+        Some(StopCause::Marked) => "marked",
         Some(StopCause::Shutdown) => "interrupted",
         None => "",
     };

@@ -146,6 +146,8 @@ fn run_fact(out: &mut String, dag_id: &str, run: RunNumber, fact: &RunFact) {
                 TaskFact::Ended { state, .. } => super::names::ended(*state),
                 TaskFact::Settled(_) => "settled",
                 TaskFact::Marked(_) => "marked",
+                TaskFact::Ending(_) => "ending",
+                TaskFact::Noted(_) => "noted",
             });
             text(out, "task", task_id);
             task_fact(out, fact);
@@ -210,7 +212,10 @@ fn task_fact(out: &mut String, fact: &TaskFact) {
             left(out, attempt.xcom.as_deref(), choice.as_ref());
         }
         TaskFact::Settled(settled) => text(out, "state", super::names::settled(*settled)),
-        TaskFact::Marked(mark) => text(out, "state", TaskState::from(*mark).name()),
+        TaskFact::Marked(mark) | TaskFact::Ending(mark) => {
+            text(out, "state", TaskState::from(*mark).name());
+        }
+        TaskFact::Noted(note) => text(out, "note", note),
     }
 }
 
@@ -363,6 +368,12 @@ fn task_image(out: &mut String, task: &TaskImage) {
     moment(out, "ended_at", task.ended_at);
     moment(out, "poking_since", task.poking_since);
     flag(out, "cleared", task.is_cleared);
+    if let Some(mark) = task.ending {
+        text(out, "ending", TaskState::from(mark).name());
+    }
+    if !task.note.is_empty() {
+        text(out, "note", &task.note);
+    }
     left(out, task.xcom.as_deref(), task.choice.as_ref());
     out.push('}');
 }

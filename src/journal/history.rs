@@ -23,24 +23,25 @@ use crate::timetable::Timestamp;
 pub struct Filter<'f> {
     /// Of this DAG; of all if `None`.
     pub dag_id: Option<&'f str>,
-    /// Of this name, or of this logical date, if either is given.
+    /// Of this name, or of logical dates from one to another, if either is given.
     pub run_id: Option<&'f str>,
     /// See `run_id`.
-    pub logical_date: Option<Timestamp>,
-    /// The latest so many. Without a name or a date they come without their XComs.
+    pub logical_dates: Option<(Timestamp, Timestamp)>,
+    /// The latest so many. Without a name or dates they come without their XComs.
     pub limit: usize,
 }
 
 impl Filter<'_> {
     /// Whether only certain runs are wanted, however old they are.
     fn is_narrow(&self) -> bool {
-        self.run_id.is_some() || self.logical_date.is_some()
+        self.run_id.is_some() || self.logical_dates.is_some()
     }
 
     fn takes(&self, facts: &RunFacts) -> bool {
+        let has_date = |(from, to)| (from..=to).contains(&facts.logical_date);
         !self.is_narrow()
             || self.run_id == Some(&facts.run_id)
-            || self.logical_date == Some(facts.logical_date)
+            || self.logical_dates.is_some_and(has_date)
     }
 }
 
@@ -233,7 +234,7 @@ impl PastRun {
                     });
                 }
             }
-            TaskFact::Marked(_) => {}
+            TaskFact::Marked(_) | TaskFact::Ending(_) | TaskFact::Noted(_) => {}
             TaskFact::Settled(settled) => self.settled.push((task_id.clone(), *settled, at)),
         }
     }

@@ -84,6 +84,7 @@ pub(super) fn stop_cause(cause: StopCause) -> &'static str {
         StopCause::TimedOut => "timed_out",
         StopCause::RunStopped => "run_stopped",
         StopCause::Cleared => "cleared",
+        StopCause::Marked => "marked",
         StopCause::Shutdown => "shutdown",
     }
 }
@@ -93,6 +94,7 @@ pub(super) fn stop_cause_of(name: &str) -> Option<StopCause> {
         StopCause::TimedOut,
         StopCause::RunStopped,
         StopCause::Cleared,
+        StopCause::Marked,
         StopCause::Shutdown,
     ];
     all.into_iter().find(|cause| stop_cause(*cause) == name)

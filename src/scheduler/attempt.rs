@@ -1,7 +1,7 @@
 //! How attempts end: by themselves, by their timeouts, or because somebody wants it.
 //!
 //! ```text
-//! running ──timeout, cancel, clear, shutdown──▶ SIGTERM ──grace──▶ SIGKILL ──patience──▶ given up
+//! running ──timeout, cancel, clear, mark, shutdown──▶ SIGTERM ──grace──▶ SIGKILL ──patience──▶ given up
 //!    └───────────────────────── exited, lost ─────┴──────────────────┴──────▶ success | failed | …
 //! ```
 
@@ -160,7 +160,8 @@ impl Scheduler {
         }
     }
 
-    /// Begins to end an attempt. A later cause wins over an earlier one, except over that of its run.
+    /// Begins to end an attempt. A later cause wins over an earlier one, except over that of its run; and the end of
+    /// the daemon does not win over what somebody said.
     pub(super) fn stop_attempt(
         &mut self,
         turn: &mut Turn,
@@ -171,7 +172,8 @@ impl Scheduler {
         let Some(live) = self.attempts.get_mut(&(run, task)) else {
             return;
         };
-        if live.stopped != Some(StopCause::RunStopped) {
+        let is_said = live.stopped == Some(StopCause::Marked) && cause == StopCause::Shutdown;
+        if live.stopped != Some(StopCause::RunStopped) && !is_said {
             live.stopped = Some(cause);
         }
         if live.stage == Stage::Running {
@@ -214,8 +216,15 @@ pub(super) fn outcome(
     attempt: &mut Attempt,
 ) -> (Ended, Option<Choice>) {
     let instance = run.task(index);
+    if let Some(mark) = instance.ending
+        && attempt.stopped != Some(StopCause::RunStopped)
+    {
+        return (mark.into(), None);
+    }
     let verdict = match attempt.stopped {
-        Some(StopCause::Shutdown | StopCause::Cleared) => return (Ended::Interrupted, None),
+        Some(StopCause::Shutdown | StopCause::Cleared | StopCause::Marked) => {
+            return (Ended::Interrupted, None);
+        }
         Some(StopCause::RunStopped) => return (Ended::Failed, None),
         Some(StopCause::TimedOut) => Verdict::Failed,
         None => verdict(run, index, attempt),

@@ -35,8 +35,9 @@ impl Scheduler {
             Command::Note {
                 dag_id,
                 run_id,
+                task_id,
                 note,
-            } => self.note(turn, (&dag_id, &run_id), &note),
+            } => self.note(turn, (&dag_id, &run_id), task_id.as_deref(), &note),
             Command::Delete { dag_id, run_id } => self.delete(turn, (&dag_id, &run_id)),
             Command::Pause { dag_id, is_paused } => self.pause(turn, &dag_id, is_paused),
             Command::Backfill(new) => self.create_backfill(turn, new),

@@ -1,21 +1,22 @@
 //! What people set right: what a task instance is, what is written about a run, and a run that shall be
 //! forgotten.
 //!
-//! A mark says what became of a task instance that does not run. What was not run because of it runs now: of
-//! what comes after a success or a skip, everything that failed or that was not run because of a failure is
-//! cleared. A run that was over goes on from there, and its end follows from its leaves as ever.
+//! A mark says what became of a task instance; one that runs is stopped, and is that once it has ended. What was
+//! not run because of it runs now: of what comes after a success or a skip, everything that failed or that was
+//! not run because of a failure is cleared. A run that was over goes on from there, and its end follows from its
+//! leaves as ever.
 
 use std::sync::Arc;
 
 use super::event::{Answer, Refusal};
-use super::record::{Fact, Mark, RunFact, TaskFact};
+use super::record::{Fact, Mark, RunFact, StopCause, TaskFact};
 use super::run::Run;
 use super::states::TaskState;
 use super::timers::Timer;
 use super::{Scheduler, Turn};
 use crate::dag::TaskIndex;
 
-/// The longest note on a run, in bytes: as Airflow's.
+/// The longest note on a run or a task instance, in bytes: as Airflow's.
 pub const NOTE_BYTES_MAX: usize = 1_000;
 
 /// A DAG and one of its runs, by their ids.
@@ -34,12 +35,6 @@ impl Scheduler {
             return Err(Refusal::RunStopping(run_id.to_owned()));
         }
         let marked = marked(run, tasks, mark)?;
-        // On record a task that is poked may seem to wait.
-        let is_live = |index: &&TaskIndex| self.attempts.contains_key(&(number, **index));
-        if let Some(index) = marked.iter().find(is_live) {
-            let task_id = run.dag.task(*index).task_id.clone();
-            return Err(Refusal::TaskRunning(task_id));
-        }
         let dag = run.dag.clone();
         let again = match mark {
             Mark::Success | Mark::Skipped => follows(run, &marked),
@@ -48,7 +43,14 @@ impl Scheduler {
         for index in &marked {
             self.withdraw(number, *index);
             self.timers.cancel(Timer::GiveUp(number, *index));
-            self.record_task(turn, number, *index, TaskFact::Marked(mark));
+            if self.attempts.contains_key(&(number, *index)) {
+                // On record a task that is poked may seem to wait.
+                self.put_on_record(turn, number, *index);
+                self.record_task(turn, number, *index, TaskFact::Ending(mark));
+                self.stop_attempt(turn, number, *index, StopCause::Marked);
+            } else {
+                self.record_task(turn, number, *index, TaskFact::Marked(mark));
+            }
         }
         if !again.is_empty() {
             for index in &again {
@@ -74,14 +76,23 @@ impl Scheduler {
         &mut self,
         turn: &mut Turn,
         (dag_id, run_id): Name<'_>,
+        task_id: Option<&str>,
         note: &str,
     ) -> Result<Answer, Refusal> {
         let (number, run) = self.find(dag_id, run_id)?;
         if note.len() > NOTE_BYTES_MAX {
             return Err(Refusal::LongNote);
         }
-        if *run.note != *note {
-            self.record_run(turn, number, RunFact::Noted(note.into()));
+        let Some(task_id) = task_id else {
+            if *run.note != *note {
+                self.record_run(turn, number, RunFact::Noted(note.into()));
+            }
+            return Ok(Answer::Done);
+        };
+        let index = run.dag.find(task_id);
+        let index = index.ok_or_else(|| Refusal::NoTask(task_id.to_owned()))?;
+        if run.task(index).note.as_deref().unwrap_or_default() != note {
+            self.record_task(turn, number, index, TaskFact::Noted(note.into()));
         }
         Ok(Answer::Done)
     }
@@ -106,7 +117,10 @@ impl Scheduler {
 fn marked(run: &Run, tasks: &[String], mark: Mark) -> Result<Vec<TaskIndex>, Refusal> {
     let state = TaskState::from(mark);
     let id = |index: TaskIndex| run.dag.task(index).task_id.clone();
-    let is_so = |index: &TaskIndex| run.task(*index).state == state;
+    let is_so = |index: &TaskIndex| {
+        let instance = run.task(*index);
+        instance.state == state || instance.ending == Some(mark)
+    };
     let mut marked: Vec<_> = if tasks.is_empty() {
         run.dag.indices().filter(|index| !is_so(index)).collect()
     } else {

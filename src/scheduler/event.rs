@@ -121,12 +121,14 @@ pub enum Command {
         /// What they are.
         mark: Mark,
     },
-    /// Write something about a run.
+    /// Write something about a run, or about a task instance.
     Note {
         /// The DAG.
         dag_id: String,
         /// The run.
         run_id: String,
+        /// The task; none for the run.
+        task_id: Option<String>,
         /// Empty takes back what was written.
         note: String,
     },
@@ -359,8 +361,6 @@ pub enum Refusal {
     RunStopping(String),
     /// The run is not over.
     RunActive(String),
-    /// The task instance is running.
-    TaskRunning(Arc<str>),
     /// The task instance is that already.
     AlreadySo(Arc<str>, &'static str),
     /// It is longer than [`super::NOTE_BYTES_MAX`].
@@ -403,10 +403,6 @@ impl fmt::Display for Refusal {
             Self::RunFinished(id) => write!(f, "run `{id}` is over"),
             Self::RunStopping(id) => write!(f, "run `{id}` is being stopped"),
             Self::RunActive(id) => write!(f, "run `{id}` is not over; cancel it first"),
-            Self::TaskRunning(id) => write!(
-                f,
-                "task `{id}` is running; cancel the run, or clear the task, first"
-            ),
             Self::AlreadySo(id, state) => write!(f, "Task id {id} is already in {state} state"),
             Self::LongNote => write!(f, "a note has at most {} bytes", super::NOTE_BYTES_MAX),
             Self::TooManyQueued(id) => {

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::Scheduler;
 use super::event::{HookCall, HookLevel, HookOccasion};
-use super::record::{Ended, Fact, Record, RunFact, RunNumber, Settled, TaskFact};
+use super::record::{Ended, Fact, Record, RunFact, RunNumber, Settled, StopCause, TaskFact};
 use super::run::Run;
 use super::states::TaskState;
 use crate::dag::{Hook, HookKind, Hooks};
@@ -57,6 +57,10 @@ impl Scheduler {
         fact: &TaskFact,
     ) -> Vec<HookCall> {
         let kind = match fact {
+            // Whoever marks a task knows.
+            TaskFact::Ended { attempt, .. } if attempt.stopped == Some(StopCause::Marked) => {
+                return Vec::new();
+            }
             TaskFact::Ended { state, .. } => match state {
                 Ended::Success => HookKind::Success,
                 Ended::Failed => HookKind::Failure,
@@ -65,9 +69,10 @@ impl Scheduler {
             },
             TaskFact::Settled(Settled::Success) => HookKind::Success,
             TaskFact::Settled(Settled::Failed) => HookKind::Failure,
-            // Whoever marks a task knows.
             TaskFact::Settled(Settled::Skipped | Settled::UpstreamFailed)
             | TaskFact::Marked(_)
+            | TaskFact::Ending(_)
+            | TaskFact::Noted(_)
             | TaskFact::Started { .. } => return Vec::new(),
         };
         let Some(index) = run.dag.find(task_id) else {
@@ -92,9 +97,11 @@ impl Scheduler {
                 };
                 (*try_number, retry_in, Some(attempt))
             }
-            TaskFact::Started { .. } | TaskFact::Settled(_) | TaskFact::Marked(_) => {
-                (0, None, None)
-            }
+            TaskFact::Started { .. }
+            | TaskFact::Settled(_)
+            | TaskFact::Marked(_)
+            | TaskFact::Ending(_)
+            | TaskFact::Noted(_) => (0, None, None),
         };
         let of_all = [
             (HookLevel::Dag, &run.dag.hooks),

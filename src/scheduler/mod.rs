@@ -223,7 +223,9 @@ impl Scheduler {
                 }
                 TaskState::Running => {
                     let cleared = Some(StopCause::Cleared).filter(|_| instance.is_cleared);
-                    let stopped = run.stopped.map(|_| StopCause::RunStopped).or(cleared);
+                    let marked = instance.ending.map(|_| StopCause::Marked);
+                    let stopped = run.stopped.map(|_| StopCause::RunStopped);
+                    let stopped = stopped.or(cleared).or(marked);
                     let live = LiveAttempt {
                         try_number: instance.try_number,
                         stage: Stage::Running,

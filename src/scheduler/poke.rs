@@ -46,6 +46,9 @@ impl Scheduler {
         let Some(poke) = run.dag.task(id.task).poke else {
             return Some(state);
         };
+        if run.task(id.task).ending.is_some() {
+            return Some(state);
+        }
         let says_not_yet = match state {
             Ended::Success | Ended::Skipped => return Some(state),
             Ended::Interrupted => !live.is_recorded,

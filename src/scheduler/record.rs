@@ -157,6 +157,10 @@ pub enum TaskFact {
     /// Somebody said what it is, while it did not run. A run that was over goes on from there, as if it had
     /// been cleared.
     Marked(Mark),
+    /// Somebody said what it is, while it ran: its attempt is being stopped, and that is what it will be.
+    Ending(Mark),
+    /// Somebody wrote this about it; empty takes it back.
+    Noted(Arc<str>),
 }
 
 /// Names a run for as long as there is a journal: the n-th run that was ever created.
@@ -348,6 +352,10 @@ pub struct TaskImage {
     pub poking_since: Option<Timestamp>,
     /// It was cleared while it ran.
     pub is_cleared: bool,
+    /// Somebody said while it ran that this is what it is.
+    pub ending: Option<Mark>,
+    /// What somebody wrote about it; empty if nobody did.
+    pub note: Arc<str>,
     /// What it left for other tasks.
     pub xcom: Option<Arc<Value>>,
     /// Which of what comes after it goes on.
@@ -499,6 +507,8 @@ pub enum StopCause {
     RunStopped,
     /// It was cleared.
     Cleared,
+    /// Somebody said what it is.
+    Marked,
     /// The daemon is going down.
     Shutdown,
 }

@@ -7,7 +7,7 @@
 //!         │ │        └──▶ up_for_reschedule ──▶ running   a poke that says "not yet"; see `poke`
 //!         │ ├──▶ up_for_reschedule ──▶ success | failed   a task that has triggered a run; see `child`
 //!         │ └──▶ success | skipped | upstream_failed      without an attempt
-//!                 marked: success | failed | skipped, from everything but running
+//!                 marked: success | failed | skipped; from running, once its attempt has been stopped
 //! ```
 //!
 //! `scheduled` is not stored: it is a task instance that may start and waits for a slot, and follows
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::choice::{Choice, left_out, xcom_bytes};
-use super::record::{Ended, RunFact, RunFacts, RunImage, StopReason, TaskFact, TaskImage};
+use super::record::{Ended, Mark, RunFact, RunFacts, RunImage, StopReason, TaskFact, TaskImage};
 use super::rule::{Decision, UpstreamCounts, decide};
 use super::state::ApplyError;
 use super::states::{RunState, TaskState};
@@ -43,6 +43,10 @@ pub struct TaskInstance {
     pub poking_since: Option<Timestamp>,
     /// It was cleared while it ran: the attempt that runs does not count, however it ends.
     pub is_cleared: bool,
+    /// Somebody said while it ran that this is what it is: it will be, however the attempt ends.
+    pub ending: Option<Mark>,
+    /// What somebody wrote about it.
+    pub note: Option<Arc<str>>,
     /// What it left for other tasks, until it is cleared or runs again.
     pub xcom: Option<Arc<Value>>,
     /// Which of what comes after it goes on; stands as long as its XCom.
@@ -214,6 +218,8 @@ impl Run {
             instance.ended_at = task.ended_at;
             instance.poking_since = task.poking_since;
             instance.is_cleared = task.is_cleared;
+            instance.ending = task.ending;
+            instance.note = Some(task.note.clone()).filter(|note| !note.is_empty());
             run.set(index, task.state);
             run.leave(index, task.xcom.clone(), task.choice.clone());
         }
@@ -232,7 +238,8 @@ impl Run {
         let images = self.dag.tasks().iter().zip(&self.tasks);
         let images = images.filter(|(task, instance)| {
             let as_created = (TaskState::None, 0, task.retries);
-            (instance.state, instance.try_number, instance.max_tries) != as_created
+            let has_begun = (instance.state, instance.try_number, instance.max_tries) != as_created;
+            has_begun || instance.note.is_some()
         });
         let image = |(task, instance): (&crate::dag::Task, &TaskInstance)| TaskImage {
             task_id: task.task_id.clone(),
@@ -243,6 +250,8 @@ impl Run {
             ended_at: instance.ended_at,
             poking_since: instance.poking_since,
             is_cleared: instance.is_cleared,
+            ending: instance.ending,
+            note: instance.note.clone().unwrap_or_default(),
             xcom: instance.xcom.clone(),
             choice: instance.choice.clone(),
         };
@@ -359,6 +368,7 @@ impl Run {
                 task.ended_at = Some(at);
                 task.max_tries += u32::from(*state == Ended::Interrupted);
                 task.is_cleared = false;
+                task.ending = None;
                 self.leave(index, attempt.xcom.clone(), choice.clone());
                 TaskState::from(*state)
             }
@@ -382,6 +392,18 @@ impl Run {
                 self.leave(index, None, None);
                 self.reopen(at);
                 TaskState::from(*mark)
+            }
+            TaskFact::Ending(mark) => {
+                if task.state != TaskState::Running || self.stopped.is_some() {
+                    return Err(self.refuse_task(index, "is told what it will be"));
+                }
+                task.ending = Some(*mark);
+                task.is_cleared = false;
+                return Ok(());
+            }
+            TaskFact::Noted(note) => {
+                task.note = Some(note.clone()).filter(|note| !note.is_empty());
+                return Ok(());
             }
         };
         self.set(index, state);
@@ -439,6 +461,7 @@ impl Run {
         if task.state == TaskState::Running {
             task.max_tries = task.try_number - 1 + retries;
             task.is_cleared = true;
+            task.ending = None;
         } else {
             task.max_tries = task.try_number + retries;
             task.started_at = None;

@@ -111,6 +111,16 @@ impl From<Settled> for TaskState {
     }
 }
 
+impl From<Mark> for Ended {
+    fn from(mark: Mark) -> Self {
+        match mark {
+            Mark::Success => Self::Success,
+            Mark::Failed => Self::Failed,
+            Mark::Skipped => Self::Skipped,
+        }
+    }
+}
+
 impl From<Mark> for TaskState {
     fn from(mark: Mark) -> Self {
         match mark {

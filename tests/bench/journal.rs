@@ -147,7 +147,7 @@ fn main() {
         let latest = Filter {
             dag_id: None,
             run_id: None,
-            logical_date: None,
+            logical_dates: None,
             limit: 10,
         };
         let runs = timed("the latest 10 runs", bytes, || {

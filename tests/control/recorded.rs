@@ -199,9 +199,9 @@ fn refusals_have_airflows_status_and_shape() {
             "detail",
         ),
         (
-            "PATCH",
-            "/api/v2/dags/chain/dagRuns/r/taskInstances/first",
-            r#"{"new_state": "failed", "include_past": true}"#,
+            "POST",
+            "/api/v2/dags/chain/clearTaskInstances",
+            r#"{"dag_run_id": "r", "only_running": true}"#,
             501,
             "detail",
         ),

@@ -124,6 +124,8 @@ fn golden() -> Vec<(Record, &'static str)> {
             ended_at: None,
             poking_since: Some(at()),
             is_cleared: true,
+            ending: Some(Mark::Skipped),
+            note: "by hand".into(),
             xcom: Some(Arc::new(Value::from([("n", 1.5)]))),
             choice: Some(Choice::Follow(vec!["b".into()])),
         }],
@@ -247,7 +249,7 @@ fn golden() -> Vec<(Record, &'static str)> {
         ),
         (
             run(RunFact::Restored(Box::new(image))),
-            r#""ev":"run_restored","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"clock":"unsynchronised","params":{"a \"b\"":[1,2]},"state":"failed","queued_at":"2026-11-22T08:01:28.160Z","started_at":"2026-11-22T08:01:28.160Z","ended_at":"1970-01-01T00:00:01.000Z","why":"cancelled","note":"a \"note\"","tasks":[{"task":"read","state":"up_for_retry","try":1,"max_tries":2,"started_at":"2026-11-22T08:01:28.160Z","poking_since":"2026-11-22T08:01:28.160Z","cleared":true,"xcom":{"n":1.5},"follow":["b"]}]"#,
+            r#""ev":"run_restored","run":"sensor_log/17","run_id":"manual__x","type":"manual","logical_date":"2026-11-22T08:01:28.160Z","interval":["1970-01-01T00:00:00.000Z","2026-11-22T08:01:28.160Z"],"clock":"unsynchronised","params":{"a \"b\"":[1,2]},"state":"failed","queued_at":"2026-11-22T08:01:28.160Z","started_at":"2026-11-22T08:01:28.160Z","ended_at":"1970-01-01T00:00:01.000Z","why":"cancelled","note":"a \"note\"","tasks":[{"task":"read","state":"up_for_retry","try":1,"max_tries":2,"started_at":"2026-11-22T08:01:28.160Z","poking_since":"2026-11-22T08:01:28.160Z","cleared":true,"ending":"skipped","note":"by hand","xcom":{"n":1.5},"follow":["b"]}]"#,
         ),
         (
             run(RunFact::Started),
@@ -276,6 +278,22 @@ fn golden() -> Vec<(Record, &'static str)> {
         (
             run(RunFact::Task("read".into(), TaskFact::Marked(Mark::Failed))),
             r#""ev":"marked","run":"sensor_log/17","task":"read","state":"failed""#,
+        ),
+        (
+            task(TaskFact::Ending(Mark::Success)),
+            r#""ev":"ending","run":"sensor_log/17","task":"read","state":"success""#,
+        ),
+        (
+            task(TaskFact::Noted("by \"hand\"".into())),
+            r#""ev":"noted","run":"sensor_log/17","task":"read","note":"by \"hand\"""#,
+        ),
+        (
+            ended(
+                1,
+                Ended::Success,
+                other(Exit::Signal(15), Some(StopCause::Marked)),
+            ),
+            r#""ev":"success","run":"sensor_log/17","task":"read","signal":15,"stopped":"marked","ms":61234,"cpu":120,"kib":3456,"out":12,"dropped":3"#,
         ),
         (
             run(RunFact::Cleared(vec!["read".into(), "push".into()])),

@@ -17,7 +17,7 @@ use crate::{open, options, read, sync};
 const ALL: Filter<'static> = Filter {
     dag_id: None,
     run_id: None,
-    logical_date: None,
+    logical_dates: None,
     limit: usize::MAX,
 };
 
@@ -188,7 +188,7 @@ fn a_filter_gives_the_latest_runs_that_match() {
         // One that has the date, though not the name.
         let dated = Filter {
             run_id: Some("nobody"),
-            logical_date: Some(run.facts.logical_date),
+            logical_dates: Some((run.facts.logical_date, run.facts.logical_date)),
             ..filter
         };
         let found = history(&disk, dated).unwrap();

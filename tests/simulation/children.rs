@@ -172,7 +172,10 @@ impl Model {
                         let id = (*number, task_id.to_string(), *try_number);
                         self.check_ending(&id, index, trigger, (*state, attempt), &reasons);
                     }
-                    TaskFact::Settled(_) | TaskFact::Marked(_) => {}
+                    TaskFact::Settled(_)
+                    | TaskFact::Marked(_)
+                    | TaskFact::Ending(_)
+                    | TaskFact::Noted(_) => {}
                 }
             }
             Fact::Run(number, RunFact::Stopped(_)) => {

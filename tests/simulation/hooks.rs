@@ -8,7 +8,8 @@ use std::time::Duration;
 use mini_dag::HookBuilder;
 use mini_dag::dag::{Dag, HookKind, Hooks};
 use mini_dag::scheduler::{
-    Ended, Fact, HookCall, HookLevel, HookOccasion, Record, RunFact, RunNumber, Settled, TaskFact,
+    Ended, Fact, HookCall, HookLevel, HookOccasion, Record, RunFact, RunNumber, Settled, StopCause,
+    TaskFact,
 };
 
 const KINDS: [HookKind; 3] = [HookKind::Success, HookKind::Failure, HookKind::Retry];
@@ -93,6 +94,11 @@ fn asked_for(record: &Record) -> Vec<Called> {
         // Whoever has given up poking.
         RunFact::Task(task_id, TaskFact::Settled(Settled::Failed)) => {
             (task_id, HookKind::Failure, 0)
+        }
+        RunFact::Task(_, TaskFact::Ended { attempt, .. })
+            if attempt.stopped == Some(StopCause::Marked) =>
+        {
+            return found;
         }
         RunFact::Task(
             task_id,

@@ -266,6 +266,7 @@ impl Model {
                 xcom: task.xcom.as_deref().map(mini_dag::Value::to_text),
                 choice: task.choice.clone(),
                 is_cleared: task.is_cleared,
+                ending: task.ending,
                 // By a clock that was ahead then, it begins anew.
                 poking_since: task.poking_since.map(|since| since.millis().min(now)),
                 waits_since_ms: Some(self.now_ms),

@@ -53,14 +53,17 @@ impl World {
                     mark: *self.rng.pick(&marks),
                 }
             }
-            (10, Some((dag_id, run_id, _))) if self.weather.clears => {
+            (10, Some((dag_id, run_id, dag))) if self.weather.clears => {
                 if self.rng.one_in(2) {
                     Command::Delete { dag_id, run_id }
                 } else {
                     let note = "seen".to_owned();
+                    let task = self.rng.pick(dag.tasks()).task_id.to_string();
+                    let task_id = self.rng.one_in(2).then_some(task);
                     Command::Note {
                         dag_id,
                         run_id,
+                        task_id,
                         note,
                     }
                 }

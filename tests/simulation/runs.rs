@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mini_dag::dag::{Dag, Operator, Task as Definition, TaskIndex, Value, WeightRule};
 use mini_dag::scheduler::{
-    Attempt, Choice, Ended, Exit, Mark, RunFact, RunNumber, Settled, TaskFact, TaskState,
+    Attempt, Choice, Ended, Exit, Mark, RunFact, RunNumber, Settled, StopCause, TaskFact, TaskState,
 };
 use mini_dag::timetable::Timestamp;
 
@@ -30,6 +30,8 @@ pub struct Task {
     /// Since when it waits for a run that it has triggered, by the monotonic clock, at least.
     pub waits_since_ms: Option<u64>,
     pub waits_over_a_crash: bool,
+    /// It was marked while it ran.
+    pub ending: Option<Mark>,
 }
 
 impl Task {
@@ -44,6 +46,7 @@ impl Task {
             is_cleared: false,
             waits_since_ms: None,
             waits_over_a_crash: false,
+            ending: None,
             xcom: None,
             choice: None,
         }
@@ -68,11 +71,21 @@ impl Task {
         assert!(!self.is_poked, "it is marked while it is poked");
         self.poking_since = None;
         (self.xcom, self.choice) = (None, None);
-        self.state = match mark {
-            Mark::Success => State::Success,
-            Mark::Failed => State::Failed,
-            Mark::Skipped => State::Skipped,
-        };
+        self.state = marked(mark);
+    }
+
+    /// Somebody says what it is while it runs; a clear of before no longer counts.
+    fn end_as(&mut self, mark: Mark) {
+        assert_eq!(self.state, State::Running, "it is to end, and does not run");
+        (self.ending, self.is_cleared) = (Some(mark), false);
+    }
+}
+
+fn marked(mark: Mark) -> State {
+    match mark {
+        Mark::Success => State::Success,
+        Mark::Failed => State::Failed,
+        Mark::Skipped => State::Skipped,
     }
 }
 
@@ -174,6 +187,7 @@ impl Run {
                     // An attempt that runs is stopped and does not count.
                     task.tries_left = self.dag.task(index).retries;
                     task.is_cleared = task.state == State::Running;
+                    task.ending = None;
                     if !task.is_cleared {
                         task.tries_left += 1;
                         task.state = State::None;
@@ -186,7 +200,7 @@ impl Run {
             }
             RunFact::Task(task_id, fact) => {
                 let index = self.dag.find(task_id).expect("I15: a task of its version");
-                if let TaskFact::Marked(_) = fact {
+                if let TaskFact::Marked(_) | TaskFact::Ending(_) = fact {
                     assert!(!self.is_stopped, "`{task_id}` of a run that is stopping");
                     if self.state != "running" {
                         self.state = "queued";
@@ -259,6 +273,9 @@ impl Run {
         choice: Option<&Choice>,
         printed: &str,
     ) {
+        if attempt.stopped == Some(StopCause::Marked) {
+            return assert!(attempt.xcom.is_none() && choice.is_none());
+        }
         let task = self.dag.task(index);
         let named: Vec<_> = printed.split(',').filter(|id| !id.is_empty()).collect();
         let follows = |id: &str| {
@@ -367,6 +384,14 @@ impl Run {
                     !std::mem::take(&mut task.is_cleared) || is_again,
                     "`{task_id}`: a clear is lost"
                 );
+                if let Some(mark) = task.ending.take().filter(|_| !self.is_stopped) {
+                    assert_eq!(attempt.stopped, Some(StopCause::Marked));
+                    let is_said = TaskState::from(*state) == TaskState::from(mark);
+                    assert!(is_said, "`{task_id}`: a mark is lost");
+                    task.poking_since = None;
+                    task.state = marked(mark);
+                    return 0;
+                }
                 let gives_up = *state == Ended::Failed && !self.is_stopped;
                 if gives_up && definition.poke.is_some() {
                     let is_last = task.tries_left == 0 || has_given_up;
@@ -389,6 +414,8 @@ impl Run {
                 };
             }
             TaskFact::Marked(mark) => task.mark(*mark),
+            TaskFact::Ending(mark) => task.end_as(*mark),
+            TaskFact::Noted(_) => {}
             TaskFact::Settled(state) => {
                 let soft_fail = definition.poke.is_some_and(|poke| poke.soft_fail);
                 let (expected, state) = match state {

@@ -21,6 +21,8 @@ pub const ALL: &[&str] = &[
     "mark: success",
     "mark: failed",
     "mark: skipped",
+    "mark: what runs",
+    "mark: what ran has ended",
     "note",
     "delete",
     "pause",
@@ -275,7 +277,8 @@ impl Tally {
                     Settled::UpstreamFailed => "settled: upstream failed",
                 });
             }
-            TaskFact::Started { .. } | TaskFact::Marked(_) => return,
+            TaskFact::Started { .. } | TaskFact::Marked(_) | TaskFact::Noted(_) => return,
+            TaskFact::Ending(_) => return self.count("mark: what runs"),
         };
         self.count(match state {
             Ended::Success => "task: success",
@@ -289,6 +292,7 @@ impl Tally {
             Some(StopCause::TimedOut) => self.count("task: timed out"),
             Some(StopCause::RunStopped) => self.count("task: stopped with its run"),
             Some(StopCause::Cleared) => self.count("clear: what runs"),
+            Some(StopCause::Marked) => self.count("mark: what ran has ended"),
             Some(StopCause::Shutdown) | None => {}
         }
         match attempt.exit {

@@ -79,13 +79,102 @@ fn a_task_that_waits_for_its_next_attempt_has_none_once_it_is_marked() {
         );
 }
 
+/// It was refused: one had to cancel the run.
 #[test]
-fn what_runs_or_is_so_already_is_not_marked() {
-    let running = "task `fetch` is running; cancel the run, or clear the task, first";
+fn a_task_that_runs_is_marked_once_it_has_been_stopped() {
+    let tale = Tale::new(CHAIN).trigger("r").until(5).forget_told();
+    tale.mark("r", &["fetch"], Mark::Success).until(100).tells(
+        "5 fetch ending success
+         5 fetch 1 SIGTERM
+         5 fetch 1 success
+         5 clean 1 running
+         15 clean 1 success
+         15 push 1 running
+         25 push 1 success
+         25 r success",
+    );
+}
+
+#[test]
+fn what_was_said_of_a_running_task_outlives_the_program() {
+    let tale = Tale::new(CHAIN).trigger("r").until(5).forget_told();
+    tale.mark("r", &["fetch"], Mark::Failed)
+        .crash_until(6)
+        .until(100)
+        .tells(
+            "5 fetch ending failed
+         5 fetch 1 SIGTERM
+         6 fetch 1 SIGTERM
+         6 fetch 1 failed
+         6 clean upstream_failed
+         6 push upstream_failed
+         6 r failed",
+        );
+}
+
+#[test]
+fn the_latest_word_on_a_running_task_counts() {
+    let tale = Tale::new(CHAIN).trigger("r").until(5).forget_told();
+    tale.mark("r", &["fetch"], Mark::Failed)
+        .mark("r", &["fetch"], Mark::Skipped)
+        .refuses_mark(
+            "r",
+            "fetch",
+            Mark::Skipped,
+            "Task id fetch is already in skipped state",
+        )
+        .clear("r", "fetch", false, false)
+        .until(100)
+        .tells(
+            "5 fetch ending failed
+         5 fetch 1 SIGTERM
+         5 fetch ending skipped
+         5 clear fetch
+         5 fetch 1 none
+         5 fetch 2 running
+         15 fetch 2 success
+         15 clean 1 running
+         25 clean 1 success
+         25 push 1 running
+         35 push 1 success
+         35 r success",
+        );
+}
+
+/// The end of its patience is `skipped`, and a poke that is stopped says "not yet".
+#[test]
+fn a_poke_that_is_marked_is_what_was_said() {
+    let sensor = r#"{"dag_id": "d", "tasks": [{"task_id": "file", "bash": "false", "poke": {"every": "30s", "soft_fail": true}}]}"#;
+    let tale = Tale::new(sensor).not_yet("file", 9).trigger("r").until(5);
+    let tale = tale.mark("r", &["file"], Mark::Failed).until(500);
+    tale.tells(
+        "0 r running
+         0 file 1 running
+         5 file ending failed
+         5 file 1 SIGTERM
+         5 file 1 failed
+         5 r failed",
+    );
+    let tale = Tale::new(sensor)
+        .takes("file", 1)
+        .not_yet("file", 9)
+        .trigger("r")
+        .until(5);
+    let tale = tale.mark("r", &["file"], Mark::Failed).until(500);
+    tale.tells(
+        "0 r running
+         0 file 1 running
+         1 file 1 up_for_reschedule
+         5 file marked failed
+         5 r failed",
+    );
+}
+
+#[test]
+fn what_is_so_already_is_not_marked() {
     Tale::new(CHAIN)
         .trigger("r")
         .until(5)
-        .refuses_mark("r", "fetch", Mark::Success, running)
         .refuses_mark("r", "nope", Mark::Success, "there is no task `nope`")
         .refuses_mark("s", "fetch", Mark::Success, "there is no run `s`")
         .until(15)
@@ -95,6 +184,22 @@ fn what_runs_or_is_so_already_is_not_marked() {
             Mark::Success,
             "Task id fetch is already in success state",
         );
+}
+
+#[test]
+fn a_note_stays_with_its_task() {
+    let tale = failed()
+        .note_task("r", "clean", "the sensor was wet")
+        .note_task("r", "push", "later");
+    let tale = tale.crash_until(40).until(50);
+    assert_eq!(tale.noted_task("r", "clean"), "the sensor was wet");
+    assert_eq!(tale.noted_task("r", "push"), "later");
+    let tale = tale
+        .note_task("r", "clean", "")
+        .note_task("r", "clean", "")
+        .until(60);
+    assert_eq!(tale.noted_task("r", "clean"), "");
+    tale.tells("30 clean noted the sensor was wet\n30 push noted later\n50 clean noted");
 }
 
 #[test]

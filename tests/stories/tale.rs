@@ -389,9 +389,28 @@ impl Tale {
         self.ask(Command::Note {
             dag_id: "d".into(),
             run_id: run_id.into(),
+            task_id: None,
             note: note.into(),
         });
         self.expect_done()
+    }
+
+    pub fn note_task(mut self, run_id: &str, task: &str, note: &str) -> Self {
+        self.ask(Command::Note {
+            dag_id: "d".into(),
+            run_id: run_id.into(),
+            task_id: Some(task.into()),
+            note: note.into(),
+        });
+        self.expect_done()
+    }
+
+    /// What is written about a task instance.
+    pub fn noted_task(&self, run_id: &str, task: &str) -> String {
+        let state = self.scheduler.as_ref().unwrap().state();
+        let (_, run) = state.find_run("d", run_id).unwrap();
+        let instance = run.task(run.dag.find(task).unwrap());
+        instance.note.as_deref().unwrap_or_default().to_owned()
     }
 
     /// What is written about a run.
@@ -879,6 +898,12 @@ impl Tale {
                     RunFact::Deleted => format!("{run_id} deleted"),
                     RunFact::Task(task_id, TaskFact::Marked(mark)) => {
                         format!("{task_id} marked {}", TaskState::from(*mark).name())
+                    }
+                    RunFact::Task(task_id, TaskFact::Ending(mark)) => {
+                        format!("{task_id} ending {}", TaskState::from(*mark).name())
+                    }
+                    RunFact::Task(task_id, TaskFact::Noted(note)) => {
+                        format!("{task_id} noted {note}").trim_end().to_owned()
                     }
                     RunFact::Task(task_id, TaskFact::Started { try_number }) => {
                         format!("{task_id} {try_number} running")

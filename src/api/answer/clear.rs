@@ -2,22 +2,14 @@
 
 use crate::api::lookup::{self, Known};
 use crate::api::problem::Problem;
-use crate::api::router::{Call, Outcome, Reply};
-use crate::api::view::{self, cursor_collection};
+use crate::api::router::{After, Call, Outcome};
+use crate::api::span::Span;
+use crate::api::view;
 use crate::daemon::service::Service;
 use crate::dag::{TaskIndex, Value};
-use crate::scheduler::{Answer, Command, Selection};
+use crate::scheduler::{Command, Refusal, Selection};
 
-use super::task_instances::entry;
-
-/// What Airflow can be asked to take into a clear as well, and this program cannot.
-const CANNOT: [&str; 5] = [
-    "include_future",
-    "include_past",
-    "only_running",
-    "start_date",
-    "end_date",
-];
+use super::task_instances::entries;
 
 /// Clears a whole run, or what failed in it.
 pub(crate) fn run(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
@@ -38,48 +30,50 @@ pub(crate) fn run(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem
         downstream: false,
         only_failed: request.field_bool("only_failed")?.unwrap_or(false),
     };
-    clear(service, call, call.id("run_id"), selection, run_cleared)
+    let known = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
+    clear(service, call, vec![known], &selection, |_| {
+        Box::new(run_cleared)
+    })
 }
 
-fn run_cleared(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Problem> {
+fn run_cleared(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let (_, run) = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
     Ok(view::dag_run(run).into())
 }
 
-/// Clears tasks of a run that the body names.
+/// Clears tasks of the runs that the body names.
 pub(crate) fn tasks(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let request = call.request;
-    let known = [
+    request.only_fields(&[
         "dry_run",
         "dag_run_id",
         "task_ids",
         "only_failed",
+        "only_running",
         "include_upstream",
         "include_downstream",
+        "include_future",
+        "include_past",
+        "start_date",
+        "end_date",
         "reset_dag_runs",
         "run_on_latest_version",
         "prevent_running_task",
         "note",
-    ];
-    request.only_fields(&[&known[..], &CANNOT[..]].concat())?;
-    let is_wanted = |value: &Value| *value != Value::Bool(false);
-    if let Some(name) = CANNOT
-        .iter()
-        .find(|name| request.field(name).is_some_and(is_wanted))
-    {
-        return Err(Problem::not_implemented(&format!("`{name}` of a clear")));
+    ])?;
+    if request.field_bool("only_running")? == Some(true) {
+        return Err(Problem::not_implemented("`only_running` of a clear"));
     }
-    lookup::dag(service, call.id("dag_id"))?;
-    let run_id = request
-        .field_text("dag_run_id")?
-        .ok_or_else(|| Problem::not_implemented("a clear of more than one run: `dag_run_id`"))?;
     let selection = Selection {
         tasks: task_ids(call)?,
         upstream: request.field_bool("include_upstream")?.unwrap_or(false),
         downstream: request.field_bool("include_downstream")?.unwrap_or(false),
         only_failed: request.field_bool("only_failed")?.unwrap_or(true),
     };
-    clear(service, call, run_id, selection, tasks_cleared)
+    let runs = Span::of(call)?.runs(service, &call.past, call.id("dag_id"))?;
+    clear(service, call, runs, &selection, |cleared| {
+        Box::new(move |service, call| tasks_cleared(service, call, cleared))
+    })
 }
 
 /// Names; Airflow also takes pairs of a name and a map index.
@@ -100,54 +94,56 @@ fn task_ids(call: &Call<'_>) -> Result<Vec<String>, Problem> {
     })
 }
 
-fn tasks_cleared(service: &Service, call: &Call<'_>, answer: &Answer) -> Result<Reply, Problem> {
-    let run_id = call.request.field_text("dag_run_id")?.unwrap_or_default();
-    let known = lookup::run(service, &call.past, call.id("dag_id"), run_id)?;
-    let cleared = match answer {
-        Answer::Cleared(cleared) => cleared.as_slice(),
-        Answer::Triggered(_)
-        | Answer::Cancelled
-        | Answer::Paused
-        | Answer::Done
-        | Answer::Backfill(_) => &[],
+/// The tasks of each run, by its id.
+type Cleared = Vec<(String, Vec<TaskIndex>)>;
+
+fn tasks_cleared(service: &Service, call: &Call<'_>, cleared: Cleared) -> Result<Outcome, Problem> {
+    let of_run = |(run_id, tasks): (String, Vec<TaskIndex>)| {
+        let known = lookup::run(service, &call.past, call.id("dag_id"), &run_id)?;
+        Ok((known, tasks))
     };
-    let indices = cleared
-        .iter()
-        .filter_map(|task_id| known.1.dag.find(task_id));
-    Ok(shown(service, &known, indices))
+    let cleared = cleared.into_iter().map(of_run);
+    let cleared = cleared.collect::<Result<_, Problem>>()?;
+    Ok(entries(service, cleared).into())
 }
 
+/// Clears what is selected in each of the runs, or shows what that is.
 fn clear(
     service: &Service,
     call: &Call<'_>,
-    run_id: &str,
-    selection: Selection,
-    then: crate::api::router::Then,
+    runs: Vec<Known<'_>>,
+    selection: &Selection,
+    then: impl FnOnce(Cleared) -> After,
 ) -> Result<Outcome, Problem> {
-    let known = lookup::run(service, &call.past, call.id("dag_id"), run_id)?;
-    let dag_id = known.1.dag.dag_id.to_string();
-    let run_id = run_id.to_owned();
-    let selected = selection.of(known.1)?;
-    if call.request.field_bool("dry_run")?.unwrap_or(true) {
-        return Ok(shown(service, &known, selected).into());
+    let (mut selected, mut refused) = (Vec::new(), None);
+    for known in runs {
+        match selection.of(known.1) {
+            Ok(tasks) if tasks.is_empty() => {}
+            Ok(tasks) => selected.push((known, tasks)),
+            // Another version of the DAG may not have the task.
+            Err(refusal) => refused = Some(refusal),
+        }
     }
-    let command = Command::Clear {
-        dag_id,
-        run_id,
-        selection,
-    };
-    Ok(Outcome::Ask(command, then))
-}
-
-fn shown(
-    service: &Service,
-    known: &Known<'_>,
-    indices: impl IntoIterator<Item = TaskIndex>,
-) -> Reply {
-    let indices: Vec<_> = indices.into_iter().collect();
-    let total = indices.len();
-    let entries = indices
-        .into_iter()
-        .map(|index| entry(service, known, index));
-    Reply::json(cursor_collection("task_instances", entries, total))
+    if let Some(refusal) = refused.filter(|_| selected.is_empty()) {
+        return Err(refusal.into());
+    }
+    if call.request.field_bool("dry_run")?.unwrap_or(true) {
+        return Ok(entries(service, selected).into());
+    }
+    let (mut commands, mut cleared) = (Vec::new(), Vec::new());
+    for ((_, run), tasks) in selected {
+        let (dag_id, run_id) = (run.dag.dag_id.to_string(), run.facts.run_id.to_string());
+        // Before anything is changed.
+        if run.stopped.is_some() {
+            return Err(Refusal::RunStopping(run_id).into());
+        }
+        cleared.push((run_id.clone(), tasks));
+        let selection = selection.clone();
+        commands.push(Command::Clear {
+            dag_id,
+            run_id,
+            selection,
+        });
+    }
+    Ok(Outcome::AskAll(commands, then(cleared)))
 }

@@ -158,7 +158,7 @@ pub(crate) fn pause_all(service: &Service, call: &Call<'_>) -> Result<Outcome, P
     };
     let dags = wanted(service, call)?;
     let commands = dags.into_iter().map(command).collect();
-    Ok(Outcome::AskAll(commands, list_all))
+    Ok(Outcome::AskAll(commands, Box::new(list_all)))
 }
 
 /// The same DAGs, whatever of them is paused now.

@@ -123,8 +123,8 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
     };
     let (run_id, logical_date) = identity(request)?;
     let interval = (
-        date_of(request, "data_interval_start")?,
-        date_of(request, "data_interval_end")?,
+        request.field_date("data_interval_start")?,
+        request.field_date("data_interval_end")?,
     );
     let data_interval = match interval {
         (None, None) => None,
@@ -139,7 +139,10 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
             ));
         }
     };
-    if date_of(request, "run_after")?.is_some_and(|at| at > clock::now().wall) {
+    if request
+        .field_date("run_after")?
+        .is_some_and(|at| at > clock::now().wall)
+    {
         return Err(Problem::not_implemented("a `run_after` in the future"));
     }
     let runs = lookup::runs(service, &call.past, &dag_id)?;
@@ -177,36 +180,22 @@ pub(crate) fn trigger(service: &Service, call: &Call<'_>) -> Result<Outcome, Pro
         Command::Note {
             dag_id,
             run_id,
+            task_id: None,
             note,
         },
     ];
-    Ok(Outcome::AskAll(commands, triggered_with_note))
+    Ok(Outcome::AskAll(commands, Box::new(triggered_with_note)))
 }
 
 /// What no other run of the DAG may have, now or in the past, as far as the body says: the name, and the
 /// logical date, of which the name is made if there is none.
 pub(crate) fn identity(request: &Request) -> Result<(Option<String>, Option<Timestamp>), Problem> {
-    let logical_date = date_of(request, "logical_date")?.map(Timestamp::truncated_to_secs);
+    let logical_date = request
+        .field_date("logical_date")?
+        .map(Timestamp::truncated_to_secs);
     let named = request.field_text("dag_run_id")?.map(str::to_owned);
     let dated = || logical_date.map(|date| format!("{}__{date}", RunType::Manual.name()));
     Ok((named.or_else(dated), logical_date))
-}
-
-/// A date of the body.
-fn date_of(request: &Request, name: &str) -> Result<Option<Timestamp>, Problem> {
-    let Some(given) = request.field_text(name)? else {
-        return Ok(None);
-    };
-    let date = Timestamp::parse(given).map_err(|error| {
-        let msg = format!("Input should be a valid datetime: it is {error}");
-        Problem::invalid(
-            "datetime_from_date_parsing",
-            &["body", name],
-            &msg,
-            text(given),
-        )
-    })?;
-    Ok(Some(date))
 }
 
 /// The name of a run that is triggered now, to the millisecond: runs of the same second may be over and
@@ -252,17 +241,12 @@ pub(crate) fn set_state(service: &Service, call: &Call<'_>) -> Result<Outcome, P
     call.request.only_fields(&["state", "note"])?;
     let (dag_id, run_id) = (run.dag.dag_id.to_string(), run.facts.run_id.to_string());
     let mut commands = Vec::new();
-    if let Some(note) = call.request.body.get("note") {
-        let note = if *note == Value::Null {
-            String::new()
-        } else {
-            let note = call.request.field_text("note")?;
-            note.unwrap_or_default().to_owned()
-        };
+    if let Some(note) = call.request.note()? {
         let (dag_id, run_id) = (dag_id.clone(), run_id.clone());
         commands.push(Command::Note {
             dag_id,
             run_id,
+            task_id: None,
             note,
         });
     }
@@ -296,7 +280,7 @@ pub(crate) fn set_state(service: &Service, call: &Call<'_>) -> Result<Outcome, P
             return Err(Problem::invalid("enum", &loc, msg, text(other)));
         }
     }
-    Ok(Outcome::AskAll(commands, get))
+    Ok(Outcome::AskAll(commands, Box::new(get)))
 }
 
 /// The last tasks of a run, but those that have failed.

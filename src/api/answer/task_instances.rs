@@ -3,10 +3,11 @@
 use crate::api::lookup::{self, EVERY_RUN, Known};
 use crate::api::problem::Problem;
 use crate::api::router::{Call, Outcome, Reply};
+use crate::api::span::Span;
 use crate::api::view::{self, collection, cursor_collection, with};
 use crate::daemon::service::Service;
 use crate::dag::{TaskIndex, Value};
-use crate::scheduler::{Answer, Command, Mark, Run, Selection, TaskState};
+use crate::scheduler::{Command, Mark, Refusal, Selection, TaskState};
 
 /// A task instance as it is now.
 pub(super) fn entry(service: &Service, (number, run): &Known<'_>, index: TaskIndex) -> Value {
@@ -110,72 +111,105 @@ fn attempts(service: &Service, call: &Call<'_>) -> Result<Vec<(u32, Value)>, Pro
     Ok(entries)
 }
 
-/// Says what a task instance is; what was not run because of it runs now.
+/// Says what a task instance is, or writes about it, and those beside it that the body takes in; what was not run
+/// because of what it was runs now.
 pub(crate) fn mark(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let (known, index) = named(service, call)?;
     let request = call.request;
-    let cannot = ["include_future", "include_past"];
-    let can = [
+    request.only_fields(&[
         "new_state",
         "note",
         "include_upstream",
         "include_downstream",
-    ];
-    request.only_fields(&[&can[..], &cannot[..]].concat())?;
-    let is_wanted = |value: &Value| *value != Value::Bool(false);
-    if let Some(name) = cannot
-        .iter()
-        .find(|name| request.field(name).is_some_and(is_wanted))
-    {
-        return Err(Problem::not_implemented(&format!("`{name}` of a mark")));
-    }
-    if request.field("note").is_some() {
-        return Err(Problem::not_implemented("notes on task instances"));
-    }
+        "include_future",
+        "include_past",
+    ])?;
+    let note = request.note()?;
     let mark = match request.field_text("new_state")? {
-        Some("success") => Mark::Success,
-        Some("failed") => Mark::Failed,
-        Some("skipped") => Mark::Skipped,
+        None if note.is_some() => None,
+        Some("success") => Some(Mark::Success),
+        Some("failed") => Some(Mark::Failed),
+        Some("skipped") => Some(Mark::Skipped),
         other => {
             let msg = "Input should be 'success', 'failed' or 'skipped'";
             let input = other.map_or(Value::Null, Value::from);
             return Err(Problem::invalid("enum", &["body", "new_state"], msg, input));
         }
     };
-    let run = known.1;
-    let id = |index: TaskIndex| run.dag.task(index).task_id.to_string();
-    // Those beside the one that is named may be so already.
-    let is_other = |at: &TaskIndex| *at == index || run.task(*at).state != TaskState::from(mark);
-    let tasks = meant(call, run, index)?.into_iter().filter(is_other);
-    let command = Command::Mark {
-        dag_id: run.dag.dag_id.to_string(),
-        run_id: run.facts.run_id.to_string(),
-        tasks: tasks.map(id).collect(),
-        mark,
-    };
-    Ok(Outcome::Ask(command, marked))
+    let mut commands = Vec::new();
+    let meant = meant(service, call)?;
+    for ((_, run), tasks) in &meant {
+        let (dag_id, run_id) = (run.dag.dag_id.to_string(), run.facts.run_id.to_string());
+        let Some(mark) = mark else { continue };
+        let is_so = |at: &TaskIndex| {
+            let instance = run.task(*at);
+            instance.state == mark.into() || instance.ending == Some(mark)
+        };
+        let tasks = tasks.iter().filter(|at| !is_so(at));
+        let tasks: Vec<_> = tasks
+            .map(|at| run.dag.task(*at).task_id.to_string())
+            .collect();
+        if tasks.is_empty() {
+            continue;
+        }
+        // Before anything is changed.
+        if run.stopped.is_some() {
+            return Err(Refusal::RunStopping(run_id).into());
+        }
+        commands.push(Command::Mark {
+            dag_id,
+            run_id,
+            tasks,
+            mark,
+        });
+    }
+    if let Some(mark) = mark.filter(|_| commands.is_empty()) {
+        let task_id = known.1.dag.task(index).task_id.clone();
+        return Err(Refusal::AlreadySo(task_id, TaskState::from(mark).name()).into());
+    }
+    for ((_, run), tasks) in meant {
+        let note_on = |at: TaskIndex| {
+            Some(Command::Note {
+                dag_id: run.dag.dag_id.to_string(),
+                run_id: run.facts.run_id.to_string(),
+                task_id: Some(run.dag.task(at).task_id.to_string()),
+                note: note.clone()?,
+            })
+        };
+        commands.extend(tasks.into_iter().filter_map(note_on));
+    }
+    Ok(Outcome::AskAll(commands, Box::new(marked)))
 }
 
-/// The one that is named, and what the body says is to be marked with it.
-fn meant(call: &Call<'_>, run: &Run, index: TaskIndex) -> Result<Vec<TaskIndex>, Problem> {
+/// The one that is named, and what the body says is to be changed with it; of each run in the DAG's order.
+fn meant<'s>(
+    service: &'s Service,
+    call: &'s Call<'_>,
+) -> Result<Vec<(Known<'s>, Vec<TaskIndex>)>, Problem> {
     let flag = |name| Ok::<_, Problem>(call.request.field_bool(name)?.unwrap_or(false));
     let selection = Selection {
-        tasks: vec![run.dag.task(index).task_id.to_string()],
+        tasks: vec![call.id("task_id").to_owned()],
         upstream: flag("include_upstream")?,
         downstream: flag("include_downstream")?,
         only_failed: false,
     };
-    Ok(selection.of(run)?)
+    let runs = Span::of(call)?.runs(service, &call.past, call.id("dag_id"))?;
+    // Another version of the DAG may not have the task.
+    let tasks = |known: Known<'s>| Some((known, selection.of(known.1).ok()?));
+    Ok(runs.into_iter().filter_map(tasks).collect())
 }
 
-fn marked(service: &Service, call: &Call<'_>, _: &Answer) -> Result<Reply, Problem> {
-    let (known, index) = named(service, call)?;
-    let meant = meant(call, known.1, index)?;
-    let total = meant.len();
-    let entries = meant.into_iter().map(|at| entry(service, &known, at));
-    Ok(Reply::json(cursor_collection(
-        "task_instances",
-        entries,
-        total,
-    )))
+fn marked(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    Ok(entries(service, meant(service, call)?).into())
+}
+
+/// A collection of task instances.
+pub(super) fn entries(service: &Service, tasks: Vec<(Known<'_>, Vec<TaskIndex>)>) -> Reply {
+    let total = tasks.iter().map(|(_, tasks)| tasks.len()).sum();
+    let of_run = |(known, tasks): (Known<'_>, Vec<TaskIndex>)| {
+        let entries = tasks.into_iter().map(move |at| entry(service, &known, at));
+        entries.collect::<Vec<_>>()
+    };
+    let entries = tasks.into_iter().flat_map(of_run);
+    Reply::json(cursor_collection("task_instances", entries, total))
 }

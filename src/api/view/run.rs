@@ -106,7 +106,7 @@ pub fn task_instance(run: &Run, index: TaskIndex, waits_for: Option<&WaitsFor>) 
         ("scheduled_when", Value::Null),
         ("executor", Value::Null),
         ("executor_config", text("{}")),
-        ("note", Value::Null),
+        ("note", instance.note.as_deref().map_or(Value::Null, text)),
         ("trigger", Value::Null),
         ("triggerer_job", Value::Null),
         ("dag_version", version(&run.dag, run.queued_at)),
@@ -210,6 +210,7 @@ fn stopped(attempt: Option<&Attempt>) -> Value {
             StopCause::TimedOut => "timed_out",
             StopCause::RunStopped => "run_stopped",
             StopCause::Cleared => "cleared",
+            StopCause::Marked => "marked",
             StopCause::Shutdown => "shutdown",
         })
     })

@@ -133,6 +133,11 @@ fn changed(record: &Record, state: &State) -> Option<Changed> {
         RunFact::Task(task_id, TaskFact::Marked(mark)) => {
             task(task_id, TaskState::from(*mark).name(), 0)
         }
+        RunFact::Task(task_id, TaskFact::Ending(_) | TaskFact::Noted(_)) => {
+            let run = run?;
+            let instance = run.task(run.dag.find(task_id)?);
+            task(task_id, instance.state.name(), instance.try_number)
+        }
         RunFact::Task(task_id, TaskFact::Settled(settled)) => {
             task(task_id, TaskState::from(*settled).name(), 0)
         }

@@ -132,6 +132,8 @@ fields! {
         "short_circuit" => short_circuit: Option<bool>,
         "poking_since" => poking_since: Option<Timestamp>,
         "cleared" => cleared: Option<bool>,
+        "ending" => ending: Option<Cow<'l, str>>,
+        "note" => note: Option<Arc<str>>,
     }
 }
 
@@ -257,6 +259,8 @@ impl Fields<'_> {
             "start" => return Some(TaskFact::Started { try_number }),
             "settled" => return Some(TaskFact::Settled(names::settled_of(&self.state?)?)),
             "marked" => return Some(TaskFact::Marked(names::mark_of(&self.state?)?)),
+            "ending" => return Some(TaskFact::Ending(names::mark_of(&self.state?)?)),
+            "noted" => return Some(TaskFact::Noted(self.note?)),
             _ => {}
         }
         let retry = duration(self.retry_ms);
@@ -363,6 +367,11 @@ impl TaskFields<'_> {
             choice: choice(self.follow, self.short_circuit),
             poking_since: self.poking_since,
             is_cleared: self.cleared.unwrap_or(false),
+            ending: match self.ending {
+                Some(name) => Some(names::mark_of(&name)?),
+                None => None,
+            },
+            note: self.note.unwrap_or_default(),
         })
     }
 }
