@@ -3,6 +3,7 @@
 //! The JSON files beside this one are the same kind of thing without a compiler; what they `call` is in
 //! [`functions`]. A DAG file takes the place of a compiled-in DAG of the same id.
 
+#[cfg(feature = "http")]
 mod download_rocket_launches;
 mod unscheduled;
 mod weather_dashboard;
@@ -21,13 +22,18 @@ pub(crate) const DEFAULT_TEXT: &str = include_str!("sensor_log.json");
 
 /// The compiled-in DAGs.
 pub(crate) fn dags() -> Vec<DagBuilder> {
-    vec![download_rocket_launches::dag()]
+    vec![
+        #[cfg(feature = "http")]
+        download_rocket_launches::dag(),
+    ]
 }
 
 /// What a DAG file may `call`.
 pub(crate) fn functions() -> Functions {
-    Functions::new()
-        .with("get_pictures", download_rocket_launches::get_pictures)
+    let functions = Functions::new();
+    #[cfg(feature = "http")]
+    let functions = functions.with("get_pictures", download_rocket_launches::get_pictures);
+    functions
         .with("calculate_stats", unscheduled::calculate_stats)
         .with("clean_forecast", weather_dashboard::clean_forecast)
 }
@@ -77,7 +83,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|error| format!("cannot write `{}`: {error}", path.display()).into())
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "http"))]
 mod tests {
     use super::*;
     use mini_dag::dag::{Dag, Known, load};

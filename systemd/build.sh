@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Builds one static program: `systemd/build.sh TARGET [COMMAND…]`. Installs what that needs and is not there.
-# COMMAND is what cargo is to do, `build --release` unless another is given, such as `test --lib`.
+# COMMAND is what cargo is to do, `build --profile small` unless another is given, such as `test --lib`.
+#
+# The profiles `small` and `tiny` build the standard library, too: for size, without tables for unwinding, and without
+# what prints a backtrace. That asks the stable compiler for what is not stable yet; `--release` does not, where rustup
+# has a library for the target.
 #
 #   x86_64-unknown-linux-musl, aarch64-unknown-linux-musl: cargo; the linker comes with Rust, and a C compiler is
 #       needed for the cryptography of `tls` alone (Debian: gcc, gcc-aarch64-linux-gnu)
@@ -10,26 +14,29 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${1:?usage: systemd/build.sh TARGET [COMMAND…]}
 shift
-[ $# -gt 0 ] || set -- build --release
+[ $# -gt 0 ] || set -- build --profile small
 # Nothing of this machine in the program, so that the same source gives the same bytes anywhere. (As a config, because
 # RUSTFLAGS would hide the flags in .cargo/config.toml.)
-remap="\"--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo\", \"--remap-path-prefix=$PWD=/mini-dag\""
-# `--profile small` unwinds nothing.
-small= panic=panic_unwind
-[[ " $* " != *" small "* ]] || { small=', "-Cforce-unwind-tables=no"' panic=panic_abort; }
-flags() { printf 'target.%s.rustflags=[%s]' "$target" "$1"; }
-has_std() { rustup target list --installed | grep -qx "$target" || rustup target add "$target" 2>/dev/null; }
+flags="\"--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo\", \"--remap-path-prefix=$PWD=/mini-dag\""
+flags+=", \"--remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust=/rust\""
+std=()
+case " $* " in
+*" small "*) flags+=', "-Cforce-unwind-tables=no"' ;;
+*" tiny "*) flags+=', "-Cforce-unwind-tables=no", "-Zunstable-options", "-Cpanic=immediate-abort"' ;;
+esac
+case " $* " in *" small "* | *" tiny "*) std=(-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size) ;; esac
+has_target() { rustup target list --installed | grep -qx "$target" || rustup target add "$target" 2>/dev/null; }
+build_std() { rustup component add rust-src >&2 || exit 3; export RUSTC_BOOTSTRAP=1; }
+[ ${#std[@]} = 0 ] || build_std
 
 case $target in
 *-linux-musl)
-  has_std || { echo "build.sh: rustup has no $target" >&2; exit 3; }
+  has_target || { echo "build.sh: rustup has no $target" >&2; exit 3; }
   if [ "$target" = aarch64-unknown-linux-musl ] && ! command -v aarch64-linux-gnu-gcc >/dev/null; then
     apt-get install -qy gcc-aarch64-linux-gnu libc6-dev-arm64-cross >&2 || exit 3
   fi
-  if [ -n "$small" ]; then
-    small+=", \"-Clink-arg=--no-eh-frame-hdr\", \"-Clink-arg=$PWD/systemd/small.ld\""
-  fi
-  cargo "$@" --target "$target" --config "$(flags "$remap$small")"
+  [ ${#std[@]} = 0 ] || flags+=", \"-Clink-arg=--no-eh-frame-hdr\", \"-Clink-arg=$PWD/systemd/small.ld\""
+  cargo "$@" "${std[@]}" --target "$target" --config "target.$target.rustflags=[$flags]"
   ;;
 *-linux-musleabihf)
   tools=${MINI_DAG_ZIG:-$PWD/target/zig}
@@ -38,14 +45,13 @@ case $target in
   fi
   export PATH=$tools/bin:$PATH
   [ "$1" != build ] || { shift && set -- zigbuild "$@"; }
-  if has_std; then
-    cargo-zigbuild "$@" --target "$target" --config "$(flags "$remap$small")"
-  else
-    # Where the ready-made standard library cannot be had, it is built, too.
-    rustup component add rust-src >&2 || exit 3
-    RUSTC_BOOTSTRAP=1 cargo-zigbuild "$@" -Z build-std=std,$panic --target "$target" \
-      --config "$(flags "$remap$small, \"-Clink-self-contained=no\"")"
+  if [ ${#std[@]} = 0 ] && ! has_target; then
+    # Where the ready-made standard library cannot be had, it is built in any case.
+    std=(-Z build-std=std,panic_unwind)
+    build_std
   fi
+  [ ${#std[@]} = 0 ] || flags+=', "-Clink-self-contained=no"'
+  cargo-zigbuild "$@" "${std[@]}" --target "$target" --config "target.$target.rustflags=[$flags]"
   ;;
 *) echo "build.sh: no target of ours: $target" >&2; exit 2 ;;
 esac

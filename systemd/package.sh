@@ -3,14 +3,14 @@
 #   systemd/package.sh [TARGET…]        all four targets unless some are named
 #   x86_64-unknown-linux-musl  aarch64-unknown-linux-musl  armv7-unknown-linux-musleabihf  arm-unknown-linux-musleabihf
 # The last is for every 32-bit Pi, the Zero too, and is Debian's armhf; the one before it comes as a tarball only.
-#   PROFILE=small                 the smaller program, see Cargo.toml
+#   PROFILE=release               a program that unwinds, and is larger: see Cargo.toml
 set -euo pipefail
 cd "$(dirname "$0")/.."
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] ||
   targets=({x86_64,aarch64}-unknown-linux-musl {armv7,arm}-unknown-linux-musleabihf)
 out=target/package
-profile=${PROFILE:-release}
+profile=${PROFILE:-small}
 place=${CARGO_TARGET_DIR:-target}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 command -v cargo-deb >/dev/null || cargo install cargo-deb --version 3.8.0 --locked

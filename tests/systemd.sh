@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The package on a real systemd: boots a Debian in a container, installs the .deb in it, and does to the service what
 # happens to services. Needs root, systemd-nspawn and debootstrap; without them it says so and does nothing.
-#   tests/systemd.sh PACKAGE.deb
+#   tests/systemd.sh PACKAGE.deb [TARBALL.tar.gz]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 skip() { echo "SKIPPED tests/systemd.sh: $1"; exit 0; }
@@ -9,7 +9,8 @@ skip() { echo "SKIPPED tests/systemd.sh: $1"; exit 0; }
 for tool in systemd-nspawn debootstrap nsenter dpkg-deb; do
   command -v "$tool" >/dev/null || skip "there is no $tool (Debian: systemd-container debootstrap util-linux dpkg)"
 done
-package=$(realpath "${1:?usage: tests/systemd.sh PACKAGE.deb}")
+package=$(realpath "${1:?usage: tests/systemd.sh PACKAGE.deb [TARBALL.tar.gz]}")
+tarball=${2:+$(realpath "$2")}
 
 # In a mount namespace of its own, with cgroup v2 alone, whatever this host has.
 if [ -z "${MINI_DAG_UNSHARED:-}" ]; then
@@ -204,10 +205,32 @@ go; until_so "the run ends" has_count run_failed four 4
 has_count interrupted four 8 && has_count start four 24 || failed "the upgrade interrupted a task"
 done_with "an upgrade goes under running tasks"
 
+cp "$root"/etc/mini-dag/dags/{hello,four}.json "$root/root/"
 inside dpkg -r mini-dag >/dev/null
 ! inside pgrep -u mini-dag >/dev/null || failed "removing left the daemon running"
 [ -d "$root/var/lib/mini-dag/journal" ] && [ -e "$root/etc/mini-dag/dags/four.json" ] || failed "removing took the state"
 inside dpkg -P mini-dag >/dev/null
 [ ! -e "$root/var/lib/mini-dag" ] && [ ! -e "$root/etc/mini-dag" ] || failed "purging left something"
 done_with "removing keeps the state, purging deletes it"
+
+if [ -n "$tarball" ]; then
+  tar -C "$root/root" -xzf "$tarball"
+  install=/root/$(basename "$tarball" .tar.gz)/install.sh
+  inside "$install" >/dev/null
+  ! inside systemctl is-enabled --quiet mini-dag && ! has_started || failed "install.sh enabled or started the service"
+  mv "$root"/root/{hello,four}.json "$root/etc/mini-dag/dags/"
+  sed -i 's/^{/{"parallelism": 8,/' "$root/etc/mini-dag/mini-dag.json"
+  inside systemctl enable --now mini-dag
+  dag trigger hello --wait >/dev/null || failed "nothing runs that install.sh installed"
+  start_four 4
+  before=$(main_pid) running=$(tasks)
+  inside "$install" >/dev/null
+  has_started && [ "$(main_pid)" = "$before" ] && [ "$(tasks)" = "$running" ] || failed "installing again ended something"
+  go; until_so "the run ends" has_count run_failed four 1
+  has_count interrupted four 0 || failed "installing again interrupted a task"
+  inside "$install" --remove >/dev/null 2>&1
+  [ ! -e "$root/usr/local/bin/mini-dag" ] && [ -d "$root/var/lib/mini-dag/journal" ] || failed "install.sh --remove"
+  ! inside pgrep -u mini-dag >/dev/null || failed "install.sh --remove left the daemon running"
+  done_with "the tarball: install.sh installs, installs again under running tasks, and removes"
+fi
 echo "systemd: all is well"

@@ -11,6 +11,7 @@ mod dry_run;
 mod journal;
 mod list;
 mod logs;
+#[cfg(feature = "manual")]
 mod manual;
 mod next;
 mod offline;
@@ -114,7 +115,9 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("unpause", matches)) => pause::pause(&context, matches, false),
         Some(("reload", matches)) => reload::reload(&context, matches),
         Some(("schema", matches)) => schema::schema(matches),
+        #[cfg(feature = "manual")]
         Some(("completions", matches)) => manual::completions(matches),
+        #[cfg(feature = "manual")]
         Some(("man", matches)) => manual::man(matches),
         Some(("user", matches)) => user::user(&context, matches),
         _ => unreachable!("clap knows no other command"),
@@ -244,7 +247,7 @@ fn state_directory(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
 }
 
 fn command() -> Command {
-    Command::new("mini-dag")
+    let command = Command::new("mini-dag")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Airflow's model at cron's weight: runs graphs of tasks on small hosts")
         .after_help(
@@ -292,10 +295,12 @@ fn command() -> Command {
         .subcommand(pause::pause_command())
         .subcommand(pause::unpause_command())
         .subcommand(reload::command())
-        .subcommand(schema::command())
+        .subcommand(schema::command());
+    #[cfg(feature = "manual")]
+    let command = command
         .subcommand(manual::completions_command())
-        .subcommand(manual::man_command())
-        .subcommand(user::command())
+        .subcommand(manual::man_command());
+    command.subcommand(user::command())
 }
 
 fn run_command() -> Command {

@@ -7,6 +7,7 @@
 )]
 
 mod attempt;
+#[cfg(feature = "http")]
 mod http;
 mod launch;
 mod limits;
@@ -14,4 +15,6 @@ mod output;
 #[cfg(feature = "tls")]
 mod tls;
 mod tree;
+#[cfg(not(feature = "http"))]
+mod without_http;
 mod worker;

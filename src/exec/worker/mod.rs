@@ -7,6 +7,7 @@
 //! Exit codes: 0 done, [`SKIP_EXIT_CODE`] skip, 1 failed, with the reason as the last lines of the log.
 
 mod call;
+#[cfg(feature = "http")]
 mod http;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,10 @@ use crate::timetable::Timestamp;
 pub const SUBCOMMAND: &str = "__worker";
 /// What a worker whose function answered [`Outcome::Skip`](crate::dag::Outcome::Skip) exits with.
 pub const SKIP_EXIT_CODE: i32 = 99;
+
+#[cfg(not(feature = "http"))]
+const WITHOUT_HTTP: &str =
+    "this mini-dag was built without `http`; a `bash` task can ask with curl instead";
 
 /// What a worker is to do.
 #[derive(Clone, Debug)]
@@ -85,11 +90,13 @@ pub fn argv(title: &str) -> Vec<OsString> {
 /// Does the work that standard input describes, and returns the exit code. `lookup` finds a compiled-in
 /// function. Call it first thing in `main`: nothing else may have read from standard input.
 pub fn main(lookup: impl FnOnce(&Call) -> Option<CallFn>) -> u8 {
-    let (mut out, mut log) = (io::stdout().lock(), io::stderr());
+    let mut log = io::stderr();
     let done = read_work().and_then(|work| match work {
-        Work::Http(request) => http::run(&request, &mut out, &mut log).map(|()| 0),
+        #[cfg(feature = "http")]
+        Work::Http(request) => http::run(&request, &mut io::stdout().lock(), &mut log).map(|()| 0),
+        #[cfg(not(feature = "http"))]
+        Work::Http(_) => Err(WITHOUT_HTTP.to_owned()),
         Work::Call(call) => {
-            drop(out);
             let function = lookup(&call).ok_or_else(|| {
                 format!(
                     "this program has no compiled-in function `{}`",

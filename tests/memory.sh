@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# What the program takes of a Pi's memory, without a Pi: the real program on a kernel of Debian's for ARM, in an emulator
+# with a Pi's kind of processor and 512 MiB. Pages are counted as on a Pi; how long things take says nothing.
+#   tests/memory.sh arm64|armhf PROGRAM
+# Needs qemu-system-arm, cpio, and apt with Debian's archive; says so if one is missing. Nothing is installed.
+set -euo pipefail
+arch=${1:?usage: tests/memory.sh arm64|armhf PROGRAM} program=$(realpath "${2:?usage: tests/memory.sh arm64|armhf PROGRAM}")
+skip() { printf '\n!!!! SKIPPED: nothing was measured: %s\n\n' "$1"; exit 0; }
+case $arch in
+arm64) qemu=(qemu-system-aarch64 -cpu cortex-a53) kernel=linux-image-arm64 ;;
+armhf) qemu=(qemu-system-arm -cpu cortex-a7) kernel=linux-image-armmp ;;
+*) echo "memory.sh: arm64 or armhf, not $arch" >&2; exit 2 ;;
+esac
+for tool in "${qemu[0]}" cpio dpkg-deb apt-get; do
+  command -v "$tool" >/dev/null || skip "there is no $tool (Debian: qemu-system-arm)"
+done
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+chmod 755 "$place"
+
+# Kernel, shell and tools, from packages that are only unpacked; with lists of packages of its own.
+mkdir -p "$place"/{lists/partial,packages,unpacked}
+apt=(-o APT::Architecture="$arch" -o APT::Architectures="$arch" -o Dir::State::Lists="$place/lists"
+  -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o Dir::State::status=/dev/null)
+apt-get "${apt[@]}" update -qq >/dev/null 2>&1 || true
+kernel=$(apt-cache "${apt[@]}" depends "$kernel" 2>/dev/null | awk '/Depends:/ { print $2; exit }')
+[ -n "$kernel" ] || skip "no list of Debian's packages for $arch can be had"
+(cd "$place/packages" && apt-get "${apt[@]}" download -qq "$kernel" busybox-static bash-static >/dev/null 2>&1) ||
+  skip "Debian's packages for $arch cannot be had"
+for package in "$place"/packages/*.deb; do dpkg-deb -x "$package" "$place/unpacked"; done
+
+root=$place/root
+mkdir -p "$root"/{bin,dev,etc,proc,root,sys,tmp,dags}
+cp "$place/unpacked/bin/busybox" "$root/bin/busybox"
+cp "$place/unpacked/bin/bash-static" "$root/bin/bash"
+cp "$program" "$root/bin/mini-dag"
+echo 'root:x:0:0::/root:/bin/sh' >"$root/etc/passwd"
+for n in $(seq 100); do
+  echo '{"schedule": "0 6 * * *", "tasks": [{"task_id": "a", "bash": "true"}, {"task_id": "b", "bash": "true", "after": ["a"]}]}' \
+    >"$root/dags/nightly_$n.json"
+done
+echo '{"tasks": [{"task_id": "ask", "http": {"url": "http://127.0.0.1:9/"}}, {"task_id": "wait", "bash": "sleep 1000"}]}' \
+  >"$root/dags/slow.json"
+cat >"$root/init" <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/root
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
+ip link set lo up
+nc -l -p 9 127.0.0.1 </dev/zero >/dev/null & # takes a connection, and tells it nothing that ends
+measure() { # WHAT PID
+  awk -v what="$1" '/^(Rss|Pss|Private_Clean|Private_Dirty):/ { a[$1] = $2 }
+    END { printf "MEMORY %s: RSS %d KB, PSS %d KB, its own %d KB\n", what, a["Rss:"], a["Pss:"], a["Private_Dirty:"] }' \
+    "/proc/$2/smaps_rollup"
+}
+uname -mr; mini-dag --version; free -k
+mini-dag daemon --state /tmp/state --dags /dags --config /dev/null 2>/tmp/daemon.log &
+daemon=$!
+until mini-dag status --state /tmp/state >/tmp/status 2>&1; do sleep 1; done
+sleep 20
+measure "idle, 101 DAGs" $daemon
+mini-dag trigger slow --state /tmp/state
+until pgrep -f 'mini-dag.*__worker' >/dev/null && pgrep -f 'sleep 1000' >/dev/null; do sleep 1; done
+sleep 10
+measure "two tasks running" $daemon
+measure "the worker of an http task" "$(pgrep -f '__worker' | head -1)"
+mini-dag cancel slow --state /tmp/state
+sleep 5
+for n in 1 2 3 4 5 6 7 8 9 10; do mini-dag trigger nightly_$n --state /tmp/state >/dev/null; done
+sleep 60
+mini-dag status --state /tmp/state | head -20
+measure "idle, after eleven runs" $daemon
+grep -E 'VmHWM|Threads' /proc/$daemon/status
+cat /tmp/daemon.log | tail -5
+echo 'MEMORY done'
+echo o >/proc/sysrq-trigger
+sleep 100
+INIT
+chmod +x "$root/init"
+(cd "$root" && find . | cpio --create --format=newc --quiet) | gzip -1 >"$place/initrd"
+timeout 580 "${qemu[@]}" -M virt -m 512 -nographic -no-reboot -nic none -kernel "$place"/unpacked/boot/vmlinuz-* \
+  -initrd "$place/initrd" -append 'console=ttyAMA0 quiet panic=-1' </dev/null | tee "$place/out"
+grep -q '^MEMORY done' "$place/out" || { echo "memory.sh: the measurement did not end"; exit 1; }
