@@ -370,8 +370,17 @@ def mark(story):
     browser.see("dialog label", "failed")
     browser.click("dialog button.primary", "Mark")
     browser.see(".panel .badge", "failed")
+    story.daemon.command("trigger", "gated", "--run-id", "hangs", "--param", "gate=/nowhere")
+    story.go("#/dags/gated/grid?run=hangs&task=wait")
+    browser.see(".panel .badge", "running")
+    browser.click(".panel button", "Mark…")
+    browser.see("dialog[open] h2", "Mark wait")
+    browser.click("dialog button.primary", "Mark")
+    browser.see(".panel .badge", "success")
+    story.go("#/dags/gated/grid?run=hangs")
+    browser.see(".panel .badge", "success")
     story.calm()
-    say("a task is marked, and then its run")
+    say("a task is marked, and then its run; and a task that runs")
 
 
 def hostile(story):

@@ -9,7 +9,7 @@ const done = (text) => {
 	stir();
 };
 
-// A clear: `fixed` stands, `options` are offered; what will run again is shown before.
+// A clear: `fixed` stands, `options` are offered.
 function clear(run, title, fixed, options) {
 	const chosen = Object.fromEntries(options.map(([name, , is]) => [name, is]));
 	const preview = h("div.preview", { "aria-live": "polite" });
@@ -69,4 +69,4 @@ function mark(title, hint, states, send) {
 }
 
 export const markRun = (run) => mark("Mark the run", "Nothing runs: it only counts as", ["success", "failed"].filter((state) => state !== run.state), (state) => ask("PATCH", runPath(run.dag_id, run.dag_run_id), { state }));
-export const markTask = (run, task) => mark(`Mark ${task.task_id}`, "It is not run: it only counts as", ["success", "failed", "skipped"].filter((state) => state !== task.state), (new_state) => ask("PATCH", taskPath(run.dag_id, run.dag_run_id, task.task_id), { new_state }));
+export const markTask = (run, task) => mark(`Mark ${task.task_id}`, "It does not run any more, and counts as", ["success", "failed", "skipped"].filter((state) => state !== task.state), (new_state) => ask("PATCH", taskPath(run.dag_id, run.dag_run_id, task.task_id), { new_state }));

@@ -80,6 +80,7 @@ function task({ run, task, tries, xcom, about }, context) {
 		h("h2", task.task_id),
 		h("div.bar-row", badge(task.state), h("span.muted", took(task)), h("span.muted", task.operator_name)),
 		task.waits_for && h("p", `Waiting: ${task.waits_for}`),
+		task.note && h("p", `Note: ${task.note}`),
 		h("div.buttons.start",
 			h("button", { disabled: !may, click: () => clearTask(run, task.task_id) }, "Clear…"),
 			h("button", { disabled: !may, click: () => markTask(run, task) }, "Mark…")),
