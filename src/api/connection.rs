@@ -31,7 +31,7 @@ use super::request::Request;
 use super::router::{self, Reply};
 use super::routes;
 use super::site;
-use crate::daemon::clock;
+use crate::daemon::{clock, pages};
 use crate::scheduler::Monotonic;
 
 const TARGET_BYTES_MAX: usize = 4 << 10;
@@ -103,6 +103,7 @@ pub(super) async fn serve(
         async move {
             until.set(clock::now().monotonic.after(PATIENCE));
             let reply = take(request, api, visitor).await;
+            pages::rest();
             let endless = matches!(reply.content, Content::Events(_));
             if endless {
                 until.set(Monotonic(u64::MAX));

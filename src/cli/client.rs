@@ -234,7 +234,8 @@ fn exchange(mut stream: UnixStream, method: &str, path: &str, body: &str) -> io:
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
+    // Most answers come in one piece.
+    let mut answer = Vec::with_capacity(16 << 10);
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
     Ok(answer)
 }

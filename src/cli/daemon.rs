@@ -19,7 +19,7 @@ use crate::daemon::driver::{Driver, Notices};
 use crate::daemon::launch::Launcher;
 use crate::daemon::layout;
 use crate::daemon::lock::{Lock, LockError};
-use crate::daemon::pages::Code;
+use crate::daemon::pages;
 use crate::daemon::service::{Parts, Places, Service, Shared};
 use crate::daemon::systemd::Systemd;
 use crate::daemon::takeover::{Left, Takeover};
@@ -298,12 +298,11 @@ pub(super) fn damage(state: &Path, report: &Report) -> Option<String> {
 /// The loop.
 async fn serve(service: Shared, notices: Notices, lost: Vec<AttemptId>, watcher: Watcher) {
     service.borrow_mut().begin(lost, watcher);
-    let code = Code::find();
     while !service.borrow().is_over() {
         let deadline = service.borrow().next_deadline();
         let fire = service.borrow().next_fire();
         if service.borrow().is_at_rest() {
-            code.give_back();
+            pages::rest();
         }
         let notice = notices.next(deadline, fire).await;
         service.borrow_mut().notice(notice);
