@@ -31,6 +31,7 @@ mod model;
 mod occasions;
 mod pace;
 mod people;
+mod recalled;
 mod replay;
 mod rhythm;
 mod rng;
@@ -42,6 +43,7 @@ mod sim_disk;
 mod tally;
 mod weather;
 mod world;
+mod zones;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -9,6 +9,7 @@ use mini_dag::scheduler::{Event, Record};
 use crate::dags::Version;
 use crate::sim_disk::Fault;
 use crate::world::{World, draw_pools};
+use crate::zones::Place;
 
 impl World {
     pub fn mishap(&mut self) {
@@ -58,7 +59,12 @@ impl World {
         let mut plan = old.plan.clone();
         let wall_ms = self.wall_ms();
         if self.weather.schedules && self.rng.one_in(2) {
-            plan = plan.redraw(&mut self.rng, index, wall_ms);
+            let place = if self.weather.zones && self.rng.one_in(4) {
+                Place::draw(&mut self.rng)
+            } else {
+                self.place
+            };
+            plan = plan.redraw(&mut self.rng, index, wall_ms, place);
         }
         let version = Version::draw(&mut self.rng, index, plan, &self.weather);
         self.changed.insert(version.dag.dag_id.to_string());

@@ -36,7 +36,7 @@ pub struct Model {
     pub live: BTreeSet<RunNumber>,
     processes: BTreeSet<AttemptId>,
     /// Those that the scheduler has not forgotten.
-    held: BTreeSet<RunNumber>,
+    pub held: BTreeSet<RunNumber>,
     /// Those that it forgets at some time in this turn.
     forgotten: BTreeSet<RunNumber>,
     /// The last line of each.
@@ -213,8 +213,15 @@ impl Model {
         for known in scheduler.state().dags() {
             let of_backfills = known.backfill_queued.len() + known.backfill_running as usize;
             let live = known.queued.len() + known.active_runs as usize + of_backfills;
-            // One before each that goes on, and the latest two.
-            let runs_max = 2 * live + RUNS_KEPT_MAX + 2;
+            let state = scheduler.state();
+            let is_orphan = |number: &&RunNumber| {
+                let facts = state.run(**number).map(|run| &run.facts);
+                let parent = facts.and_then(|facts| facts.parent());
+                parent.is_some_and(|parent| state.dag(&parent.dag_id).is_none())
+            };
+            // One before each that goes on, the latest two, and those that a DAG may ask for that is not there.
+            let orphans = known.runs.values().filter(is_orphan).count();
+            let runs_max = 2 * live + RUNS_KEPT_MAX + 2 + orphans;
             assert!(
                 known.runs.len() <= runs_max,
                 "I12: {} runs, {live} live",
@@ -330,6 +337,13 @@ impl Model {
             let run_id = facts.run_id.to_string();
             if facts.run_type == RunType::Scheduled {
                 self.scheduled_runs += 1;
+                let special = facts.data_interval.map(|(_, fire)| fire.millis());
+                let plan = &self.dues[&dag_id].version.plan;
+                if let (Rhythm::Cron(_), Some(fire)) = (&plan.rhythm, special)
+                    && let Some(special) = plan.place.special(fire)
+                {
+                    self.tally.count(special);
+                }
                 if self.dues[&dag_id].version.plan.rhythm == Rhythm::Continuous {
                     self.tally.count("due: all the time");
                 }
@@ -356,6 +370,9 @@ impl Model {
             self.live.insert(*number);
             self.held.insert(*number);
             return;
+        }
+        if let RunFact::Restored(image) = fact {
+            return self.recalled(*number, image, &dag_id);
         }
         if *fact == RunFact::Deleted {
             // Nobody can ask for it any more.
@@ -530,32 +547,41 @@ impl Model {
     }
 
     pub fn waits_for_past(&self, number: RunNumber, index: TaskIndex) -> bool {
+        self.missing_past(number, index).next().is_some()
+    }
+
+    /// The states of those tasks of the run before that have to end well before a task may start, and have not.
+    fn missing_past(&self, number: RunNumber, index: TaskIndex) -> impl Iterator<Item = State> {
         let run = &self.runs[&number];
         let task = run.dag.task(index);
-        if !task.depends_on_past && !task.wait_for_downstream {
-            return false;
-        }
-        let Some(previous) = self.previous(number) else {
-            return false;
-        };
-        let previous = &self.runs[&previous];
-        let is_open = |task_id: &str| {
-            let at = previous.dag.find(task_id);
-            let state = at.map(|at| previous.tasks[at.get()].state);
-            state.is_some_and(|state| !matches!(state, State::Success | State::Skipped))
-        };
-        let after = |index: &TaskIndex| is_open(&run.dag.task(*index).task_id);
-        is_open(&task.task_id) || task.wait_for_downstream && task.downstream.iter().any(after)
+        let looks_back = task.depends_on_past || task.wait_for_downstream;
+        let previous = looks_back.then(|| self.previous(number)).flatten();
+        let previous = previous.map(|previous| &self.runs[&previous]);
+        let after = task.downstream.iter().filter(|_| task.wait_for_downstream);
+        let asked = std::iter::once(index).chain(after.copied());
+        previous.into_iter().flat_map(move |previous| {
+            let state = |index: TaskIndex| {
+                let at = previous.dag.find(&run.dag.task(index).task_id)?;
+                Some(previous.tasks[at.get()].state)
+            };
+            let has_passed = |state: &State| matches!(state, State::Success | State::Skipped);
+            let states: Vec<_> = asked.clone().filter_map(state).collect();
+            states.into_iter().filter(move |state| !has_passed(state))
+        })
     }
 
     /// Whether something of a run that runs waits for the run before.
     fn is_stuck(&self, number: RunNumber) -> bool {
+        self.missing_pasts(number).next().is_some()
+    }
+
+    fn missing_pasts(&self, number: RunNumber) -> impl Iterator<Item = State> {
         let run = &self.runs[&number];
-        let mut open = run.dag.indices().filter(|index| {
+        let open = run.dag.indices().filter(|index| {
             let state = run.tasks[index.get()].state;
-            !state.is_final() && state != State::Running
+            run.state == "running" && !state.is_final() && state != State::Running
         });
-        run.state == "running" && open.any(|index| self.waits_for_past(number, index))
+        open.flat_map(move |index| self.missing_past(number, index))
     }
 
     /// Whether something that runs waits for a run.
@@ -567,9 +593,8 @@ impl Model {
     /// A run that waits for one that has failed, or is not there: somebody has to do something.
     pub fn stuck(&self) -> Option<(String, String)> {
         let waits_in_vain = |number: &&RunNumber| {
-            let previous = self.previous(**number);
-            let is_over = previous.is_some_and(|previous| !self.live.contains(&previous));
-            self.is_stuck(**number) && is_over || self.waits_for_the_absent(**number)
+            let has_failed = self.missing_pasts(**number).any(State::is_final);
+            has_failed || self.waits_for_the_absent(**number)
         };
         let number = self.live.iter().find(waits_in_vain)?;
         let run = &self.runs[number];

@@ -10,6 +10,9 @@ use crate::world::World;
 
 impl World {
     pub fn command(&mut self) {
+        if self.weather.clears && self.rng.one_in(8) && self.ledger.is_healthy() {
+            return self.ask_for_the_past();
+        }
         let dag_id = self.rng.pick(&self.versions).dag.dag_id.to_string();
         let runs = self.model.run_ids();
         // Rather a late one: the others are history.

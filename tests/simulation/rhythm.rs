@@ -1,11 +1,12 @@
-//! When a DAG is due, told a second time: by looking at every minute and at every tick. All in UTC.
+//! When a DAG is due, told a second time: by looking at every minute and at every tick.
 
 use std::time::Duration;
 
 use mini_dag::dag::{Catchup, DagBuilder, Overlap, TimetableKind};
-use mini_dag::timetable::{Schedule, Timestamp, Zone};
+use mini_dag::timetable::{Schedule, Timestamp};
 
 use crate::rng::Rng;
+use crate::zones::Place;
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
@@ -17,6 +18,8 @@ pub struct Line {
     minutes: u64,
     hours: u64,
     weekdays: u64,
+    /// It names times of day, and is due once for each, also when the clocks skip or repeat it.
+    has_times: bool,
 }
 
 fn bits(values: impl IntoIterator<Item = i64>) -> u64 {
@@ -62,6 +65,7 @@ pub type Fires<'p> = Box<dyn DoubleEndedIterator<Item = i64> + 'p>;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub rhythm: Rhythm,
+    pub place: Place,
     pub start: Start,
     pub end: Option<i64>,
     pub kind: TimetableKind,
@@ -70,7 +74,8 @@ pub struct Plan {
 }
 
 impl Line {
-    fn draw(rng: &mut Rng) -> Self {
+    /// `hour`: what the clocks show, where that matters.
+    fn draw(rng: &mut Rng, hour: Option<i64>) -> Self {
         let minute = i64::from(rng.small(60));
         let every = *rng.pick(&[2, 3, 5, 7, 10, 15, 20, 30]);
         let (minute_text, minutes) = match rng.below(4) {
@@ -82,8 +87,13 @@ impl Line {
             }
             _ => (minute.to_string(), bits([minute])),
         };
+        let near = hour.filter(|_| rng.one_in(2));
         let hour = i64::from(rng.small(24));
         let (hour_text, hours) = match rng.below(8) {
+            _ if let Some(near) = near => {
+                let low = (near + i64::from(rng.small(3)) - 1).clamp(0, 22);
+                (format!("{low}-{}", low + 1), bits([low, low + 1]))
+            }
             0 => (hour.to_string(), bits([hour])),
             1 => ("*/6".to_owned(), bits([0, 6, 12, 18])),
             2 => ("8-17".to_owned(), bits(8..=17)),
@@ -94,7 +104,9 @@ impl Line {
             1 => ("0,6".to_owned(), bits([0, 6])),
             _ => ("*".to_owned(), 0),
         };
+        let is_open = |text: &str| text.starts_with('*');
         Self {
+            has_times: !is_open(&minute_text) && !is_open(&hour_text),
             text: format!("{minute_text} {hour_text} * * {day_text}"),
             minutes,
             hours,
@@ -102,7 +114,20 @@ impl Line {
         }
     }
 
-    /// Whether it names the minute that begins here.
+    /// Whether it is due in the minute that begins here.
+    fn is_due(&self, place: Place, minute_ms: i64) -> bool {
+        let shown = place.shown(minute_ms);
+        if !self.has_times || place == Place::UTC {
+            return self.names(shown);
+        }
+        // Whatever the clocks come to or skip is due now; what they show again is not.
+        let before = place.latest_shown(minute_ms - MINUTE_MS);
+        let fresh = before / MINUTE_MS + 1..=shown / MINUTE_MS;
+        let mut fresh = fresh.map(|minute| minute * MINUTE_MS);
+        fresh.any(|minute| self.names(minute))
+    }
+
+    /// Whether it names the minute that begins here, as the clocks show it.
     fn names(&self, minute_ms: i64) -> bool {
         let minutes = minute_ms.div_euclid(MINUTE_MS);
         let (hours, days) = (minutes.div_euclid(60), minutes.div_euclid(24 * 60));
@@ -122,7 +147,7 @@ impl Line {
 
 impl Rhythm {
     /// Of the DAG of this number.
-    fn draw(rng: &mut Rng, number: usize) -> Self {
+    fn draw(rng: &mut Rng, number: usize, hour: Option<i64>) -> Self {
         let mut others: Vec<_> = (0..4).filter(|other| *other != number).collect();
         match rng.below(12) {
             0 => Self::Once,
@@ -139,8 +164,8 @@ impl Rhythm {
             }
             11 => Self::Continuous,
             1..=3 => Self::Every(1_000 * i64::from(20 + rng.small(300))),
-            4 => Self::Cron(vec![Line::draw(rng), Line::draw(rng)]),
-            _ => Self::Cron(vec![Line::draw(rng)]),
+            4 => Self::Cron(vec![Line::draw(rng, hour), Line::draw(rng, hour)]),
+            _ => Self::Cron(vec![Line::draw(rng, hour)]),
         }
     }
 
@@ -159,6 +184,7 @@ impl Plan {
     pub fn never() -> Self {
         Self {
             rhythm: Rhythm::Never,
+            place: Place::UTC,
             start: Start::None,
             end: None,
             kind: TimetableKind::Trigger,
@@ -168,8 +194,10 @@ impl Plan {
     }
 
     /// A new DAG's. The past that it can ask for is about a dozen fires.
-    pub fn draw(rng: &mut Rng, number: usize, now_ms: i64) -> Self {
-        let rhythm = Rhythm::draw(rng, number);
+    pub fn draw(rng: &mut Rng, number: usize, now_ms: i64, place: Place) -> Self {
+        let hour = place.shown(now_ms).rem_euclid(DAY_MS) / (60 * MINUTE_MS);
+        let hour = Some(hour).filter(|_| place != Place::UTC);
+        let rhythm = Rhythm::draw(rng, number, hour);
         let past_ms = rhythm.typical_ms() * i64::from(rng.small(12)) + i64::from(rng.small(90_000));
         let start = match rng.below(5) {
             0 | 1 => Start::At(now_ms - past_ms),
@@ -183,6 +211,7 @@ impl Plan {
         let start = end.map_or(start.clone(), |end| start.no_later_than(end));
         Self {
             rhythm,
+            place,
             start,
             end,
             kind: *rng.pick(&[TimetableKind::Trigger, TimetableKind::Interval]),
@@ -203,8 +232,8 @@ impl Plan {
 
     /// What a new version of the DAG says. A finer rhythm makes many fires of a long time ago, so it
     /// does not ask for all of them.
-    pub fn redraw(&self, rng: &mut Rng, number: usize, now_ms: i64) -> Self {
-        let mut plan = Self::draw(rng, number, now_ms);
+    pub fn redraw(&self, rng: &mut Rng, number: usize, now_ms: i64, place: Place) -> Self {
+        let mut plan = Self::draw(rng, number, now_ms, place);
         if plan.catchup == Catchup::All {
             plan.catchup = Catchup::AtMost(3);
         }
@@ -239,7 +268,7 @@ impl Plan {
         if let Some(end) = self.end {
             dag = dag.end_date(&date(end));
         }
-        dag.timezone(Zone::utc())
+        dag.timezone(self.place.zone())
             .timetable(self.kind)
             .catchup(self.catchup)
             .overlap(self.overlap)
@@ -250,8 +279,8 @@ impl Plan {
             Start::None => None,
             Start::At(ms) => Some(ms),
             Start::DaysAgo(days) => {
-                let midnight = first_seen.div_euclid(DAY_MS) * DAY_MS;
-                Some(midnight - i64::from(days) * DAY_MS)
+                let day = self.place.shown(first_seen).div_euclid(DAY_MS) - i64::from(days);
+                Some(self.place.first_showing(day * DAY_MS))
             }
         }
     }
@@ -282,8 +311,9 @@ impl Plan {
             Rhythm::Cron(lines) => {
                 let minute = |moment: i64| moment.div_euclid(MINUTE_MS);
                 let minutes = (minute(after) + 1..=minute(until)).map(|minute| minute * MINUTE_MS);
-                let is_named = |minute: &i64| lines.iter().any(|line| line.names(*minute));
-                Box::new(minutes.filter(is_named))
+                let is_due =
+                    |minute: &i64| lines.iter().any(|line| line.is_due(self.place, *minute));
+                Box::new(minutes.filter(is_due))
             }
         }
     }
@@ -299,7 +329,7 @@ impl Plan {
             Rhythm::Every(period) => fire - period,
             Rhythm::Cron(lines) => {
                 let mut minute = fire - MINUTE_MS;
-                while !lines.iter().any(|line| line.names(minute)) {
+                while !lines.iter().any(|line| line.is_due(self.place, minute)) {
                     minute -= MINUTE_MS;
                 }
                 minute

@@ -17,6 +17,8 @@ pub struct Weather {
     pub clears: bool,
     pub pauses: bool,
     pub schedules: bool,
+    /// The clocks of its DAGs change about when it begins.
+    pub zones: bool,
     /// Tasks name pools, and the config changes.
     pub pools: bool,
     pub backfills: bool,
@@ -53,6 +55,7 @@ impl Weather {
             clears: draw(),
             pauses: draw(),
             schedules: draw() || draw(),
+            zones: draw(),
             pools: draw(),
             backfills: draw(),
             triggers: draw(),

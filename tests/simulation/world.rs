@@ -21,6 +21,7 @@ use crate::rhythm::Plan;
 use crate::rng::Rng;
 use crate::sim_disk::SimDisk;
 use crate::weather::Weather;
+use crate::zones::Place;
 
 const GRACE: Duration = Duration::from_secs(5);
 /// People leave after this, and nothing is due any more; then everything has to come to an end.
@@ -29,6 +30,8 @@ const BUSY_MS: u64 = 600_000;
 const STEPS_MAX: u64 = 50_000;
 /// How long an end may take.
 const LONGEST_MS: u64 = 1_000 * BUSY_MS;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// The pools that tasks may name.
 pub const POOLS: [&str; 2] = ["camera", "uplink"];
@@ -54,6 +57,8 @@ pub struct World {
     pub rng: Rng,
     pub weather: Weather,
     begin_ms: i64,
+    /// Where most of its DAGs have their clocks.
+    pub place: Place,
     pub now_ms: u64,
     pub clock: Clock,
     pub scheduler: Scheduler,
@@ -98,7 +103,17 @@ impl World {
         let mut rng = Rng::new(seed);
         let weather = Weather::draw(&mut rng);
         // Any moment of the ten years after the program was built.
-        let begin_ms = build_date().millis() + i64::try_from(rng.up_to(315_000_000_000)).unwrap();
+        let mut begin_ms =
+            build_date().millis() + i64::try_from(rng.up_to(315_000_000_000)).unwrap();
+        let place = if weather.zones {
+            let place = Place::draw(&mut rng);
+            let change = place.draw_change(&mut rng, build_date().millis() + DAY_MS);
+            let late = if rng.one_in(2) { 600_000 } else { 4_200_000 };
+            begin_ms = change - 600_000 + i64::from(rng.small(late));
+            place
+        } else {
+            Place::UTC
+        };
         let limits = Limits {
             pools: draw_pools(&mut rng, &weather),
             kill_grace: GRACE,
@@ -107,7 +122,7 @@ impl World {
         let more = rng.below(3).max(usize::from(weather.triggers));
         for number in 0..=more {
             let plan = if weather.schedules && !rng.one_in(3) {
-                Plan::draw(&mut rng, number, begin_ms)
+                Plan::draw(&mut rng, number, begin_ms, place)
             } else {
                 Plan::never()
             };
@@ -118,6 +133,7 @@ impl World {
             rng,
             weather,
             begin_ms,
+            place,
             now_ms: 0,
             clock,
             scheduler: Scheduler::new(limits.clone()),
