@@ -52,6 +52,7 @@ impl World {
             1 => Command::Note {
                 dag_id,
                 run_id,
+                task_id: None,
                 note: "was".to_owned(),
             },
             2 => Command::Mark {
