@@ -171,7 +171,23 @@ impl Param {
 
     fn fault(&self) -> Option<String> {
         let bound = |key| self.schema.get(key).and_then(Value::as_f64);
-        for (least, most) in [("minimum", "maximum"), ("minLength", "maxLength")] {
+        let types = self.types();
+        for (least, most, bounded) in [
+            ("minimum", "maximum", ["integer", "number"]),
+            ("minLength", "maxLength", ["string", "string"]),
+        ] {
+            let given = [least, most].into_iter();
+            let mut given = given.filter(|key| self.schema.contains_key(*key));
+            let is_bounded = types.iter().any(|name| bounded.contains(name));
+            if let Some(key) = given.next().filter(|_| !types.is_empty() && !is_bounded) {
+                let of = if bounded[0] == "string" {
+                    "texts"
+                } else {
+                    "numbers"
+                };
+                let types = types.join(" or ");
+                return Some(format!("`{key}` bounds {of}, and its `type` is {types}"));
+            }
             if bound(least)
                 .zip(bound(most))
                 .is_some_and(|(least, most)| least > most)
