@@ -1,25 +1,15 @@
 //! From text to the flat tree of a [`Document`], one character after the other, and every way to be no JSON.
 
+mod scalar;
+mod wrong;
+
 use std::borrow::Cow;
 
-use super::{DEPTH_MAX, Document, Kind, Node, SyntaxError, line_and_column, unescape};
-use crate::dag::diagnostic::Span;
+pub(super) use self::scalar::unicode_escape;
+use super::{DEPTH_MAX, Document, Kind, Node, SyntaxError, unescape};
 
 /// So many keys are compared each with each; more are sorted.
 const FEW_KEYS: usize = 16;
-
-/// Whether a byte in a string stands for itself, and for nothing else.
-static IS_PLAIN: [bool; 256] = {
-    let mut is_plain = [true; 256];
-    let mut control = 0;
-    while control < 0x20 {
-        is_plain[control] = false;
-        control += 1;
-    }
-    is_plain[b'"' as usize] = false;
-    is_plain[b'\\' as usize] = false;
-    is_plain
-};
 
 /// Keeps its place in an array of fixed size: nothing recurses along the text.
 pub(super) struct Parser<'t> {
@@ -222,129 +212,6 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<(), SyntaxError> {
-        let start = self.at;
-        let mut is_escaped = false;
-        self.at += 1;
-        loop {
-            while self.peek().is_some_and(|byte| IS_PLAIN[usize::from(byte)]) {
-                self.at += 1;
-            }
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    is_escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => {
-                    let at = self.at;
-                    let raw_end = self.bytes[at] == b'\n' || self.bytes[at] == b'\r';
-                    return Err(if raw_end {
-                        self.error(
-                            start..at,
-                            "a string that does not end",
-                            "not closed on its line",
-                        )
-                        .help("a string ends with `\"`; a line break in it is written `\\n`")
-                    } else {
-                        self.error(at..at + 1, "a control character in a string", "")
-                            .help("write it as an escape: `\\t`, `\\u0000`")
-                    });
-                }
-                None => {
-                    let end = self.bytes.len();
-                    return Err(self.error(start..end, "a string that does not end", "not closed"));
-                }
-            }
-        }
-        self.at += 1;
-        self.push(Kind::String, start);
-        if let Some(node) = self.document.nodes.last_mut() {
-            node.is_escaped = is_escaped;
-        }
-        Ok(())
-    }
-
-    fn escape(&mut self) -> Result<(), SyntaxError> {
-        let at = self.at;
-        match self.bytes.get(at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-            Some(b'u') => {
-                let Some((_, length)) = unicode_escape(&self.text[at..]) else {
-                    let end = self.text[at..].char_indices().nth(6);
-                    let end = end.map_or(self.text.len(), |(length, _)| at + length);
-                    let digits = self.bytes.get(at + 2..at + 6);
-                    let hexadecimal = digits.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit));
-                    return Err(if hexadecimal {
-                        self.error(
-                            at..end,
-                            "half of a surrogate pair",
-                            "its other half is missing",
-                        )
-                        .help("write the character itself")
-                    } else {
-                        self.error(
-                            at..at + 2,
-                            "a bad escape",
-                            "four hexadecimal digits follow `\\u`",
-                        )
-                    });
-                };
-                self.at += length;
-            }
-            _ => {
-                let length = self.text[at + 1..].chars().next().map_or(0, char::len_utf8);
-                return Err(self
-                    .error(
-                        at..at + 1 + length,
-                        "a bad escape",
-                        "JSON has no such escape",
-                    )
-                    .help("a backslash itself is written `\\\\`"));
-            }
-        }
-        Ok(())
-    }
-
-    fn number(&mut self) -> Result<(), SyntaxError> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        let zero = self.peek() == Some(b'0');
-        let digits = self.digits();
-        if zero && digits > 1 {
-            return Err(self.error(start..self.at, "a number that begins with 0", ""));
-        }
-        let mut complete = digits > 0;
-        if complete && self.peek() == Some(b'.') {
-            self.at += 1;
-            complete = self.digits() > 0;
-        }
-        if complete && matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            complete = self.digits() > 0;
-        }
-        if complete {
-            Ok(())
-        } else if self.peek().is_none() {
-            Err(self.unexpected("expected a digit"))
-        } else {
-            Err(self.error(start..self.at, "an incomplete number", "a digit is missing"))
-        }
-    }
-
-    fn digits(&mut self) -> usize {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        self.at - start
-    }
-
     fn end(&self) -> Result<(), SyntaxError> {
         if self.at < self.bytes.len() {
             return Err(self.unexpected("expected the end of the text"));
@@ -361,91 +228,6 @@ impl<'t> Parser<'t> {
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
-
-    /// The letters, digits and signs that stand here, as many as a wrong word may reasonably have.
-    fn word(&self) -> &str {
-        let rest = &self.text[self.at..];
-        let end = rest
-            .char_indices()
-            .take(32)
-            .find(|(_, c)| !c.is_alphanumeric() && !matches!(c, '_' | '.' | '+' | '-'))
-            .map_or_else(
-                || rest.char_indices().nth(32).map_or(rest.len(), |(at, _)| at),
-                |(at, _)| at,
-            );
-        &rest[..end]
-    }
-
-    fn error(&self, at: std::ops::Range<usize>, message: &str, label: &'static str) -> SyntaxError {
-        let span = Span::new(at.start, at.end);
-        SyntaxError::new(self.text, span, message.to_owned(), label)
-    }
-
-    /// The error for what stands here, where something else should.
-    fn unexpected(&self, expected: &'static str) -> SyntaxError {
-        let rest = &self.text[self.at..];
-        let Some(first) = rest.chars().next() else {
-            let at = self.text.trim_end_matches([' ', '\t', '\n', '\r']).len();
-            let mut error = self.error(at..at, "the text ends too early", expected);
-            if self.depth > 0 {
-                let holder = self.open[self.depth - 1];
-                let span = self.document.item(holder).span();
-                let (line, column) = line_and_column(self.text, span.start());
-                let bracket = char::from(self.bytes[span.start()]);
-                error.note = Some(format!(
-                    "`{bracket}` at line {line}, column {column} is not closed"
-                ));
-            }
-            return error;
-        };
-        let word = self.word();
-        let found = if word.is_empty() {
-            &rest[..first.len_utf8()]
-        } else {
-            word
-        };
-        let error = self.error(
-            self.at..self.at + found.len(),
-            &format!("unexpected `{found}`"),
-            expected,
-        );
-        match found {
-            "/" if rest.starts_with("//") || rest.starts_with("/*") => {
-                error.help("JSON has no comments; `description` and `doc` are for people")
-            }
-            "#" => error.help("JSON has no comments; `description` and `doc` are for people"),
-            "'" => error.help("strings are written with `\"`"),
-            "True" => error.help("write `true`"),
-            "False" => error.help("write `false`"),
-            "None" | "nil" | "undefined" => error.help("write `null`"),
-            "\"" if expected != "expected a value" && self.depth > 0 => {
-                error.help("is a comma missing before it?")
-            }
-            _ => error,
-        }
-    }
-}
-
-/// The character that `\uXXXX`, or a pair of them, at the beginning of `text` stands for, and how many
-/// bytes they take. None for a lone surrogate or anything but four hexadecimal digits.
-pub(super) fn unicode_escape(text: &str) -> Option<(char, usize)> {
-    let unit = |at: usize| -> Option<u32> {
-        let escape = text.as_bytes().get(at..at + 6)?;
-        let digits = escape.strip_prefix(b"\\u")?;
-        digits.iter().try_fold(0, |value, &digit| {
-            Some(value * 16 + char::from(digit).to_digit(16)?)
-        })
-    };
-    let first = unit(0)?;
-    if let Some(character) = char::from_u32(first) {
-        return Some((character, 6));
-    }
-    let second = unit(6)?;
-    if (0xD800..0xDC00).contains(&first) && (0xDC00..0xE000).contains(&second) {
-        let pair = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-        return Some((char::from_u32(pair)?, 12));
-    }
-    None
 }
 
 fn offset(at: usize) -> u32 {
