@@ -8,7 +8,7 @@ use std::path::Path;
 use mini_dag::Value;
 
 use crate::daemon::{CHAIN, Daemon};
-use crate::page::Visitor;
+use crate::visitor::Visitor;
 
 /// Dagu's CVE-2026-27598 and CVE-2026-31882: a run called `..`, and everything below /tmp was removed.
 #[test]

@@ -6,6 +6,7 @@
     reason = "tests start the program as its users do, and fail by panicking"
 )]
 
+mod access;
 mod backfills;
 mod commands;
 mod cves;
@@ -23,3 +24,4 @@ mod socket;
 mod storm;
 mod triggers;
 mod views;
+mod visitor;

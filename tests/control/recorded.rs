@@ -9,7 +9,7 @@ use mini_dag::Value;
 use mini_dag::api::ROUTES;
 
 use crate::daemon::{CHAIN, Daemon, SLOW, text};
-use crate::page::Visitor;
+use crate::visitor::Visitor;
 
 const DAG: &str = r#"{"dag_id": "edge_stub", "description": "d", "tags": ["t"], "params": {"p": 1}, "tasks": [
     {"task_id": "say_hi", "bash": "echo hi", "retries": 1, "retry_delay": "5s"},

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mini_dag::Value;
 
 use crate::daemon::{Daemon, status, text};
-use crate::page::Visitor;
+use crate::visitor::Visitor;
 
 /// Due every second.
 const TICKING: &str = r#"{"dag_id": "ticking", "schedule": {"cron": "* * * * * *", "seconds": true},
