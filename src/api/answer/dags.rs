@@ -14,22 +14,26 @@ use crate::scheduler::{Answer, Command, DagState, RunState};
 
 /// What is known of a DAG beside its definition.
 pub(super) fn standing(service: &Service, known: &DagState) -> Standing {
-    let errors = service.catalog().errors.iter();
-    let mut places = errors.filter_map(|error| error.place.as_ref());
-    let is_here = |file: &str| {
-        let source = known.dag.source.as_ref();
-        source.is_some_and(|path| *path.to_string_lossy() == *file)
-    };
     let next_interval = service.scheduler().next_interval_of(&known.dag.dag_id);
     Standing {
         is_paused: known.is_paused,
         slots: service.scheduler().limits().pools.parallelism(),
         loaded_at: Some(service.loaded_at()),
-        has_import_errors: places.any(|place| is_here(&place.file)),
+        has_import_errors: has_import_errors(service, known),
         next_run: service.next_run(&known.dag.dag_id),
         next_interval,
         active_runs: known.active_runs,
     }
+}
+
+/// Its file has changed since it was read, and no longer loads.
+pub(super) fn has_import_errors(service: &Service, known: &DagState) -> bool {
+    let errors = service.catalog().errors.iter();
+    let mut places = errors.filter_map(|error| error.place.as_ref());
+    places.any(|place| {
+        let source = known.dag.source.as_ref();
+        source.is_some_and(|path| *path.to_string_lossy() == *place.file)
+    })
 }
 
 fn summary(service: &Service, known: &DagState) -> String {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::dags::standing;
+use super::dags::has_import_errors;
 use crate::api::problem::Problem;
 use crate::api::router::{Call, Outcome, Reply};
-use crate::api::view::{self, collection, date, number, object, text, took};
+use crate::api::view::{self, Members, Raw, collection, date, number, object, text, took};
 use crate::api::{Audit, lookup};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
-use crate::dag::{DEFAULT_POOL, Diagnostic, Value};
+use crate::dag::{DEFAULT_POOL, Diagnostic, Quoted, Value};
 use crate::scheduler::{Awaited, ClockTrust, DagState, PoolUse, Run};
 use crate::timetable::Timestamp;
 
@@ -215,22 +215,19 @@ pub(crate) fn status(service: &Service, call: &Call<'_>) -> Result<Outcome, Prob
     let errors = service.catalog().errors.iter();
     let errors = errors.map(|error| text(error.render(false))).collect();
     let warnings = service.warnings().into_iter();
-    let status = object([
-        ("daemon", daemon),
-        ("clock", clock_of(service, now.wall)),
-        ("pool", pool),
-        ("pools", Value::Array(named.collect())),
-        ("trouble", service.trouble().map_or(Value::Null, text)),
-        ("warnings", Value::Array(warnings.map(text).collect())),
-        (
-            "state_directory",
-            text(service.places().state.display().to_string()),
-        ),
-        ("disk", disk(service)),
-        ("dags", Value::Array(dags)),
-        ("errors", Value::Array(errors)),
-    ]);
-    Ok(status.into())
+    let mut all = Members::new();
+    all.put("daemon", daemon);
+    all.put("clock", clock_of(service, now.wall));
+    all.put("pool", pool);
+    all.put("pools", Value::Array(named.collect()));
+    all.put("trouble", service.trouble().as_deref().map(Quoted));
+    all.put("warnings", Value::Array(warnings.map(text).collect()));
+    let state = service.places().state.to_string_lossy();
+    all.put("state_directory", Quoted(&state));
+    all.put("disk", disk(service));
+    all.put("dags", Raw(&format!("[{}]", dags.join(","))));
+    all.put("errors", Value::Array(errors));
+    Ok(Reply::json(all.finish()).into())
 }
 
 /// How it goes with a program that was told to take over; null if none was.
@@ -278,29 +275,26 @@ fn disk(service: &Service) -> Value {
     ])
 }
 
-fn dag(service: &Service, known: &DagState) -> Result<Value, Problem> {
-    let standing = standing(service, known);
-    let runs = lookup::held(service, &known.dag.dag_id)?;
+fn dag(service: &Service, known: &DagState) -> Result<String, Problem> {
+    let dag_id = &*known.dag.dag_id;
+    let runs = lookup::held(service, dag_id)?;
     let last_runs = runs
         .iter()
         .rev()
         .take(RUNS_SHOWN)
         .map(|(_, run)| short(run));
     let schedule = known.dag.schedule.as_ref().map(ToString::to_string);
-    Ok(object([
-        ("dag_id", text(&*known.dag.dag_id)),
-        ("is_paused", Value::Bool(known.is_paused)),
-        ("has_import_errors", Value::Bool(standing.has_import_errors)),
-        ("timetable_summary", schedule.map_or(Value::Null, text)),
-        ("next_dagrun_run_after", date(standing.next_run)),
-        ("waits_for", waits_for(service, known)),
-        ("active_runs_count", number(known.active_runs)),
-        (
-            "running_tasks",
-            number(service.scheduler().running_tasks(&known.dag.dag_id)),
-        ),
-        ("last_runs", Value::Array(last_runs.collect())),
-    ]))
+    let mut all = Members::new();
+    all.put("dag_id", Quoted(dag_id));
+    all.put("is_paused", known.is_paused);
+    all.put("has_import_errors", has_import_errors(service, known));
+    all.put("timetable_summary", schedule.as_deref().map(Quoted));
+    all.put("next_dagrun_run_after", service.next_run(dag_id));
+    all.put("waits_for", waits_for(service, known));
+    all.put("active_runs_count", known.active_runs);
+    all.put("running_tasks", service.scheduler().running_tasks(dag_id));
+    all.put("last_runs", Value::Array(last_runs.collect()));
+    Ok(all.finish())
 }
 
 /// What a DAG waits for that no clock decides, in words; null if that is nothing, or nobody knows.

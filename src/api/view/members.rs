@@ -17,7 +17,7 @@ pub(crate) trait Json {
 pub(crate) struct Members(String);
 
 impl Members {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(String::with_capacity(1 << 10) + "{")
     }
 
@@ -48,7 +48,7 @@ impl Members {
 }
 
 /// What is JSON already.
-pub(super) struct Raw<'j>(pub &'j str);
+pub(crate) struct Raw<'j>(pub &'j str);
 
 impl Json for Raw<'_> {
     fn put(self, json: &mut String) {

@@ -17,6 +17,7 @@ use crate::timetable::Timestamp;
 pub(crate) use backfill::{backfill, backfill_progress};
 pub use dag::{Standing, dag_summary, params, task};
 pub(crate) use dag::{dag_details, owner, summary, version};
+pub(crate) use members::{Members, Raw};
 pub(crate) use rendered::rendered_fields;
 pub(crate) use run::{attempt, run_after, task_state};
 pub use run::{dag_run, task_instance};
