@@ -1,5 +1,5 @@
 //! Deterministic simulation: thousands of random worlds, each from one seed, each checked against a
-//! second telling of the rules (`model.rs`, `due.rs`, `rules.rs`) at every turn.
+//! second telling of the rules (`model.rs`, `due.rs`, `rules.rs` and those around them) at every turn.
 //!
 //! `SEEDS=10000 cargo test --release --test simulation` runs more of them (and `FROM=20000` others); a seed that fails is
 //! printed with the end of its story (`TAIL=1000`: more of it) and runs alone with
@@ -17,30 +17,37 @@
     reason = "a test that cannot go on has failed, and says how far it came"
 )]
 
+mod adopt;
 mod backfills;
 mod children;
 mod clock;
 mod crash;
 mod dags;
 mod due;
+mod fired;
 mod hands;
 mod hooks;
 mod ledger;
+mod left;
 mod mishaps;
 mod model;
 mod occasions;
 mod pace;
+mod past;
 mod people;
 mod recalled;
 mod replay;
 mod rhythm;
 mod rng;
+mod room;
 mod rules;
 mod runs;
 #[path = "../journal/sim_disk.rs"]
 #[expect(dead_code, reason = "the journal's own tests use all of it")]
 mod sim_disk;
 mod tally;
+mod turn;
+mod waits;
 mod weather;
 mod world;
 mod zones;
