@@ -17,6 +17,7 @@ mod schedules;
 mod tale;
 mod trigger_rules;
 mod triggers;
+mod trust;
 
 use tale::Tale;
 
