@@ -83,7 +83,8 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|error| format!("cannot write `{}`: {error}", path.display()).into())
 }
 
-#[cfg(all(test, feature = "http"))]
+#[cfg(feature = "http")]
+#[cfg(test)]
 mod tests {
     use super::*;
     use mini_dag::dag::{Dag, Known, load};
