@@ -13,6 +13,7 @@
 //! ```
 
 mod answer;
+mod audit;
 mod auth;
 mod body;
 mod connection;
@@ -33,25 +34,19 @@ mod span;
 mod stream;
 mod view;
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use smol::LocalExecutor;
 
-use crate::daemon::clock;
 use crate::daemon::service::Shared;
-use crate::timetable::Timestamp;
 
 pub use auth::{PASSWORD_BYTES_MAX, PASSWORD_MIN, Role, User, Users};
 pub use door::{Doors, listen};
 pub use router::answer_offline;
 pub use routes::{ROUTES, Route};
 pub use view::{Standing, dag_run, dag_summary, params, task, task_instance};
-
-/// Changes by people that are remembered for `eventLogs`.
-const AUDITS_MAX: usize = 200;
 
 /// What all connections share.
 pub(crate) struct Api {
@@ -61,20 +56,7 @@ pub(crate) struct Api {
     socket: PathBuf,
     /// Event streams that are open.
     streams: Rc<Cell<usize>>,
-    audits: RefCell<VecDeque<Audit>>,
-    audited: Cell<u64>,
-}
-
-/// Something that somebody asked for, and that was done.
-#[derive(Clone, Debug)]
-pub(crate) struct Audit {
-    number: u64,
-    at: Timestamp,
-    who: String,
-    /// The name of the route.
-    event: &'static str,
-    /// The parts of the path.
-    path: Vec<String>,
+    audits: audit::Audits,
 }
 
 impl Api {
@@ -86,23 +68,7 @@ impl Api {
             service,
             executor,
             streams: Rc::default(),
-            audits: RefCell::default(),
-            audited: Cell::new(0),
+            audits: audit::Audits::open(&places.state),
         }
-    }
-
-    fn audit(&self, request: &request::Request, who: &str) {
-        let mut audits = self.audits.borrow_mut();
-        if audits.len() >= AUDITS_MAX {
-            audits.pop_front();
-        }
-        self.audited.set(self.audited.get() + 1);
-        audits.push_back(Audit {
-            number: self.audited.get(),
-            at: clock::now().wall,
-            who: who.to_owned(),
-            event: routes::name(request),
-            path: request.path.clone(),
-        });
     }
 }

@@ -229,6 +229,22 @@ fn a_run_that_is_only_history_is_cleared_and_runs_again() {
     }
 }
 
+#[test]
+fn who_changed_what_is_still_known_after_a_restart() {
+    let mut daemon = Daemon::with("who", &[("quick.json", QUICK)]);
+    daemon.ok(&["pause", "quick"]);
+    restart(&mut daemon);
+    daemon.ok(&["unpause", "quick"]);
+    let answer = daemon.answer("GET", "/api/v2/eventLogs?dag_id=quick", "");
+    let logs = answer.get("event_logs").and_then(Value::as_array).unwrap();
+    let told = |log: &Value| format!("{} {}", text(log, "event"), text(log, "dag_id"));
+    let told: Vec<_> = logs.iter().map(told).collect();
+    assert_eq!(told, ["patch_dag quick", "patch_dag quick"]);
+    let number = |log: &Value| log.get("event_log_id").unwrap().to_string();
+    let numbers: Vec<_> = logs.iter().map(number).collect();
+    assert_eq!(numbers, ["1", "2"]);
+}
+
 /// Every file below a directory, and its bytes.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::dags::has_import_errors;
+use crate::api::audit::Audit;
+use crate::api::lookup;
 use crate::api::problem::Problem;
 use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{self, Members, Raw, collection, date, number, object, text, took};
-use crate::api::{Audit, lookup};
 use crate::daemon::clock;
 use crate::daemon::service::Service;
 use crate::dag::{DEFAULT_POOL, Diagnostic, Quoted, Value};
@@ -124,36 +125,29 @@ fn import_error_of(service: &Service, at: usize, error: &Diagnostic) -> Value {
     ])
 }
 
-/// What people have changed since this daemon started: the latest of it.
+/// What people have changed: the latest of it.
 pub(crate) fn event_logs(_: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
     let (offset, limit) = call.request.page()?;
     let is_latest_first = call
         .request
         .query("order_by")
         .is_some_and(|by| by.starts_with('-'));
-    let mut audits: Vec<_> = call
-        .api
-        .map(|api| api.audits.borrow().iter().cloned().collect())
-        .unwrap_or_default();
+    let mut audits = call.api.map(|api| api.audits.all()).unwrap_or_default();
     let wanted = call.request.query("dag_id");
-    let after = |audit: &Audit, part: &str| {
-        let at = audit.path.iter().position(|known| known == part)?;
-        audit.path.get(at + 1).cloned()
-    };
-    audits.retain(|audit| wanted.is_none() || after(audit, "dags").as_deref() == wanted);
+    audits.retain(|audit| wanted.is_none() || audit.after("dags") == wanted);
     if is_latest_first {
         audits.reverse();
     }
-    let or_null = |id: Option<String>| id.map_or(Value::Null, text);
+    let or_null = |id: Option<&str>| id.map_or(Value::Null, text);
     let entry = |audit: &Audit| {
-        let dag_id = or_null(after(audit, "dags"));
-        let task_id = or_null(after(audit, "taskInstances"));
+        let dag_id = or_null(audit.after("dags"));
+        let task_id = or_null(audit.after("taskInstances"));
         object([
             ("event_log_id", number(audit.number)),
             ("when", date(Some(audit.at))),
             ("dag_id", dag_id.clone()),
             ("task_id", task_id.clone()),
-            ("run_id", or_null(after(audit, "dagRuns"))),
+            ("run_id", or_null(audit.after("dagRuns"))),
             ("map_index", Value::Null),
             ("try_number", Value::Null),
             ("event", text(audit.event)),
