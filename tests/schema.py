@@ -36,6 +36,31 @@ def check(schema_path, valid, invalid):
     return wrong
 
 
+ACTIONS = [
+    {"bash": "true"}, {"argv": ["true"]}, {"http": {"url": "http://x"}}, {"call": "f"},
+    {"trigger": {"dag_id": "d", "wait": True}}, {"trigger": {"dag_id": "d"}}, {"empty": True},
+]
+
+
+def pairs(schema_path):
+    """Each key at each action: valid where the table of `tests/keys.rs` says that it means something."""
+    with open(schema_path, encoding="utf-8") as schema:
+        validator = Draft202012Validator(json.load(schema))
+    with open("tests/keys.rs", encoding="utf-8") as keys:
+        rows = keys.read().split('const MEANING: &str = r#"\n')[1].split('\n"#;')[0].splitlines()[1:]
+    wrong = 0
+    for row in rows:
+        key, *marks, value = row.split(maxsplit=len(ACTIONS) + 1)
+        for action, mark in zip(ACTIONS, marks, strict=True):
+            task = {"task_id": "a", **action, key: json.loads(value)}
+            if validator.is_valid({"tasks": [task]}) != (mark == "x"):
+                wrong += 1
+                print(f"{task}: the schema and the loader do not agree")
+    print(f"{len(rows)} keys at {len(ACTIONS)} actions, {wrong} wrong")
+    assert len(rows) > 20
+    return wrong
+
+
 def main():
     golden = sorted(glob.glob("tests/golden/*.json"))
     config = sorted(glob.glob("tests/golden/config/*.json"))
@@ -45,6 +70,7 @@ def main():
     assert len(samples) >= 5 and len(valid) >= 7 and valid_config
     wrong = check(sys.argv[1], valid, [f"tests/golden/{name}.json" for name in INVALID])
     wrong += check(sys.argv[2], valid_config, [f"tests/golden/config/{name}.json" for name in INVALID_CONFIG])
+    wrong += pairs(sys.argv[1])
     sys.exit(1 if wrong else 0)
 
 
