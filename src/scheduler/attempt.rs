@@ -160,8 +160,8 @@ impl Scheduler {
         }
     }
 
-    /// Begins to end an attempt. A later cause wins over an earlier one, except over that of its run; and the end of
-    /// the daemon does not win over what somebody said.
+    /// Begins to end an attempt. A later cause wins over an earlier one, except over that of its run; and neither
+    /// the end of the daemon nor a timeout wins over what somebody said.
     pub(super) fn stop_attempt(
         &mut self,
         turn: &mut Turn,
@@ -172,7 +172,8 @@ impl Scheduler {
         let Some(live) = self.attempts.get_mut(&(run, task)) else {
             return;
         };
-        let is_said = live.stopped == Some(StopCause::Marked) && cause == StopCause::Shutdown;
+        let is_weaker = matches!(cause, StopCause::Shutdown | StopCause::TimedOut);
+        let is_said = live.stopped == Some(StopCause::Marked) && is_weaker;
         if live.stopped != Some(StopCause::RunStopped) && !is_said {
             live.stopped = Some(cause);
         }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use mini_dag::scheduler::{Action, ClockTrust, Event, Spawn};
+use mini_dag::scheduler::{Action, ClockTrust, Event, Fact, Record, RunFact, Spawn};
 
 use crate::dags::Version;
 use crate::world::{POOLS, STEPS_MAX, Told, World};
@@ -71,8 +71,7 @@ impl World {
         crate::hooks::check(&records, &calls);
         self.told.extend(records.iter().cloned().map(Told::Record));
         let boundaries = records.len() + rest.len() + 1;
-        let crash_after = (self.weather.crashes && !self.is_quiet && self.rng.one_in(80))
-            .then(|| self.rng.below(boundaries));
+        let crash_after = self.draw_crash(&records, boundaries);
         let is_synchronised = self.model.trust() == ClockTrust::Synchronised;
         let known = self.log.len();
         self.log_synchronised.truncate(known);
@@ -134,6 +133,18 @@ impl World {
         }
     }
 
+    /// After how many records and actions the daemon ends, if it does.
+    fn draw_crash(&mut self, records: &[Record], boundaries: usize) -> Option<usize> {
+        // Between a run that a task has triggered and the attempt that did, more often: there it matters.
+        let odds = if records.iter().any(is_triggered) {
+            15
+        } else {
+            80
+        };
+        let ends = self.weather.crashes && !self.is_quiet && self.rng.one_in(odds);
+        ends.then(|| self.rng.below(boundaries))
+    }
+
     fn look_at_the_scheduler(&mut self) {
         let pools = self.scheduler.pools();
         let is_full = |pool: &&str| pools.get(*pool).is_some_and(|pool| pool.waiting > 0);
@@ -169,4 +180,9 @@ impl World {
         }
         self.model.set_ready(wall_ms);
     }
+}
+
+/// Whether a task has triggered a run.
+fn is_triggered(record: &Record) -> bool {
+    matches!(&record.fact, Fact::Run(_, RunFact::Created(facts)) if facts.parent().is_some())
 }

@@ -170,6 +170,24 @@ fn a_poke_that_is_marked_is_what_was_said() {
     );
 }
 
+/// Nobody is told that a task has ended well which somebody has marked, also if the daemon comes back after its timeout.
+#[test]
+fn a_mark_wins_over_a_timeout_that_comes_while_the_daemon_is_away() {
+    let dag = r#"{"dag_id": "d", "tasks": [{"task_id": "file", "bash": "true", "on_success": {"bash": "true"},
+        "poke": {"every": "10s", "timeout": "30s"}}]}"#;
+    let tale = Tale::new(dag).hangs("file").deaf("file").trigger("r");
+    let tale = tale.until(5).mark("r", &["file"], Mark::Success);
+    tale.crash_until(100).until(200).tells(
+        "0 r running
+         0 file 1 running
+         5 file ending success
+         5 file 1 SIGTERM
+         100 file 1 SIGTERM
+         100 file 1 success
+         100 r success",
+    );
+}
+
 #[test]
 fn what_is_so_already_is_not_marked() {
     Tale::new(CHAIN)
