@@ -267,11 +267,11 @@ fn run_runs_what_its_tasks_trigger() {
         "wait\ngo\n"
     );
     let said = text(&output.stderr);
-    assert_eq!(
-        said.matches("triggered: down  manual__").count(),
-        2,
-        "{said}"
-    );
+    let triggered = said
+        .lines()
+        .filter(|line| line.starts_with("triggered: down  manual__"));
+    assert_eq!(triggered.count(), 2, "{said}");
+    assert!(said.ends_with('\n'), "{said}");
     assert!(said.contains(".go.1  success"), "{said}");
     let output = place.run("run lost");
     assert_eq!(output.status.code(), Some(1));

@@ -239,10 +239,10 @@ async fn follow(
         {
             let ended = end(run, &mut progress, as_json);
             for line in &others {
-                terminal::note(line);
+                terminal::note(&format!("{line}\n"));
             }
             if let Some((_, last)) = driver.hooks().failures() {
-                terminal::note(&format!("warning: hook {}", printable(last)));
+                terminal::note(&format!("warning: hook {}\n", printable(last)));
             }
             return ended;
         }
