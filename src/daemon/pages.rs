@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use rustix::mm::{Advice, madvise};
@@ -22,25 +22,30 @@ const QUIET: Duration = Duration::from_millis(500);
 /// It needs next to none.
 const STACK_BYTES: usize = 64 << 10;
 
-/// No thread waits.
+/// Nothing has happened since it was given back.
 const NONE: u8 = 0;
-/// One does.
+/// Something has.
 const WAITING: u8 = 1;
-/// One does, and something has happened since it began to.
+/// Something has, since the thread began to wait.
 const AGAIN: u8 = 2;
 
 static STAGE: AtomicU8 = AtomicU8::new(NONE);
-static CODE: OnceLock<Code> = OnceLock::new();
+/// None if there can be none. It stays, asleep: its end would be more code than its sleep.
+static THREAD: OnceLock<Option<Thread>> = OnceLock::new();
 
 /// Something has happened, and may have been the last for a while. Cheap, so that everything may say so.
 pub fn rest() {
     if STAGE.swap(AGAIN, Ordering::Relaxed) != NONE {
         return;
     }
-    let code = CODE.get_or_init(Code::find);
-    let thread = thread::Builder::new().name("rest".to_owned());
-    if thread.stack_size(STACK_BYTES).spawn(|| wait(code)).is_err() {
-        STAGE.store(NONE, Ordering::Relaxed);
+    let begin = || {
+        let code = Code::find();
+        let thread = thread::Builder::new().name("rest".to_owned());
+        let thread = thread.stack_size(STACK_BYTES).spawn(move || wait(&code));
+        thread.ok().map(|handle| handle.thread().clone())
+    };
+    if let Some(thread) = THREAD.get_or_init(begin) {
+        thread.unpark();
     }
 }
 
@@ -48,13 +53,16 @@ pub fn rest() {
     clippy::disallowed_methods,
     reason = "a thread that waits for nothing but time"
 )]
-fn wait(code: &Code) {
+fn wait(code: &Code) -> ! {
+    let order = Ordering::Relaxed;
     loop {
-        STAGE.store(WAITING, Ordering::Relaxed);
+        while STAGE.load(order) == NONE {
+            thread::park();
+        }
+        STAGE.store(WAITING, order);
         thread::sleep(QUIET);
-        let order = Ordering::Relaxed;
         if STAGE.compare_exchange(WAITING, NONE, order, order).is_ok() {
-            return code.give_back();
+            code.give_back();
         }
     }
 }
