@@ -299,19 +299,25 @@ impl State {
         Some((run, run.dag.task(index).operator.trigger()?))
     }
 
-    /// Whether a task will still ask how a run has ended that it has triggered: its DAG is not there and may come back, or its
-    /// attempt is not on record yet.
+    /// Whether a task may ask how a run has ended that it has triggered, when its DAG is there again.
+    pub(super) fn is_orphan(&self, run: &Run) -> bool {
+        let parent = run.facts.parent();
+        parent.is_some_and(|parent| self.dag(&parent.dag_id).is_none())
+    }
+
+    /// Whether a task will still ask how a run has ended that it has triggered: it waits, or its attempt is not on record yet.
     pub(super) fn is_to_be_heard(&self, run: &Run) -> bool {
         let Some(parent) = run.facts.parent() else {
             return false;
         };
-        if self.dag(&parent.dag_id).is_none() {
-            return true;
-        }
         let run = self.run(parent.run);
         let run = run.filter(|run| run.dag.dag_id == parent.dag_id);
         let instance = run.and_then(|run| Some(run.task(run.dag.find(&parent.task_id)?)));
-        instance.is_some_and(|instance| instance.try_number < parent.try_number)
+        instance.is_some_and(|instance| {
+            let waits = instance.state == TaskState::UpForReschedule;
+            instance.try_number < parent.try_number
+                || waits && instance.try_number == parent.try_number
+        })
     }
 
     /// The task instance that has triggered a run, if its own run is held in memory.

@@ -183,6 +183,7 @@ impl Scheduler {
             .map(|known| known.dag.dag_id.clone())
             .collect();
         for dag_id in dag_ids {
+            self.state.forget_old_runs(&dag_id);
             self.open_or_shut(&dag_id);
             self.waking.push_back(dag_id);
         }

@@ -108,9 +108,8 @@ impl State {
             let run = run.filter(|run| run.dag.looks_back && !run.state.is_finished());
             let previous = run.and_then(|run| self.previous(*number, run));
             needed.extend(previous.map(|(previous, _)| previous));
-            let is_child = self
-                .run(*number)
-                .is_some_and(|run| self.is_to_be_heard(run));
+            let run = self.run(*number);
+            let is_child = run.is_some_and(|run| self.is_orphan(run) || self.is_to_be_heard(run));
             needed.extend(Some(*number).filter(|_| is_child));
         }
         needed

@@ -361,6 +361,10 @@ impl State {
             }
             Fact::Run(number, RunFact::Restored(image)) => {
                 let run = Run::restore(dag.dag.clone(), image);
+                // One that was history then may be kept here: that depends on which DAGs are there.
+                if dag.finished.contains(number) && run.state.is_finished() {
+                    self.forget_run(dag_id, *number);
+                }
                 self.insert_run(*number, run)?;
             }
             Fact::Run(number, fact) => {
@@ -556,12 +560,14 @@ impl State {
 
     /// Keeps the latest finished run of a DAG, its last success and those that others ask for
     /// ([`State::is_needed`]) always, and more while they are few and small.
-    fn forget_old_runs(&mut self, dag_id: &str) {
+    pub(super) fn forget_old_runs(&mut self, dag_id: &str) {
         while let Some(number) = self.run_to_forget(dag_id) {
-            let (Some(dag), Some(run)) = (self.dags.get_mut(dag_id), self.runs.remove(&number))
-            else {
-                return;
-            };
+            self.forget_run(dag_id, number);
+        }
+    }
+
+    fn forget_run(&mut self, dag_id: &str, number: RunNumber) {
+        if let (Some(dag), Some(run)) = (self.dags.get_mut(dag_id), self.runs.remove(&number)) {
             dag.finished.retain(|finished| *finished != number);
             dag.finished_tasks -= run.tasks().len();
             dag.runs.remove(&run.facts.run_id);
@@ -573,9 +579,13 @@ impl State {
     fn run_to_forget(&self, dag_id: &str) -> Option<RunNumber> {
         let dag = self.dags.get(dag_id)?;
         let of = |number: &RunNumber| self.runs.get(number);
-        let xcom_bytes = dag.finished.iter().filter_map(of).map(|run| run.xcom_bytes);
-        if dag.finished.len() <= RUNS_KEPT_MAX
-            && dag.finished_tasks <= TASKS_KEPT_MAX
+        // Those that a DAG may ask for that is not there do not count: what else is kept is what would be without them.
+        let finished = dag.finished.iter().filter_map(of);
+        let (orphans, counted): (Vec<_>, Vec<_>) = finished.partition(|run| self.is_orphan(run));
+        let tasks_of_orphans: usize = orphans.iter().map(|run| run.tasks().len()).sum();
+        let xcom_bytes = counted.iter().map(|run| run.xcom_bytes);
+        if counted.len() <= RUNS_KEPT_MAX
+            && dag.finished_tasks - tasks_of_orphans <= TASKS_KEPT_MAX
             && xcom_bytes.sum::<usize>() <= XCOM_RUN_BYTES_MAX
         {
             return None;

@@ -57,8 +57,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tally::Tally;
 use world::World;
 
-/// Seeds beyond the first few hundred that have failed once.
-const ONCE_FAILED: [u64; 9] = [105, 365, 713, 802, 1129, 2220, 9501, 11_952, 16_642];
+/// Seeds beyond the first hundred that have failed once, or meet what few do. Another draw anywhere makes them others.
+const ALWAYS: [u64; 4] = [113, 122, 123, 291];
 
 /// So many seeds that fail are enough.
 const FAILED_MAX: usize = 10;
@@ -113,7 +113,7 @@ fn every_world_keeps_the_rules() {
     let first = number("FROM").unwrap_or(0);
     let seeds = number("SEEDS").unwrap_or(if cfg!(debug_assertions) { 100 } else { 300 });
     let mut failed = Vec::new();
-    for seed in (first..first + seeds).chain(ONCE_FAILED) {
+    for seed in (first..first + seeds).chain(ALWAYS) {
         if !live(seed, &mut sum) {
             failed.push(seed);
         }

@@ -59,3 +59,18 @@ fn a_run_whose_name_another_has_now_is_not_brought_back() {
         .recall("r0", RunState::Success, "d")
         .tells("");
 }
+
+/// Without the file of the DAG that has triggered it, a run is kept that was history with it.
+#[test]
+fn what_was_brought_back_is_so_too_after_a_restart_without_the_dag_that_triggered_it() {
+    let parent = r#"{"dag_id": "p", "tasks": [{"task_id": "go", "trigger": {"dag_id": "d"}}]}"#;
+    let child = "manual__2026-11-22T08:00:00+00:00__1.go.1";
+    let mut tale = Tale::new(ONE).beside(parent).of("p").trigger("r").of("d");
+    for number in 0..=RUNS_KEPT_MAX {
+        let end_s = u64::try_from(number + 2).unwrap() * 10;
+        tale = tale.trigger(&format!("r{number}")).until(end_s);
+    }
+    let tale = tale.holds(child, false);
+    let tale = tale.recall(child, RunState::Success, "d").remove("p");
+    tale.crash_until(200).until(201).holds(child, true);
+}
