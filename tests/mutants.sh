@@ -93,7 +93,7 @@ the past is not waited for downstream|scheduler/past.rs|filter(\|_\| task.wait_f
 what is cleared does not ask the past again|scheduler/command.rs|self.record_run(turn, number, RunFact::Cleared(tasks.clone())); self.touch_all_following(number);|self.record_run(turn, number, RunFact::Cleared(tasks.clone()));
 a run that is waited for finds no room|scheduler/settle.rs|!is_stopped(**number) && self.state.is_awaited(**number);|!is_stopped(**number) && false && self.state.is_awaited(**number);
 a run that others ask for is forgotten|scheduler/state.rs|oldest_first.find(\|number\| !needed.contains(number))|oldest_first.find(\|_\| true)
-old runs stay in memory|scheduler/state.rs|dag.finished.len() <= RUNS_KEPT_MAX|dag.finished.len() <= RUNS_KEPT_MAX + 1
+old runs stay in memory|scheduler/state.rs|counted.len() <= RUNS_KEPT_MAX|counted.len() <= RUNS_KEPT_MAX + 1
 a run that fails skips who waits for it|scheduler/choice.rs|Operator::Trigger(_) \| Operator::Empty => [None, None],|Operator::Trigger(_) \| Operator::Empty => [own, None],
 a branch skips where the ways meet|scheduler/choice.rs|direct.filter(\|task\| !is_kept[task.get()]).collect()|{ let _ = &is_kept; direct.filter(\|task\| !ids.contains(&dag.task(*task).task_id)).collect() }
 what is left out asks its trigger rule|scheduler/run.rs|if self.is_left_out(index) {|if false {
@@ -122,6 +122,19 @@ an occasion takes a name that was given|scheduler/occasion.rs|let free = known.r
 a restart forgets a clear|scheduler/mod.rs|filter(\|_\| instance.is_cleared)|filter(\|_\| instance.is_cleared && false)
 a snapshot forgets a clear|scheduler/run.rs|instance.is_cleared = task.is_cleared;|
 a date is filled twice|scheduler/backfill.rs|is_new && is_wanted|is_wanted
+a circle of waits is not opened|scheduler/settle.rs|&& !self.untangle(turn)|
+a wait closes a circle|scheduler/child.rs|self.state.check_wait(turn.now, (number, index), &trigger.dag_id)?;|
+the past is no part of a circle|scheduler/tangle.rs|awaited.extend(self.previous_that_holds(number, run, wish));|
+a retry that waits for the past wakes nobody|scheduler/settle.rs|self.waking.push_back(run.dag.dag_id.clone()); self.tangle.suspect();|self.tangle.suspect();
+a new version leaves alone what looks back|scheduler/settle.rs|let looks_back = self.state.is_looking_back(known);|let looks_back = known.dag.looks_back;
+what an absent DAG waits for is forgotten|scheduler/past.rs|self.is_orphan(run) \|\| self.is_to_be_heard(run)|self.is_to_be_heard(run)
+what is kept cannot be brought back|scheduler/state.rs|if dag.finished.contains(number) && run.state.is_finished() {|if false {
+an attempt triggers two runs|scheduler/child.rs|if child.facts.parent() == Some(&parent) {|if false {
+nobody hears of the run that it has triggered|scheduler/settle.rs|self.tell_parent(turn, number);|
+a task ends well although its run has failed|scheduler/child.rs|Some(RunState::Success) => (0, None),|Some(RunState::Success \| RunState::Failed) => (0, None),
+a paused DAG triggers|scheduler/child.rs|is_paused && !lane(run).is_backfill;|false && is_paused;
+a timeout wins over a mark|scheduler/attempt.rs|StopCause::Shutdown \| StopCause::TimedOut|StopCause::Shutdown
+all schedules are in UTC|scheduler/schedule.rs|let zone = dag.timezone.clone().unwrap_or_else(Zone::utc);|let zone = Zone::utc();
 EOF
 )
 # A line as four texts; a `\|` is a bar of the source.
