@@ -85,7 +85,7 @@ a hook of defaults is forgotten|scheduler/hooks.rs|own.get(kind).or(inherited.ge
 a retry calls nobody but its task|scheduler/hooks.rs|filter(\|_\| kind == HookKind::Retry)|filter(\|_\| kind == HookKind::Retry && false)
 a skipped task calls for success|scheduler/hooks.rs|Ended::Success => HookKind::Success,|Ended::Success \| Ended::Skipped => HookKind::Success,
 a mark does not let what was not run run|scheduler/correct.rs|Mark::Success \| Mark::Skipped => follows(run, &marked),|Mark::Success \| Mark::Skipped => Vec::new(),
-a marked task is tried again|scheduler/correct.rs|self.withdraw(number, *index); self.timers.cancel(Timer::GiveUp(number, *index)); self.record_task(|self.record_task(
+a marked task is tried again|scheduler/correct.rs|self.withdraw(number, *index); self.timers.cancel(Timer::GiveUp(number, *index)); if self.attempts|if self.attempts
 a deleted run keeps its place|scheduler/state.rs|self.finished.retain(\|known\| *known != number);|
 a snapshot forgets a note|scheduler/run.rs|run.note = image.note.clone();|
 nobody waits for the past|scheduler/past.rs|matches!(state, TaskState::Success \| TaskState::Skipped)|matches!(state, TaskState::Success \| TaskState::Skipped \| TaskState::Failed)

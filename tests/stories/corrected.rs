@@ -66,6 +66,19 @@ fn a_task_that_has_not_begun_is_marked_and_never_runs() {
 }
 
 #[test]
+fn a_task_that_waits_for_a_slot_does_not_get_it_once_it_is_marked() {
+    let dag = r#"{"dag_id": "d", "tasks": [{"task_id": "a", "bash": "true"}, {"task_id": "b", "bash": "true"}]}"#;
+    let tale = Tale::new(dag).slots(1).trigger("r").until(5);
+    tale.mark("r", &["b"], Mark::Success).until(100).tells(
+        "0 r running
+         0 a 1 running
+         5 b marked success
+         10 a 1 success
+         10 r success",
+    );
+}
+
+#[test]
 fn a_task_that_waits_for_its_next_attempt_has_none_once_it_is_marked() {
     let tale = Tale::new(CHAIN).fails("fetch", 1).trigger("r").until(15);
     tale.forget_told()
