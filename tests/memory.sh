@@ -39,7 +39,7 @@ for n in $(seq 100); do
   echo '{"schedule": "0 6 * * *", "tasks": [{"task_id": "a", "bash": "true"}, {"task_id": "b", "bash": "true", "after": ["a"]}]}' \
     >"$root/dags/nightly_$n.json"
 done
-echo '{"tasks": [{"task_id": "ask", "http": {"url": "http://127.0.0.1:9/"}}, {"task_id": "wait", "bash": "sleep 1000"}]}' \
+echo '{"tasks": [{"task_id": "ask", "http": {"url": "http://127.0.0.1:9/"}}, {"task_id": "wait", "argv": ["sleep", "100000"]}]}' \
   >"$root/dags/slow.json"
 cat >"$root/init" <<'INIT'
 #!/bin/busybox sh
@@ -47,31 +47,33 @@ cat >"$root/init" <<'INIT'
 export PATH=/bin HOME=/root
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
 ip link set lo up
-nc -l -p 9 127.0.0.1 </dev/zero >/dev/null & # takes a connection, and tells it nothing that ends
+sleep 1000 | nc -l -p 9 >/dev/null & # takes a connection, and answers nothing
 measure() { # WHAT PID
-  awk -v what="$1" '/^(Rss|Pss|Private_Clean|Private_Dirty):/ { a[$1] = $2 }
-    END { printf "MEMORY %s: RSS %d KB, PSS %d KB, its own %d KB\n", what, a["Rss:"], a["Pss:"], a["Private_Dirty:"] }' \
+  awk -v what="$1" '/^(Rss|Pss|Anonymous):/ { a[$1] = $2 }
+    END { printf "MEMORY %s: RSS %d KB, PSS %d KB, its own %d KB\n", what, a["Rss:"], a["Pss:"], a["Anonymous:"] }' \
     "/proc/$2/smaps_rollup"
 }
+process() { grep -l -- "$1" /proc/[0-9]*/cmdline 2>/dev/null | head -1 | tr -dc 0-9; }
 uname -mr; mini-dag --version; free -k
-mini-dag daemon --state /tmp/state --dags /dags --config /dev/null 2>/tmp/daemon.log &
+echo '{"parallelism": 2}' >/tmp/mini-dag.json
+mini-dag daemon --state /tmp/state --dags /dags --config /tmp/mini-dag.json 2>/tmp/daemon.log &
 daemon=$!
-until mini-dag status --state /tmp/state >/tmp/status 2>&1; do sleep 1; done
-sleep 20
+until mini-dag status --state /tmp/state >/tmp/status 2>&1; do
+  kill -0 $daemon || { cat /tmp/daemon.log; echo o >/proc/sysrq-trigger; }
+  sleep 1
+done
+sleep 10
 measure "idle, 101 DAGs" $daemon
 mini-dag trigger slow --state /tmp/state
-until pgrep -f 'mini-dag.*__worker' >/dev/null && pgrep -f 'sleep 1000' >/dev/null; do sleep 1; done
-sleep 10
-measure "two tasks running" $daemon
-measure "the worker of an http task" "$(pgrep -f '__worker' | head -1)"
-mini-dag cancel slow --state /tmp/state
+until [ -n "$(process '[_]_worker')" ] && [ -n "$(process '10000[0]')" ]; do sleep 1; done
 sleep 5
+measure "two tasks running" $daemon
+measure "the worker of an http task" "$(process '[_]_worker')"
+mini-dag cancel slow latest --state /tmp/state
 for n in 1 2 3 4 5 6 7 8 9 10; do mini-dag trigger nightly_$n --state /tmp/state >/dev/null; done
-sleep 60
-mini-dag status --state /tmp/state | head -20
+sleep 30
 measure "idle, after eleven runs" $daemon
-grep -E 'VmHWM|Threads' /proc/$daemon/status
-cat /tmp/daemon.log | tail -5
+tail -3 /tmp/daemon.log
 echo 'MEMORY done'
 echo o >/proc/sysrq-trigger
 sleep 100
