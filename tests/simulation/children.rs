@@ -52,7 +52,9 @@ impl Children {
             run_id: facts.run_id.to_string(),
         };
         let twin = self.by_attempt.insert(attempted, child);
-        assert!(twin.is_none(), "I7: {parent:?} has triggered two runs");
+        // Another version of the DAG triggers another one: what the first has triggered is not looked for there.
+        let is_other = twin.is_none_or(|twin| *twin.dag_id != *record.dag_id);
+        assert!(is_other, "I7: {parent:?} has triggered two runs");
     }
 
     /// What is on record, of whatever DAG.
@@ -261,7 +263,11 @@ impl Model {
         let now_ms = self.now_ms;
         let task = &mut self.runs.get_mut(&number).unwrap().tasks[index.get()];
         task.waits_since_ms = Some(now_ms);
-        let Some(child) = self.children.by_attempt.get(&attempted) else {
+        // One that was triggered before a crash is not found without the file of its DAG.
+        let is_there = self.dues.contains_key(&*trigger.dag_id);
+        let child = self.children.by_attempt.get(&attempted);
+        let child = child.filter(|child| is_there && *child.dag_id == *trigger.dag_id);
+        let Some(child) = child else {
             let mut why = self.refusals(number, index);
             if trigger.wait && self.would_wait_for_itself(number, &trigger.dag_id) {
                 why.push("it would never");
