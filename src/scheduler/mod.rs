@@ -177,6 +177,8 @@ impl Scheduler {
         for number in runs {
             self.take_up(now, number);
         }
+        // Whatever they wait for may be over, or gone for good.
+        self.touched.extend(self.tangle.waiting());
         let dag_ids: Vec<_> = self
             .state
             .dags()

@@ -36,6 +36,11 @@ impl Tangle {
         self.is_suspected = true;
     }
 
+    /// Those that wait, and perhaps some that have waited.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (RunNumber, TaskIndex)> {
+        self.waiting.iter().copied()
+    }
+
     pub(super) fn suspect(&mut self) {
         self.is_suspected = true;
     }

@@ -218,6 +218,8 @@ impl Model {
         let run_id = format!("manual__{date}__{run_number}.{task_id}.{try_number}");
         assert_eq!(*facts.run_id, *run_id);
         assert_eq!(facts.params, is_given(run, index), "`{run_id}`");
+        let waits = self.waits_for_past(parent.run, index) && !self.has_just_forgotten(parent.run);
+        assert!(!waits, "`{run_id}` is triggered before the past has ended");
         let refused = self.refusals(parent.run, index);
         assert_eq!(refused, [""; 0], "`{run_id}` is created all the same");
         self.children.next = Next::Begins(parent.run, task_id.to_string());
@@ -257,7 +259,9 @@ impl Model {
         assert!(self.is_recording, "I11: {what}");
         let is_paused = self.dues[&*run.dag.dag_id].is_paused;
         assert!(!is_paused || run.is_backfill, "I16: {what}");
-        let waits = self.waits_for_past(number, index) && !self.has_just_forgotten(number);
+        // Its own run may be the one before it, by the date.
+        let waits = !is_fresh && self.waits_for_past(number, index);
+        let waits = waits && !self.has_just_forgotten(number);
         assert!(!waits, "{what} before the past has ended");
         let attempted = (number, task_id.clone(), try_number);
         let now_ms = self.now_ms;

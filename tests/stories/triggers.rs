@@ -418,6 +418,26 @@ fn what_a_dag_waits_for_that_is_not_there_is_not_forgotten() {
 }
 
 #[test]
+fn what_is_deleted_while_the_dag_that_waits_for_it_is_away_is_not_waited_for() {
+    let child = CHILD.replace("child", "d");
+    let parent = r#"{"dag_id": "p", "tasks": [{"task_id": "go", "trigger": {"dag_id": "d", "wait": true}}]}"#;
+    let tale = Tale::new(&child)
+        .beside(parent)
+        .of("p")
+        .trigger("r")
+        .until(2);
+    let tale = tale
+        .of("d")
+        .remove("p")
+        .crash_until(3)
+        .until(30)
+        .delete(FIRST);
+    let tale = tale.beside(parent).until(40).of("p");
+    assert_eq!(tale.state_of("r"), "failed");
+    tale.says_why("go", "is not known any more");
+}
+
+#[test]
 fn a_task_with_a_long_name_triggers_a_run_with_a_short_one() {
     let long = "t".repeat(250);
     let dag = GOES_ON.replace("go", &long);
