@@ -88,6 +88,7 @@ a mark does not let what was not run run|scheduler/correct.rs|Mark::Success \| M
 a marked task is tried again|scheduler/correct.rs|self.withdraw(number, *index); self.timers.cancel(Timer::GiveUp(number, *index)); if self.attempts|if self.attempts
 a deleted run keeps its place|scheduler/state.rs|self.finished.retain(\|known\| *known != number);|
 a snapshot forgets a note|scheduler/run.rs|run.note = image.note.clone();|
+a snapshot forgets the note on a task that has not begun|scheduler/run.rs|has_begun \|\| instance.note.is_some()|has_begun
 nobody waits for the past|scheduler/past.rs|matches!(state, TaskState::Success \| TaskState::Skipped)|matches!(state, TaskState::Success \| TaskState::Skipped \| TaskState::Failed)
 the past is not waited for downstream|scheduler/past.rs|filter(\|_\| task.wait_for_downstream)|filter(\|_\| false)
 what is cleared does not ask the past again|scheduler/command.rs|self.record_run(turn, number, RunFact::Cleared(tasks.clone())); self.touch_all_following(number);|self.record_run(turn, number, RunFact::Cleared(tasks.clone()));

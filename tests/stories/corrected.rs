@@ -234,6 +234,13 @@ fn a_note_stays_with_its_task() {
 }
 
 #[test]
+fn a_note_stays_with_a_task_that_has_not_begun() {
+    let tale = Tale::new(CHAIN).trigger("r").until(5);
+    let tale = tale.note_task("r", "push", "wait for me").crash_until(6);
+    assert_eq!(tale.noted_task("r", "push"), "wait for me");
+}
+
+#[test]
 fn a_note_stays_with_its_run() {
     let tale = failed()
         .note("r", "the sensor was wet")

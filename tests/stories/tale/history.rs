@@ -24,6 +24,10 @@ impl Tale {
             !are_all_there || state == *live,
             "the records do not make the state"
         );
+        assert!(
+            !are_all_there || self.restored(&state) == state,
+            "a snapshot does not make the state"
+        );
         let scheduler = Scheduler::resume(self.limits(), state, self.now());
         let lost: Vec<_> = scheduler.live_attempts().collect();
         self.scheduler = Some(scheduler);
@@ -68,6 +72,19 @@ impl Tale {
             }
         }
         state
+    }
+
+    /// What a snapshot of a state makes.
+    fn restored(&self, state: &State) -> State {
+        let mut restored = State::default();
+        for dag in self.dags() {
+            restored.insert_dag(dag);
+        }
+        for record in state.snapshot(self.now().wall) {
+            restored.apply(&record).unwrap();
+        }
+        restored.skip_runs(state.next_run().0 - 1);
+        restored
     }
 
     /// Takes over what is on record of a DAG that was not there when the program began.
