@@ -63,9 +63,11 @@ impl Scheduler {
             return false;
         }
         let state = &self.state;
-        self.tangle
-            .waiting
-            .retain(|(number, index)| state.awaited_by(*number, *index).is_some());
+        // One whose DAG is not there waits, too, and looks again when that is back.
+        self.tangle.waiting.retain(|(number, index)| {
+            let waits = |run: &Run| run.task(*index).state == TaskState::UpForReschedule;
+            state.run(*number).is_some_and(waits)
+        });
         let waiting = &self.tangle.waiting;
         let waits = state.waits(waiting.iter().map(|(number, _)| *number), None);
         let stuck = state.stuck(waits, None);
