@@ -3,7 +3,7 @@
 //! The run before is that of the latest logical date before its own; where every missed run is made up for
 //! (`catchup`), the latest that nobody triggered by hand. Its task must have ended as `success` or `skipped`,
 //! and with `wait_for_downstream` whatever comes directly after it, too. Nothing before, or a run that did not have the
-//! task, lets it pass. Source: Airflow 2.11's `PrevDagrunDep`.
+//! task, lets it pass, also when that run is restored with the tasks of a later version. Source: Airflow 2.11's `PrevDagrunDep`.
 //!
 //! The question is asked whenever an answer may have changed: what is cleared opens it again. What it needs is kept
 //! in memory ([`State::is_needed`]): the run before each that goes on, and the latest ones, which the next
@@ -61,7 +61,9 @@ impl State {
         let (before, previous) = self.previous(number, run)?;
         let has_passed = |index: &TaskIndex| {
             let state = previous.task(*index).state;
-            matches!(state, TaskState::Success | TaskState::Skipped)
+            // What has not begun in a run that is over, a later version of the DAG has added.
+            let is_added = state == TaskState::None && previous.state.is_finished();
+            is_added || matches!(state, TaskState::Success | TaskState::Skipped)
         };
         let after = task.downstream.iter().filter(|_| task.wait_for_downstream);
         let asked = std::iter::once(&index).chain(after);

@@ -51,7 +51,11 @@ impl Model {
                 let at = previous.dag.find(&run.dag.task(index).task_id)?;
                 Some(previous.tasks[at.get()].state)
             };
-            let has_passed = |state: &State| matches!(state, State::Success | State::Skipped);
+            // A run that is over did not have what is still to begin in it: a later version of the DAG has.
+            let is_over = !matches!(previous.state, "queued" | "running");
+            let has_passed = move |state: &State| {
+                matches!(state, State::Success | State::Skipped) || is_over && *state == State::None
+            };
             let states: Vec<_> = asked.clone().filter_map(state).collect();
             states.into_iter().filter(move |state| !has_passed(state))
         })

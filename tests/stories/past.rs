@@ -171,6 +171,20 @@ fn a_retry_that_waits_for_a_run_that_came_between_has_it_begin() {
     );
 }
 
+/// A snapshot tells of the run before with the tasks of the present version.
+#[test]
+fn what_a_version_has_added_has_no_past() {
+    let version =
+        |tasks: &str| format!(r#"{{"defaults": {{"depends_on_past": true}}, "tasks": [{tasks}]}}"#);
+    let one = r#"{"task_id": "one", "bash": "true"}"#;
+    let two = format!(r#"{one}, {{"task_id": "two", "bash": "true"}}"#);
+    let tale = Tale::new(&version(one)).trigger("a").until(20);
+    assert_eq!(tale.state_of("a"), "success");
+    let tale = tale.reload_at(30, &version(&two));
+    let tale = tale.begin_with_a_snapshot().trigger("b").until(60);
+    assert_eq!(tale.state_of("b"), "success");
+}
+
 /// What a run looks back at is what the version says that it began with.
 #[test]
 fn a_run_that_looks_back_is_not_left_alone_by_a_version_that_does_not() {

@@ -74,6 +74,14 @@ impl Tale {
         state
     }
 
+    /// The program begins anew, and all that it finds is a snapshot.
+    pub fn begin_with_a_snapshot(mut self) -> Self {
+        let live = self.scheduler().state().clone();
+        let state = self.restored(&live);
+        self.scheduler = Some(Scheduler::resume(self.limits(), state, self.now()));
+        self
+    }
+
     /// What a snapshot of a state makes.
     fn restored(&self, state: &State) -> State {
         let mut restored = State::default();
