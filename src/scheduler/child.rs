@@ -305,6 +305,13 @@ impl State {
         parent.is_some_and(|parent| self.dag(&parent.dag_id).is_none())
     }
 
+    /// Whether a DAG has such runs: it keeps others, too, that it would not if they counted.
+    pub(super) fn has_orphans(&self, dag_id: &str) -> bool {
+        let numbers = self.dag(dag_id).into_iter().flat_map(|it| it.runs.values());
+        let mut runs = numbers.filter_map(|number| self.run(*number));
+        runs.any(|run| self.is_orphan(run))
+    }
+
     /// Whether a task will still ask how a run has ended that it has triggered: it waits, or its attempt is not on record yet.
     pub(super) fn is_to_be_heard(&self, run: &Run) -> bool {
         let Some(parent) = run.facts.parent() else {

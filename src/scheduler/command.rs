@@ -1,6 +1,6 @@
 //! Commands: what people and other programs may ask for.
 //!
-//! A command that is refused has changed nothing.
+//! A command that is refused has changed nothing, but that the run it names may be on record once more.
 
 use std::sync::Arc;
 
@@ -18,6 +18,13 @@ use crate::dag::{Task, TaskIndex};
 
 impl Scheduler {
     pub(super) fn command(&mut self, turn: &mut Turn, command: Command) -> Result<Answer, Refusal> {
+        if let Command::Clear { dag_id, run_id, .. }
+        | Command::Mark { dag_id, run_id, .. }
+        | Command::Note { dag_id, run_id, .. }
+        | Command::Delete { dag_id, run_id } = &command
+        {
+            self.keep(turn, dag_id, run_id);
+        }
         match command {
             Command::Trigger(trigger) => self.trigger(turn, trigger),
             Command::Cancel { dag_id, run_id } => self.cancel(turn, &dag_id, &run_id),
@@ -59,6 +66,18 @@ impl Scheduler {
             let fact = RunFact::Restored(image);
             self.record(turn, dag_id, Fact::Run(number, fact));
             self.touch_all_following(number);
+        }
+    }
+
+    /// Puts a run on record as it is, if it may be only history where a DAG is there that is not here: what becomes of it
+    /// then finds it.
+    fn keep(&mut self, turn: &mut Turn, dag_id: &str, run_id: &str) {
+        let Ok((number, run)) = self.find(dag_id, run_id) else {
+            return;
+        };
+        if run.state.is_finished() && self.state.has_orphans(dag_id) {
+            let fact = RunFact::Restored(Box::new(run.image()));
+            self.record_run(turn, number, fact);
         }
     }
 

@@ -580,12 +580,17 @@ impl State {
         let dag = self.dags.get(dag_id)?;
         let of = |number: &RunNumber| self.runs.get(number);
         // Those that a DAG may ask for that is not there do not count: what else is kept is what would be without them.
-        let finished = dag.finished.iter().filter_map(of);
-        let (orphans, counted): (Vec<_>, Vec<_>) = finished.partition(|run| self.is_orphan(run));
-        let tasks_of_orphans: usize = orphans.iter().map(|run| run.tasks().len()).sum();
-        let xcom_bytes = counted.iter().map(|run| run.xcom_bytes);
+        // The latest would be there with that DAG, too.
+        let finished = dag
+            .finished
+            .iter()
+            .filter_map(|number| Some((number, of(number)?)));
+        let (extra, counted): (Vec<_>, Vec<_>) = finished
+            .partition(|(number, run)| dag.finished.back() != Some(*number) && self.is_orphan(run));
+        let tasks_of_extra: usize = extra.iter().map(|(_, run)| run.tasks().len()).sum();
+        let xcom_bytes = counted.iter().map(|(_, run)| run.xcom_bytes);
         if counted.len() <= RUNS_KEPT_MAX
-            && dag.finished_tasks - tasks_of_orphans <= TASKS_KEPT_MAX
+            && dag.finished_tasks - tasks_of_extra <= TASKS_KEPT_MAX
             && xcom_bytes.sum::<usize>() <= XCOM_RUN_BYTES_MAX
         {
             return None;

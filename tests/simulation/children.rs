@@ -23,6 +23,7 @@ pub struct Child {
     pub number: RunNumber,
     dag_id: String,
     run_id: String,
+    parent_dag_id: String,
 }
 
 /// What has to be the next record.
@@ -50,6 +51,7 @@ impl Children {
             number,
             dag_id: record.dag_id.to_string(),
             run_id: facts.run_id.to_string(),
+            parent_dag_id: parent.dag_id.to_string(),
         };
         let twin = self.by_attempt.insert(attempted, child);
         // Another version of the DAG triggers another one: what the first has triggered is not looked for there.
@@ -368,5 +370,11 @@ impl Model {
         });
         assert!(is_gone, "{what}: {why}");
         self.tally.count("wait: the run is gone");
+    }
+
+    /// Whether a DAG has runs that were triggered by one that is not there.
+    pub fn has_orphans(&self, dag_id: &str) -> bool {
+        let mut children = self.children.by_attempt.values();
+        children.any(|it| it.dag_id == dag_id && !self.dues.contains_key(&it.parent_dag_id))
     }
 }

@@ -83,10 +83,12 @@ impl World {
 }
 
 impl Model {
-    /// A run is there again, with the tasks of the present version, and nothing else is.
+    /// A run is there again, with the tasks of the present version, and nothing else is. One that may be kept only because a
+    /// DAG is not there is so once more.
     pub fn recalled(&mut self, number: RunNumber, image: &RunImage, dag_id: &str) {
         self.tally.count("recalled");
-        assert!(!self.held.contains(&number), "{number:?} was there");
+        let is_new = !self.held.contains(&number);
+        assert!(is_new || self.has_orphans(dag_id), "{number:?} was there");
         let dag = self.dues[dag_id].version.dag.clone();
         let images: BTreeMap<&str, &TaskImage> = image
             .tasks

@@ -60,17 +60,40 @@ fn a_run_whose_name_another_has_now_is_not_brought_back() {
         .tells("");
 }
 
-/// Without the file of the DAG that has triggered it, a run is kept that was history with it.
-#[test]
-fn what_was_brought_back_is_so_too_after_a_restart_without_the_dag_that_triggered_it() {
-    let parent = r#"{"dag_id": "p", "tasks": [{"task_id": "go", "trigger": {"dag_id": "d"}}]}"#;
-    let child = "manual__2026-11-22T08:00:00+00:00__1.go.1";
-    let mut tale = Tale::new(ONE).beside(parent).of("p").trigger("r").of("d");
+const PARENT: &str = r#"{"dag_id": "p", "tasks": [{"task_id": "go", "trigger": {"dag_id": "d"}}]}"#;
+const CHILD: &str = "manual__2026-11-22T08:00:00+00:00__1.go.1";
+
+/// A run that was triggered by another DAG is history a hundred seconds later.
+fn many_after_a_child() -> Tale {
+    let mut tale = Tale::new(ONE).beside(PARENT).of("p").trigger("r").of("d");
     for number in 0..=RUNS_KEPT_MAX {
         let end_s = u64::try_from(number + 2).unwrap() * 10;
         tale = tale.trigger(&format!("r{number}")).until(end_s);
     }
-    let tale = tale.holds(child, false);
-    let tale = tale.recall(child, RunState::Success, "d").remove("p");
-    tale.crash_until(200).until(201).holds(child, true);
+    tale.holds(CHILD, false)
+}
+
+/// Without the file of the DAG that has triggered it, a run is kept that was history with it.
+#[test]
+fn what_was_brought_back_is_so_too_after_a_restart_without_the_dag_that_triggered_it() {
+    let tale = many_after_a_child();
+    let tale = tale.recall(CHILD, RunState::Success, "d").remove("p");
+    tale.crash_until(200).until(201).holds(CHILD, true);
+}
+
+#[test]
+fn what_is_kept_for_a_dag_that_is_not_there_and_cleared_goes_on_when_that_is_back() {
+    let tale = many_after_a_child().remove("p").crash_until(200);
+    let tale = tale.holds(CHILD, true).forget_told();
+    let tale = tale.clear(CHILD, "t", false, false).beside(PARENT);
+    tale.crash_until(205).until(300).tells(&format!(
+        "200 {CHILD} recalled
+         200 clear t
+         200 {CHILD} running
+         200 t 2 running
+         205 t 2 none
+         205 t 3 running
+         215 t 3 success
+         215 {CHILD} success",
+    ));
 }
