@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
-use std::process::Command;
 
 use mini_dag::Value;
 
@@ -70,25 +69,7 @@ fn a_value_in_a_hook_is_data() {
         ];
         tasks.push(task(&format!("branch{n}"), &branch));
     }
-    let dag = Value::from([
-        ("params", Value::Object(params)),
-        ("cwd", place.0.join("work").to_str().unwrap().into()),
-        ("tasks", Value::Array(tasks)),
-    ]);
-    fs::write(place.0.join("hooks.json"), dag.to_string()).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_mini-dag"))
-        .args([
-            "run",
-            "hooks.json",
-            "--parallelism",
-            "8",
-            "--state",
-            "state",
-        ])
-        .current_dir(&place.0)
-        .env("HOME", place.0.join("work"))
-        .output()
-        .unwrap();
+    let output = place.run("hooks", params, tasks);
     assert!(!canary.exists(), "a value was run");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let logs = place.0.join("state/foreground/logs/dag_id=hooks");

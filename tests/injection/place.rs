@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use mini_dag::Value;
 
@@ -11,6 +12,25 @@ pub struct Place(pub PathBuf);
 impl Drop for Place {
     fn drop(&mut self) {
         _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Place {
+    /// Runs a DAG of these tasks in the foreground, to its end.
+    pub fn run(&self, dag_id: &str, params: BTreeMap<String, Value>, tasks: Vec<Value>) -> Output {
+        let dag = Value::from([
+            ("params", Value::Object(params)),
+            ("cwd", self.0.join("work").to_str().unwrap().into()),
+            ("tasks", Value::Array(tasks)),
+        ]);
+        let file = format!("{dag_id}.json");
+        fs::write(self.0.join(&file), dag.to_string()).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_mini-dag"))
+            .args(["run", &file, "--parallelism", "8", "--state", "state"])
+            .current_dir(&self.0)
+            .env("HOME", self.0.join("work"))
+            .output()
+            .unwrap()
     }
 }
 

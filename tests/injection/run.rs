@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
-use std::process::Command;
 
 use mini_dag::Value;
 
@@ -88,25 +87,7 @@ fn no_value_becomes_code_wherever_it_stands() {
         let call = ("call", Value::from("calculate_stats"));
         tasks.push(task(&format!("call{n}"), &[call, ("args", args), after]));
     }
-    let dag = Value::from([
-        ("params", Value::Object(params)),
-        ("cwd", place.0.join("work").to_str().unwrap().into()),
-        ("tasks", Value::Array(tasks)),
-    ]);
-    fs::write(place.0.join("hostile.json"), dag.to_string()).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_mini-dag"))
-        .args([
-            "run",
-            "hostile.json",
-            "--parallelism",
-            "8",
-            "--state",
-            "state",
-        ])
-        .current_dir(&place.0)
-        .env("HOME", place.0.join("work"))
-        .output()
-        .unwrap();
+    let output = place.run("hostile", params, tasks);
     let (out, err) = (
         String::from_utf8(output.stdout).unwrap(),
         String::from_utf8(output.stderr).unwrap(),

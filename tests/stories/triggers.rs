@@ -397,21 +397,23 @@ fn a_circle_that_a_smaller_max_active_runs_closes_is_opened() {
     assert_eq!(tale.unfinished(), [""; 0]);
 }
 
+const AWAY_WAITS: &str =
+    r#"{"dag_id": "p", "tasks": [{"task_id": "go", "trigger": {"dag_id": "d", "wait": true}}]}"#;
+
+/// A run of `p` waits for one of `d`, and the file of `p` is gone while the program begins anew.
+fn waits_and_is_away() -> Tale {
+    let tale = Tale::new(&CHILD.replace("child", "d")).beside(AWAY_WAITS);
+    let tale = tale.of("p").trigger("r").until(2);
+    tale.of("d").remove("p").crash_until(3)
+}
+
 #[test]
 fn what_a_dag_waits_for_that_is_not_there_is_not_forgotten() {
-    let child = CHILD.replace("child", "d");
-    let parent = r#"{"dag_id": "p", "tasks": [{"task_id": "go", "trigger": {"dag_id": "d", "wait": true}}]}"#;
-    let tale = Tale::new(&child)
-        .beside(parent)
-        .of("p")
-        .trigger("r")
-        .until(2);
-    // Its file is gone while the program begins anew; meanwhile many other runs end.
-    let mut tale = tale.of("d").remove("p").crash_until(3);
+    let mut tale = waits_and_is_away();
     for n in 0..20 {
         tale = tale.trigger(&format!("d{n}")).until(20 * (n + 1));
     }
-    let tale = tale.beside(parent).until(500).of("p");
+    let tale = tale.beside(AWAY_WAITS).until(500).of("p");
     assert_eq!(tale.state_of("r"), "success");
     let tale = tale.of("d").trigger("last").until(600);
     tale.holds(FIRST, false);
@@ -419,20 +421,8 @@ fn what_a_dag_waits_for_that_is_not_there_is_not_forgotten() {
 
 #[test]
 fn what_is_deleted_while_the_dag_that_waits_for_it_is_away_is_not_waited_for() {
-    let child = CHILD.replace("child", "d");
-    let parent = r#"{"dag_id": "p", "tasks": [{"task_id": "go", "trigger": {"dag_id": "d", "wait": true}}]}"#;
-    let tale = Tale::new(&child)
-        .beside(parent)
-        .of("p")
-        .trigger("r")
-        .until(2);
-    let tale = tale
-        .of("d")
-        .remove("p")
-        .crash_until(3)
-        .until(30)
-        .delete(FIRST);
-    let tale = tale.beside(parent).until(40).of("p");
+    let tale = waits_and_is_away().until(30).delete(FIRST);
+    let tale = tale.beside(AWAY_WAITS).until(40).of("p");
     assert_eq!(tale.state_of("r"), "failed");
     tale.says_why("go", "is not known any more");
 }
