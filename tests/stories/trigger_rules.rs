@@ -1,14 +1,12 @@
 //! Every trigger rule, as the real Airflow 2.11.2 answered, in every order in which upstreams can end.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use mini_dag::Value;
 use mini_dag::dag::{TriggerRule, trigger_rule};
 use mini_dag::scheduler::{RuleDecision, UpstreamCounts, decide};
 
 use crate::rules::{State, verdict};
-use crate::tale::Tale;
 
 const AIRFLOW: &str = include_str!("../data/airflow_trigger_rules.json");
 
@@ -146,35 +144,4 @@ fn every_rule_decides_up_to_six_upstreams_as_it_is_told() {
         mixtures = mixtures.iter().flat_map(longer).collect();
     }
     assert_eq!(checked, 462 * 11);
-}
-
-/// How long it takes until so many upstreams of one task have ended.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it measures how long something takes"
-)]
-fn join_of(upstreams: u32) -> Duration {
-    let tasks: Vec<_> = (0..upstreams)
-        .map(|n| format!("{{\"task_id\": \"t{n}\", \"bash\": \"true\"}}"))
-        .collect();
-    let after: Vec<_> = (0..upstreams).map(|n| format!("\"t{n}\"")).collect();
-    let dag = format!(
-        "{{\"dag_id\": \"d\", \"tasks\": [{}, {{\"task_id\": \"join\", \"empty\": true, \"after\": [{}]}}]}}",
-        tasks.join(","),
-        after.join(",")
-    );
-    let tale = Tale::new(&dag).slots(upstreams).trigger("r").until(5);
-    let begun = Instant::now();
-    let tale = tale.until(10);
-    let took = begun.elapsed();
-    assert_eq!(tale.state_of("r"), "success");
-    took
-}
-
-/// Ten times the upstreams take ten times as long, not a hundred times: one costs the same in any join.
-#[test]
-fn a_finished_upstream_costs_the_same_however_wide_the_join() {
-    let least = |upstreams| (0..3).map(|_| join_of(upstreams)).min().unwrap();
-    let (narrow, wide) = (least(999), least(9_990));
-    assert!(wide < narrow * 40, "{narrow:?} for 999, {wide:?} for 9,990");
 }
