@@ -86,21 +86,21 @@ a retry calls nobody but its task|scheduler/hooks.rs|filter(\|_\| kind == HookKi
 a skipped task calls for success|scheduler/hooks.rs|Ended::Success => HookKind::Success,|Ended::Success \| Ended::Skipped => HookKind::Success,
 a mark does not let what was not run run|scheduler/correct.rs|Mark::Success \| Mark::Skipped => follows(run, &marked),|Mark::Success \| Mark::Skipped => Vec::new(),
 a marked task is tried again|scheduler/correct.rs|self.withdraw(number, *index); self.timers.cancel(Timer::GiveUp(number, *index)); if self.attempts|if self.attempts
-a deleted run keeps its place|scheduler/state.rs|self.finished.retain(\|known\| *known != number);|
+a deleted run keeps its place|scheduler/state.rs|dag.finished.retain(\|finished\| *finished != number);|
 a snapshot forgets a note|scheduler/run.rs|run.note = image.note.clone();|
 a snapshot forgets the note on a task that has not begun|scheduler/run.rs|has_begun \|\| instance.note.is_some()|has_begun
 nobody waits for the past|scheduler/past.rs|matches!(state, TaskState::Success \| TaskState::Skipped)|matches!(state, TaskState::Success \| TaskState::Skipped \| TaskState::Failed)
 the past is not waited for downstream|scheduler/past.rs|filter(\|_\| task.wait_for_downstream)|filter(\|_\| false)
 what is cleared does not ask the past again|scheduler/command.rs|self.record_run(turn, number, RunFact::Cleared(tasks.clone())); self.touch_all_following(number);|self.record_run(turn, number, RunFact::Cleared(tasks.clone()));
 a run that is waited for finds no room|scheduler/settle.rs|!is_stopped(**number) && self.state.is_awaited(**number);|!is_stopped(**number) && false && self.state.is_awaited(**number);
-a run that others ask for is forgotten|scheduler/state.rs|oldest_first.find(\|number\| !needed.contains(number))|oldest_first.find(\|_\| true)
-old runs stay in memory|scheduler/state.rs|counted.len() <= RUNS_KEPT_MAX|counted.len() <= RUNS_KEPT_MAX + 1
+a run that others ask for is forgotten|scheduler/kept.rs|oldest_first.find(\|number\| !needed.contains(number))|oldest_first.find(\|_\| true)
+old runs stay in memory|scheduler/kept.rs|counted.len() <= RUNS_KEPT_MAX|counted.len() <= RUNS_KEPT_MAX + 1
 a run that fails skips who waits for it|scheduler/choice.rs|Operator::Trigger(_) \| Operator::Empty => [None, None],|Operator::Trigger(_) \| Operator::Empty => [own, None],
 a branch skips where the ways meet|scheduler/choice.rs|direct.filter(\|task\| !is_kept[task.get()]).collect()|{ let _ = &is_kept; direct.filter(\|task\| !ids.contains(&dag.task(*task).task_id)).collect() }
 what is left out asks its trigger rule|scheduler/run.rs|if self.is_left_out(index) {|if false {
 a snapshot forgets a choice|scheduler/run.rs|run.leave(index, task.xcom.clone(), task.choice.clone());|run.leave(index, task.xcom.clone(), None);
 a cleared task leaves what it left|scheduler/run.rs|self.set(index, TaskState::None); self.leave(index, None, None);|self.set(index, TaskState::None);
-the last success is forgotten|scheduler/state.rs|needed.extend(last);|let _ = last;
+the last success is forgotten|scheduler/kept.rs|needed.extend(last);|let _ = last;
 nobody wakes who waits for a DAG|scheduler/settle.rs|if success { self.waking.extend(|if false { self.waking.extend(
 the end of a run wakes nobody|scheduler/settle.rs|self.waking.push_back(dag_id); } pub(super) fn start_runs|} pub(super) fn start_runs
 a backfill has a run too many|scheduler/backfill.rs|active >= facts.max_active_runs|active > facts.max_active_runs
@@ -115,7 +115,7 @@ a backfill ends before its runs|scheduler/backfill.rs|is_at_the_end && active ==
 a restored backfill forgets its live runs|scheduler/state.rs|if !run.state.is_finished() { backfill.recount|if false { backfill.recount
 a restored backfill counts its runs twice|scheduler/state.rs|if !run.state.is_finished() { backfill.recount|if true { backfill.recount
 a schedule runs what a backfill has run|scheduler/schedule.rs|known.runs.contains_key(&run_id) \|\| known.runs.values().any(has_date)|known.runs.contains_key(&run_id) \|\| known.runs.values().any(has_date) && false
-a name is given twice when the schedule changes|scheduler/state.rs|let is_named = self.dag.timetable == TimetableKind::Interval && self.ran.ends_at(until);|let is_named = false;
+a name is given twice when the schedule changes|scheduler/dag_state.rs|let is_named = self.dag.timetable == TimetableKind::Interval && self.ran.ends_at(until);|let is_named = false;
 a continuous DAG does not see its start|scheduler/schedule.rs|timetable.start.map_or(soon, \|start\| start.max(soon))|{ let _ = soon; next }
 a continuous DAG gives a name twice|scheduler/schedule.rs|Some(known.ran.free_from(next))|Some(next)
 a continuous DAG does not see what waits to start|scheduler/schedule.rs|known.active_runs > 0 \|\| !known.queued.is_empty()|known.active_runs > 0

@@ -17,13 +17,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::dag_state::DagState;
 use super::dates::{backfill_timetable, is_wanted, next_date};
 use super::event::{Action, Answer, BackfillChange, Look, NewBackfill, PastDate, Refusal};
+use super::image::BackfillImage;
 use super::record::{
-    BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Fact, Occasion, RunFact, RunFacts,
-    RunNumber, RunType, StopReason,
+    BackfillFact, BackfillFacts, BackfillNumber, Fact, Occasion, RunFact, RunFacts, RunNumber,
+    RunType, StopReason,
 };
-use super::state::DagState;
 use super::states::RunState;
 use super::timers::Timer;
 use super::{Scheduler, Turn};

@@ -4,13 +4,12 @@
 
 use std::sync::Arc;
 
+use super::dag_state::DagState;
 use super::event::{Answer, Command, Refusal, Selection, Trigger};
-use super::record::{
-    Fact, Occasion, RunFact, RunFacts, RunImage, RunNumber, StopCause, StopReason,
-};
+use super::image::RunImage;
+use super::record::{Fact, Occasion, RunFact, RunFacts, RunNumber, StopCause, StopReason};
 use super::run::Run;
 use super::schedule::data_interval;
-use super::state::DagState;
 use super::states::TaskState;
 use super::timers::Timer;
 use super::{RUN_ID_BYTES_MAX, RUNS_QUEUED_MAX, Scheduler, Turn};

@@ -1,8 +1,8 @@
 //! The dates of a backfill: which there are in a span, one after the other, and which of them are run.
 
+use super::dag_state::DagState;
 use super::record::{BackfillFacts, Reprocess};
 use super::schedule::{run_dates, timetable};
-use super::state::DagState;
 use super::states::RunState;
 use crate::dag::TimetableKind;
 use crate::timetable::{Schedule, Timestamp, Timetable};

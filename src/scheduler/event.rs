@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::Limits;
 use super::clock::ClockReport;
+use super::image::RunImage;
 use super::record::{
-    Attempt, BackfillFacts, BackfillNumber, Mark, Record, RunFacts, RunImage, RunNumber, RunType,
-    StopReason,
+    Attempt, BackfillFacts, BackfillNumber, Mark, Record, RunFacts, RunNumber, RunType, StopReason,
 };
 use super::states::RunState;
 use crate::dag::{Dag, Hook, HookKind, TaskIndex, Value};

@@ -30,9 +30,12 @@ mod choice;
 mod clock;
 mod command;
 mod correct;
+mod dag_state;
 mod dates;
 mod event;
 mod hooks;
+mod image;
+mod kept;
 mod occasion;
 mod pace;
 mod past;
@@ -54,22 +57,25 @@ pub use backfill::Backfill;
 pub use choice::{Choice, XCOM_BYTES_MAX, XCOM_RUN_BYTES_MAX};
 pub use clock::{ClockDemand, ClockReport, ClockRule, ClockTrust, Verdict, build_date};
 pub use correct::NOTE_BYTES_MAX;
+pub use dag_state::{DagState, RunsOver};
 pub use dates::{BackfillDate, backfill_timetable, is_wanted, next_date};
 pub use event::{
     Action, Answer, AttemptId, BackfillChange, Command, Event, HookCall, HookLevel, HookOccasion,
     Look, Monotonic, NewBackfill, Now, PastDate, Refusal, Selection, Signal, Spawn, Trigger,
 };
+pub use image::{BackfillImage, RunImage, TaskImage};
+pub use kept::RUNS_KEPT_MAX;
 pub use occasion::{Awaited, circle};
 pub use ran::Ran;
 pub use record::{
-    Attempt, BackfillFact, BackfillFacts, BackfillImage, BackfillNumber, Ended, Exit, Fact, Mark,
-    Occasion, Parent, Record, Reprocess, RunFact, RunFacts, RunImage, RunNumber, RunType, RunsOver,
-    Settled, StopCause, StopReason, TaskFact, TaskImage,
+    Attempt, BackfillFact, BackfillFacts, BackfillNumber, Ended, Exit, Fact, Mark, Occasion,
+    Parent, Record, Reprocess, RunFact, RunFacts, RunNumber, RunType, Settled, StopCause,
+    StopReason, TaskFact,
 };
 pub use rule::{Decision as RuleDecision, UpstreamCounts, decide};
 pub use run::{Run, TaskInstance};
 pub use schedule::{data_interval, run_dates, timetable};
-pub use state::{ApplyError, DagState, RUNS_KEPT_MAX, State};
+pub use state::{ApplyError, State};
 pub use states::{RunState, TaskState};
 pub use waits::{PoolUse, WaitsFor};
 

@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::dag_state::DagState;
 use super::record::{Fact, Occasion, StopReason};
-use super::state::DagState;
 use super::{Scheduler, Turn};
 use crate::dag::map_of;
 use crate::dag::{Catchup, Dag, Overlap};

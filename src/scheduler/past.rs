@@ -13,9 +13,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Scheduler;
+use super::dag_state::DagState;
 use super::record::{RunNumber, RunType};
 use super::run::Run;
-use super::state::{DagState, State};
+use super::state::State;
 use super::states::{RunState, TaskState};
 use crate::dag::{Catchup, TaskIndex};
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::choice::Choice;
 use super::clock::ClockTrust;
+use super::dag_state::RunsOver;
+use super::image::{BackfillImage, RunImage};
 use super::ran::Ran;
-use super::states::{RunState, TaskState};
 use crate::dag::Value;
 use crate::timetable::Timestamp;
 
@@ -75,36 +76,6 @@ pub enum Fact {
         /// How many runs had been created, of all DAGs.
         runs_created: u64,
     },
-}
-
-/// How many runs of a DAG have ended each way, each counted as it ended last. Those that retention has let go
-/// count; those that somebody had deleted do not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RunsOver {
-    /// `success`
-    pub success: u64,
-    /// `failed`
-    pub failed: u64,
-}
-
-impl RunsOver {
-    /// Counts a run that went from one state to another; `None`: it was not there, or is not any more.
-    pub(super) fn recount(&mut self, was: Option<RunState>, is: Option<RunState>) {
-        if let Some(count) = self.of(was) {
-            *count = count.saturating_sub(1);
-        }
-        if let Some(count) = self.of(is) {
-            *count += 1;
-        }
-    }
-
-    fn of(&mut self, state: Option<RunState>) -> Option<&mut u64> {
-        match state? {
-            RunState::Success => Some(&mut self.success),
-            RunState::Failed => Some(&mut self.failed),
-            RunState::Queued | RunState::Running => None,
-        }
-    }
 }
 
 /// What happened to a run.
@@ -285,81 +256,6 @@ impl Reprocess {
         let all = [Self::None, Self::Failed, Self::Completed];
         all.into_iter().find(|reprocess| reprocess.name() == name)
     }
-}
-
-/// A backfill at some moment, without its runs that are not over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BackfillImage {
-    /// What was asked for.
-    pub facts: Arc<BackfillFacts>,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
-    /// When it was completed or cancelled.
-    pub completed_at: Option<Timestamp>,
-    /// Nothing of it starts.
-    pub is_paused: bool,
-    /// Somebody ended it.
-    pub is_cancelled: bool,
-    /// The fire of the date that was run or passed over last.
-    pub cursor: Option<Timestamp>,
-    /// Dates that needed no run.
-    pub passed: u64,
-    /// Its runs that have succeeded.
-    pub success: u64,
-    /// Its runs that have failed.
-    pub failed: u64,
-}
-
-/// A run and its task instances at some moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunImage {
-    /// What it was created as.
-    pub facts: Arc<RunFacts>,
-    /// Where it stands.
-    pub state: RunState,
-    /// When it was created or cleared.
-    pub queued_at: Timestamp,
-    /// When it became `running`.
-    pub started_at: Option<Timestamp>,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-    /// It was told to stop.
-    pub stopped: Option<StopReason>,
-    /// What somebody wrote about it; empty if nobody did.
-    pub note: Arc<str>,
-    /// The task instances that are not as they were created, in the DAG's order.
-    pub tasks: Vec<TaskImage>,
-}
-
-/// A task instance at some moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskImage {
-    /// Its task.
-    pub task_id: Arc<str>,
-    /// Where it stands.
-    pub state: TaskState,
-    /// The latest attempt; 0 before the first.
-    pub try_number: u32,
-    /// A failed attempt is repeated while `try_number` is at most this.
-    pub max_tries: u32,
-    /// When the latest attempt began.
-    pub started_at: Option<Timestamp>,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-    /// When it was poked for the first time.
-    pub poking_since: Option<Timestamp>,
-    /// It was cleared while it ran.
-    pub is_cleared: bool,
-    /// Somebody said while it ran that this is what it is.
-    pub ending: Option<Mark>,
-    /// What somebody wrote about it; empty if nobody did.
-    pub note: Arc<str>,
-    /// What it left for other tasks.
-    pub xcom: Option<Arc<Value>>,
-    /// Which of what comes after it goes on.
-    pub choice: Option<Choice>,
 }
 
 /// Who asked for a run.

@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::choice::{Choice, left_out, xcom_bytes};
-use super::record::{Ended, Mark, RunFact, RunFacts, RunImage, StopReason, TaskFact, TaskImage};
+use super::image::{RunImage, TaskImage};
+use super::record::{Ended, Mark, RunFact, RunFacts, StopReason, TaskFact};
 use super::rule::{Decision, UpstreamCounts, decide};
 use super::state::ApplyError;
 use super::states::{RunState, TaskState};

@@ -4,147 +4,25 @@
 //! record that does not follow from the ones before it. So two states that have applied the same
 //! records are equal, and a state never holds what no record says.
 //!
-//! Finished runs stay for a while ([`RUNS_KEPT_MAX`]) so that they can be cleared; history is the
+//! Finished runs stay for a while (`kept`) so that they can be cleared; history is the
 //! journal's.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use super::backfill::Backfill;
-use super::choice::XCOM_RUN_BYTES_MAX;
-use super::ran::Ran;
+use super::dag_state::{DagState, RunsOver};
 use super::record::{
-    BackfillFact, BackfillNumber, Fact, Occasion, Record, RunFact, RunNumber, RunType, RunsOver,
-    TaskFact,
+    BackfillFact, BackfillNumber, Fact, Occasion, Record, RunFact, RunNumber, RunType,
 };
 use super::run::Run;
 use super::states::RunState;
-use crate::dag::{Dag, TimetableKind};
+use crate::dag::Dag;
 use crate::timetable::Timestamp;
 
-/// Finished runs of one DAG that are kept in memory.
-pub const RUNS_KEPT_MAX: usize = 8;
 /// Backfills of one DAG that are kept in memory.
 const BACKFILLS_KEPT_MAX: usize = 8;
-/// Task instances of finished runs of one DAG that are kept in memory, if that is fewer runs.
-const TASKS_KEPT_MAX: usize = 1_000;
-
-/// One DAG and what is known of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DagState {
-    /// The version that new runs get.
-    pub dag: Arc<Dag>,
-    /// Its file is gone; its runs go on to their end.
-    pub is_removed: bool,
-    /// Nothing of a paused DAG starts.
-    pub is_paused: bool,
-    /// When it was seen for the first time, in whole seconds.
-    pub first_seen: Option<Timestamp>,
-    /// The last fire that was run or skipped; the schedule looks at those after it. It grows, unless a clock
-    /// that was far ahead has been set back ([`Fact::Rewound`]).
-    pub scheduled_until: Option<Timestamp>,
-    /// What the schedule has run, and will never run again.
-    pub ran: Ran,
-    /// The latest boot of the host that it was run for, or passed over.
-    pub boot_id: Option<Arc<str>>,
-    /// How often each DAG that it waits for had succeeded when it was last due, or began to wait.
-    pub heard: BTreeMap<Arc<str>, u64>,
-    /// How often a run of it has succeeded. A run that is cleared and succeeds again counts again.
-    pub successes: u64,
-    /// Every run of it that is over, be it in memory or not.
-    pub over: RunsOver,
-    /// Every run that is held in memory.
-    pub runs: BTreeMap<Arc<str>, RunNumber>,
-    /// The `queued` ones that are no backfill's, oldest first.
-    pub queued: BTreeSet<RunNumber>,
-    /// Every run that is held in memory, by its logical date.
-    pub(super) by_date: BTreeSet<(Timestamp, RunNumber)>,
-    /// How many of these are `running`.
-    pub active_runs: u32,
-    /// The `queued` ones of backfills.
-    pub backfill_queued: BTreeSet<RunNumber>,
-    /// How many of these are `running`.
-    pub backfill_running: u32,
-    /// The backfill that is not over.
-    pub active_backfill: Option<BackfillNumber>,
-    /// Every backfill that is held in memory, oldest first.
-    backfills: VecDeque<BackfillNumber>,
-    /// The finished runs, in the order they finished.
-    finished: VecDeque<RunNumber>,
-    finished_tasks: usize,
-}
-
-impl DagState {
-    /// Where the next data interval begins at the earliest. One that gives its run the name begins a moment after
-    /// one that has got the name already: of a run that was about no time, or was named after its end.
-    pub fn done_until(&self) -> Option<Timestamp> {
-        let until = self.scheduled_until?;
-        let is_named = self.dag.timetable == TimetableKind::Interval && self.ran.ends_at(until);
-        Some(if is_named {
-            self.ran.free_from(until)
-        } else {
-            until
-        })
-    }
-
-    fn schedule_until(&mut self, fire: Timestamp) {
-        self.scheduled_until = self.scheduled_until.max(Some(fire));
-    }
-
-    /// What it was due for is done with.
-    fn serve(&mut self, occasion: &Occasion) {
-        match occasion {
-            Occasion::Boot(boot_id) => self.boot_id = Some(boot_id.clone()),
-            Occasion::After(counts) => {
-                let counts = counts.iter().map(|(id, count)| (id.clone(), *count));
-                self.heard.extend(counts);
-            }
-            Occasion::Backfill(_) | Occasion::Task(_) => {}
-        }
-    }
-
-    /// Where it keeps its runs of a type: the queued ones, and how many are running.
-    fn lane(&mut self, run_type: RunType) -> (&mut BTreeSet<RunNumber>, &mut u32) {
-        match run_type {
-            RunType::Scheduled | RunType::Manual => (&mut self.queued, &mut self.active_runs),
-            RunType::Backfill => (&mut self.backfill_queued, &mut self.backfill_running),
-        }
-    }
-
-    /// Keeps count of a run, of so many tasks, that has changed.
-    fn apply(&mut self, number: RunNumber, run_type: RunType, tasks: usize, fact: &RunFact) {
-        let (queued, running) = self.lane(run_type);
-        match fact {
-            RunFact::Started => {
-                queued.remove(&number);
-                *running += 1;
-            }
-            RunFact::Ended { success } => {
-                *running -= u32::from(!queued.remove(&number));
-                self.successes += u64::from(*success);
-                self.finished.push_back(number);
-                self.finished_tasks += tasks;
-            }
-            RunFact::Deleted => {
-                self.finished.retain(|known| *known != number);
-                self.finished_tasks -= tasks;
-            }
-            RunFact::Cleared(_) | RunFact::Task(_, TaskFact::Marked(_)) => {
-                if let Some(place) = self.finished.iter().position(|n| *n == number) {
-                    self.finished.remove(place);
-                    self.finished_tasks -= tasks;
-                    self.lane(run_type).0.insert(number);
-                }
-            }
-            RunFact::Created(_)
-            | RunFact::Restored(_)
-            | RunFact::Stopped(_)
-            | RunFact::Noted(_)
-            | RunFact::Task(..) => {}
-        }
-    }
-}
 
 /// The record does not follow from the ones before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,28 +54,7 @@ impl State {
             known.is_removed = false;
             return;
         }
-        let known = DagState {
-            is_removed: false,
-            is_paused: dag.is_paused_upon_creation,
-            dag,
-            first_seen: None,
-            scheduled_until: None,
-            ran: Ran::default(),
-            boot_id: None,
-            heard: BTreeMap::new(),
-            successes: 0,
-            over: RunsOver::default(),
-            runs: BTreeMap::new(),
-            queued: BTreeSet::new(),
-            by_date: BTreeSet::new(),
-            active_runs: 0,
-            backfill_queued: BTreeSet::new(),
-            backfill_running: 0,
-            active_backfill: None,
-            backfills: VecDeque::new(),
-            finished: VecDeque::new(),
-            finished_tasks: 0,
-        };
+        let known = DagState::new(dag);
         self.dags.insert(known.dag.dag_id.clone(), known);
     }
 
@@ -388,11 +245,8 @@ impl State {
                 {
                     backfill.recount(Some(was), run.state);
                 }
-                if *fact == RunFact::Deleted
-                    && let Some(run) = self.runs.remove(number)
-                {
-                    dag.runs.remove(&run.facts.run_id);
-                    dag.by_date.remove(&(run.facts.logical_date, *number));
+                if *fact == RunFact::Deleted {
+                    self.forget_run(dag_id, *number);
                 }
                 self.forget_old_runs(dag_id);
             }
@@ -503,6 +357,16 @@ impl State {
         Ok(())
     }
 
+    /// Lets go of a run that is over.
+    pub(super) fn forget_run(&mut self, dag_id: &str, number: RunNumber) {
+        if let (Some(dag), Some(run)) = (self.dags.get_mut(dag_id), self.runs.remove(&number)) {
+            dag.finished.retain(|finished| *finished != number);
+            dag.finished_tasks -= run.tasks().len();
+            dag.runs.remove(&run.facts.run_id);
+            dag.by_date.remove(&(run.facts.logical_date, number));
+        }
+    }
+
     /// Records that make an equal state of one that knows the DAGs and nothing else. Runs that are over
     /// come last, in the order they ended: the others say which of them are needed. A DAG comes after its runs:
     /// what the schedule has done is not what they would make of it if the clock was set back since.
@@ -556,55 +420,5 @@ impl State {
                 .data_interval
                 .map_or(facts.logical_date, |(_, end)| end),
         )
-    }
-
-    /// Keeps the latest finished run of a DAG, its last success and those that others ask for
-    /// ([`State::is_needed`]) always, and more while they are few and small.
-    pub(super) fn forget_old_runs(&mut self, dag_id: &str) {
-        while let Some(number) = self.run_to_forget(dag_id) {
-            self.forget_run(dag_id, number);
-        }
-    }
-
-    fn forget_run(&mut self, dag_id: &str, number: RunNumber) {
-        if let (Some(dag), Some(run)) = (self.dags.get_mut(dag_id), self.runs.remove(&number)) {
-            dag.finished.retain(|finished| *finished != number);
-            dag.finished_tasks -= run.tasks().len();
-            dag.runs.remove(&run.facts.run_id);
-            dag.by_date.remove(&(run.facts.logical_date, number));
-        }
-    }
-
-    /// Of too many finished runs, or too large ones, the oldest that nobody needs.
-    fn run_to_forget(&self, dag_id: &str) -> Option<RunNumber> {
-        let dag = self.dags.get(dag_id)?;
-        let of = |number: &RunNumber| self.runs.get(number);
-        // Those that a DAG may ask for that is not there do not count: what else is kept is what would be without them.
-        // The latest would be there with that DAG, too.
-        let finished = dag
-            .finished
-            .iter()
-            .filter_map(|number| Some((number, of(number)?)));
-        let (extra, counted): (Vec<_>, Vec<_>) = finished
-            .partition(|(number, run)| dag.finished.back() != Some(*number) && self.is_orphan(run));
-        let tasks_of_extra: usize = extra.iter().map(|(_, run)| run.tasks().len()).sum();
-        let xcom_bytes = counted.iter().map(|(_, run)| run.xcom_bytes);
-        if counted.len() <= RUNS_KEPT_MAX
-            && dag.finished_tasks - tasks_of_extra <= TASKS_KEPT_MAX
-            && xcom_bytes.sum::<usize>() <= XCOM_RUN_BYTES_MAX
-        {
-            return None;
-        }
-        let is_success =
-            |number: &&RunNumber| of(number).is_some_and(|run| run.state == RunState::Success);
-        let successes = dag.finished.iter().filter(is_success);
-        let last = successes.max_by_key(|number| of(number).map(|run| run.facts.logical_date));
-        let mut needed = self.is_needed(dag);
-        needed.extend(last);
-        needed.extend(dag.finished.back());
-        let mut oldest_first = dag.finished.iter();
-        oldest_first
-            .find(|number| !needed.contains(number))
-            .copied()
     }
 }
