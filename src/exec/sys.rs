@@ -36,9 +36,13 @@ pub(super) struct Usage {
 pub(super) fn reap(pid: Pid) -> io::Result<Option<Reaped>> {
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // The kernel's own layout, which `libc::rusage` is where a `timeval` is two longs.
+    const { assert!(size_of::<libc::timeval>() == 2 * size_of::<libc::c_long>()) };
+    // Not `libc::wait4`: of musl for 32 bits that is a translation, which forgets to fill in the usage.
     // SAFETY: both pointers are valid for writes of their types for the length of the call.
     let found = unsafe {
-        libc::wait4(
+        libc::syscall(
+            libc::SYS_wait4,
             pid.as_raw_pid(),
             &raw mut status,
             libc::WNOHANG,
