@@ -11,6 +11,8 @@ use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use rustix::fs::{Timespec, Timestamps, futimens};
+
 /// A directory of one test, gone when the test is over.
 struct Place(PathBuf);
 
@@ -371,13 +373,26 @@ fn only_the_latest_foreground_runs_keep_their_logs() {
         "t.json",
         r#"{"tasks": [{"task_id": "t", "bash": "echo x"}]}"#,
     );
-    for _ in 0..13 {
-        assert!(place.run("run t").status.success());
-    }
     let logs = place
         .0
         .join(".local/state/mini-dag/foreground/logs/dag_id=t");
+    // The latest of all is of 2040, which 32 bits of seconds do not reach.
+    let latest = logs.join("run_id=latest");
+    fs::create_dir_all(&latest).unwrap();
+    let at = Timespec {
+        tv_sec: 2_208_988_800,
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: at,
+        last_modification: at,
+    };
+    futimens(fs::File::open(&latest).unwrap(), &times).unwrap();
+    for _ in 0..13 {
+        assert!(place.run("run t").status.success());
+    }
     assert_eq!(fs::read_dir(logs).unwrap().count(), 10);
+    assert!(latest.exists());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ArgMatches;
+use rustix::fs::lstat;
 use smol::LocalExecutor;
 
 use super::progress::Progress;
@@ -371,7 +372,11 @@ fn forget_old_runs(runs: &Path) {
     let mut kept: Vec<_> = entries
         .flatten()
         .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"run_id="))
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .filter_map(|entry| {
+            // Not std's, which ends in 2038 on 32-bit ARM.
+            let stat = lstat(entry.path()).ok()?;
+            Some(((stat.st_mtime, stat.st_mtime_nsec), entry.path()))
+        })
         .collect();
     kept.sort();
     let surplus = (kept.len() + 1).saturating_sub(RUNS_KEPT_MAX);

@@ -4,6 +4,8 @@ mod adjtimex;
 pub mod aside;
 pub mod catalog;
 pub mod clock;
+#[cfg(all(target_arch = "arm", target_env = "musl"))]
+mod clock32;
 pub mod config;
 pub mod driver;
 pub mod hooks;
