@@ -36,7 +36,7 @@ case $target in
     apt-get install -qy gcc-aarch64-linux-gnu libc6-dev-arm64-cross >&2 || exit 3
   fi
   [ ${#std[@]} = 0 ] || flags+=", \"-Clink-arg=--no-eh-frame-hdr\", \"-Clink-arg=$PWD/systemd/small.ld\""
-  cargo "$@" "${std[@]}" --target "$target" --config "target.$target.rustflags=[$flags]"
+  cargo "$1" "${std[@]}" --target "$target" --config "target.$target.rustflags=[$flags]" "${@:2}"
   ;;
 *-linux-musleabihf)
   tools=${MINI_DAG_ZIG:-$PWD/target/zig}
@@ -51,7 +51,14 @@ case $target in
     build_std
   fi
   [ ${#std[@]} = 0 ] || flags+=', "-Clink-self-contained=no"'
-  cargo-zigbuild "$@" "${std[@]}" --target "$target" --config "target.$target.rustflags=[$flags]"
+  case " $* " in
+  *" small "* | *" tiny "*)
+    flags+=", \"-Clink-arg=-Wl,-T,$PWD/systemd/small.ld\""
+    # Instructions of two bytes where they do: a quarter of the program. ARMv6 has too few of them.
+    [ "$target" != armv7-unknown-linux-musleabihf ] || flags+=', "-Ctarget-feature=+thumb-mode"'
+    ;;
+  esac
+  cargo-zigbuild "$1" "${std[@]}" --target "$target" --config "target.$target.rustflags=[$flags]" "${@:2}"
   ;;
 *) echo "build.sh: no target of ours: $target" >&2; exit 2 ;;
 esac
