@@ -24,6 +24,8 @@ case " $* " in
 *" small "*) flags+=', "-Cforce-unwind-tables=no"' ;;
 *" tiny "*) flags+=', "-Cforce-unwind-tables=no", "-Zunstable-options", "-Cpanic=immediate-abort"' ;;
 esac
+# What is found twice in machine code is made a function, and looked for again in the result (arm64 alone does that).
+case " $* " in *" small "* | *" tiny "*) flags+=', "-Cllvm-args=-machine-outliner-reruns=4"' ;; esac
 case " $* " in *" small "* | *" tiny "*) std=(-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size) ;; esac
 has_target() { rustup target list --installed | grep -qx "$target" || rustup target add "$target" 2>/dev/null; }
 build_std() { rustup component add rust-src >&2 || exit 3; export RUSTC_BOOTSTRAP=1; }
