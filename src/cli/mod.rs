@@ -22,6 +22,7 @@ mod progress;
 mod reload;
 mod run;
 mod runs;
+#[cfg(feature = "manual")]
 mod schema;
 mod show;
 mod status;
@@ -114,6 +115,7 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("pause", matches)) => pause::pause(&context, matches, true),
         Some(("unpause", matches)) => pause::pause(&context, matches, false),
         Some(("reload", matches)) => reload::reload(&context, matches),
+        #[cfg(feature = "manual")]
         Some(("schema", matches)) => schema::schema(matches),
         #[cfg(feature = "manual")]
         Some(("completions", matches)) => manual::completions(matches),
@@ -294,10 +296,10 @@ fn command() -> Command {
         .subcommand(cancel::command())
         .subcommand(pause::pause_command())
         .subcommand(pause::unpause_command())
-        .subcommand(reload::command())
-        .subcommand(schema::command());
+        .subcommand(reload::command());
     #[cfg(feature = "manual")]
     let command = command
+        .subcommand(schema::command())
         .subcommand(manual::completions_command())
         .subcommand(manual::man_command());
     command.subcommand(user::command())

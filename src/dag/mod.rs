@@ -26,6 +26,7 @@ mod order;
 mod param;
 mod pool;
 pub(crate) mod report;
+#[cfg(feature = "manual")]
 pub mod schema;
 pub(crate) mod shape;
 pub mod suggest;
