@@ -15,11 +15,6 @@ use std::path::Path;
 use mini_dag::dag::function::Error;
 use mini_dag::{Context, DagBuilder, Functions, Result, Value};
 
-/// What `mini-dag run` runs when it is told nothing: it needs no network, no root and no other file.
-pub(crate) const DEFAULT_NAME: &str = "sensor_log.json";
-/// The text of [`DEFAULT_NAME`].
-pub(crate) const DEFAULT_TEXT: &str = include_str!("sensor_log.json");
-
 /// The compiled-in DAGs.
 pub(crate) fn dags() -> Vec<DagBuilder> {
     vec![
@@ -124,7 +119,6 @@ mod tests {
                 "weather_dashboard"
             ]
         );
-        assert!(names.contains(&DEFAULT_NAME.to_owned()));
     }
 
     #[test]

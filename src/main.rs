@@ -1,5 +1,6 @@
 //! The `mini-dag` program: the library with the DAGs of `dags/`.
 
+#[cfg(feature = "samples")]
 #[path = "../dags/mod.rs"]
 mod dags;
 
@@ -8,9 +9,12 @@ use std::process::ExitCode;
 use mini_dag::Program;
 
 fn main() -> ExitCode {
-    let program = Program::new()
-        .functions(dags::functions())
-        .example(dags::DEFAULT_NAME, dags::DEFAULT_TEXT);
-    let program = dags::dags().into_iter().fold(program, Program::dag);
+    // What `mini-dag run` runs when it is told nothing: it needs no network, no root and no other file.
+    let example = include_str!("../dags/sensor_log.json");
+    let program = Program::new().example("sensor_log.json", example);
+    #[cfg(feature = "samples")]
+    let program = dags::dags()
+        .into_iter()
+        .fold(program.functions(dags::functions()), Program::dag);
     program.main()
 }
