@@ -1,5 +1,4 @@
-//! What is sent back: a text, a file that is compiled in, a text that is made while it is sent, or events without
-//! end.
+//! What is sent back: something that is there as a whole, a text that is made while it is sent, or events without end.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -14,8 +13,7 @@ use smol::stream::Stream as _;
 
 /// The body of an answer.
 pub(super) enum Content {
-    Text(String),
-    File(&'static [u8]),
+    Whole(Bytes),
     /// One is made when the one before has gone: a slow reader costs one of them.
     Pieces(Pieces),
     Events(Events),
@@ -33,9 +31,9 @@ impl Content {
     /// All of it, if it is a text.
     pub(super) fn into_text(self) -> String {
         match self {
-            Self::Text(text) => text,
+            Self::Whole(bytes) => String::from_utf8(bytes.into()).unwrap_or_default(),
             Self::Pieces(pieces) => pieces.collect(),
-            Self::File(_) | Self::Events(_) => String::new(),
+            Self::Events(_) => String::new(),
         }
     }
 }
@@ -71,10 +69,7 @@ impl Drop for Busy {
 impl Sending {
     pub(super) fn new(content: Content, busy: Busy) -> Self {
         let rest = match content {
-            Content::Text(text) => {
-                Rest::Whole(Some(text.into()).filter(|bytes: &Bytes| !bytes.is_empty()))
-            }
-            Content::File(bytes) => Rest::Whole(Some(Bytes::from_static(bytes))),
+            Content::Whole(bytes) => Rest::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),
             Content::Pieces(pieces) => Rest::Pieces(pieces),
             Content::Events(events) => Rest::Events(events),
         };

@@ -7,7 +7,8 @@
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,21 +17,19 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 use smol::io::{AsyncRead, AsyncWrite};
 use smol::{Timer, future};
 use smol_hyper::rt::{FuturesIo, SmolTimer};
 
 use super::Api;
-use super::auth::Caller;
 use super::body::{Busy, Content, Sending};
-use super::guard::{self, Names};
+use super::caller::Caller;
 use super::peer::Peer;
 use super::problem::Problem;
+use super::remote::Remote;
 use super::request::Request;
 use super::router::{self, Reply};
-use super::routes;
-use super::site;
 use crate::daemon::{clock, pages};
 use crate::scheduler::Monotonic;
 
@@ -55,35 +54,24 @@ pub(super) enum Visitor {
     /// A process of this host, at the control socket.
     Local(Peer),
     /// Somebody by TCP.
-    Remote {
-        peer: SocketAddr,
-        local: SocketAddr,
-        names: Rc<Names>,
-    },
+    Remote(Remote),
 }
 
 impl Visitor {
-    /// What counts as one source: an address, or all addresses of an IPv6 network.
-    pub(super) fn source(&self) -> Option<IpAddr> {
+    /// Where they come from, if that is another end of a network.
+    fn address(&self) -> Option<IpAddr> {
         match self {
             Self::Local(_) => None,
-            Self::Remote { peer, .. } => Some(match peer.ip() {
-                IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-                    Some(ip) => ip.into(),
-                    None => IpAddr::from((ip.to_bits() >> 64 << 64).to_be_bytes()),
-                },
-                ip @ IpAddr::V4(_) => ip,
-            }),
+            Self::Remote(remote) => Some(remote.address()),
         }
     }
 
-    /// The cookie of a session: cookies do not tell ports apart, so the name does.
-    pub(super) fn cookie(&self) -> String {
-        let port = match self {
-            Self::Local(_) => 0,
-            Self::Remote { local, .. } => local.port(),
-        };
-        format!("mini_dag_{port}")
+    /// What counts as one source of connections; the processes of this host are none.
+    pub(super) fn source(&self) -> Option<IpAddr> {
+        match self {
+            Self::Local(_) => None,
+            Self::Remote(remote) => Some(remote.source()),
+        }
     }
 }
 
@@ -96,7 +84,7 @@ pub(super) async fn serve(
 ) {
     // Requests of one connection follow each other.
     let until = Cell::new(clock::now().monotonic.after(PATIENCE));
-    let keep_alive = matches!(visitor, Visitor::Remote { .. });
+    let keep_alive = matches!(visitor, Visitor::Remote(_));
     let handle = service_fn(|request| {
         let (api, visitor, until) = (&api, &visitor, &until);
         let working = Busy::new(&busy);
@@ -158,58 +146,29 @@ async fn try_take(
     }
     let caller = match visitor {
         Visitor::Local(peer) => Some(peer.caller(&api.socket)?),
-        Visitor::Remote { local, names, .. } => {
-            // The page's own files are for everybody who asks for this host, from wherever they come.
-            let guarded = guard::check(&head.headers, names, *local);
-            let is_foreign = guarded
-                .as_ref()
-                .is_err_and(|problem| problem.status == StatusCode::FORBIDDEN);
-            if (guarded.is_ok() || is_foreign)
-                && let Some(reply) = site::find(&head.method, head.uri.path(), &head.headers)
-            {
-                return Ok(reply);
-            }
-            guarded.map_err(Problem::closing)?;
-            let is_public = routes::is_public(&head.method, head.uri.path());
-            match api
-                .gate
-                .caller(&head.headers, &visitor.cookie(), visitor.source())
-                .await
-            {
-                Ok(Some(caller)) => {
-                    let is_meant = !caller.has_session()
-                        || guard::is_harmless(&head.method)
-                        || guard::is_own_page(&head.headers);
-                    if !is_meant {
-                        let detail = "a session of the page holds for requests of the page: `Origin` or `Sec-Fetch-Site` is missing";
-                        return Err(Problem::new(StatusCode::FORBIDDEN, detail).closing());
-                    }
-                    Some(caller)
-                }
-                Ok(None) | Err(_) if is_public => None,
-                Ok(None) => {
-                    let problem = Problem::new(StatusCode::UNAUTHORIZED, "Not authenticated");
-                    return Err(problem.closing());
-                }
-                Err(problem) => return Err(problem.closing()),
-            }
-        }
+        Visitor::Remote(remote) => match remote.admit(&head, api).await? {
+            ControlFlow::Continue(caller) => caller,
+            ControlFlow::Break(reply) => return Ok(reply),
+        },
     };
     let request = read(&head, body).await.map_err(Problem::closing)?;
     let reply = router::answer(api, &request, caller.as_ref(), visitor).await;
-    if !guard::is_harmless(&request.method) {
+    if !is_harmless(&request.method) {
         audit(api, &request, caller.as_ref(), visitor, &reply);
     }
     Ok(reply)
 }
 
+/// Whether a request of this method changes nothing.
+pub(super) fn is_harmless(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
+}
+
 /// Everything that changes something, or tried to, is in the log.
 fn audit(api: &Api, request: &Request, caller: Option<&Caller>, visitor: &Visitor, reply: &Reply) {
     let who = caller.map_or("nobody", |caller| &caller.name);
-    let from = match visitor {
-        Visitor::Local(_) => String::new(),
-        Visitor::Remote { peer, .. } => format!(" from={}", peer.ip()),
-    };
+    let from = visitor.address().map(|address| format!(" from={address}"));
+    let from = from.unwrap_or_default();
     let (method, path) = (&request.method, request.path.join("/"));
     let status = reply.status.as_u16();
     log::info!("{method} path={path:?} {who}{from} status={status}");

@@ -7,20 +7,18 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use smol::net::TcpStream;
 use smol::net::unix::UnixStream;
 use smol::{Async, LocalExecutor, Task, Timer};
 
 use super::connection::{self, Stream, Visitor};
-use super::guard::Names;
 use super::peer::Peer;
-use super::{Api, site, socket};
+use super::{Api, remote, socket};
 use crate::daemon::config::Listen;
 use crate::daemon::service::Shared;
 
@@ -50,7 +48,7 @@ impl Drop for Doors {
 pub fn listen(
     service: &Shared,
     executor: &Rc<LocalExecutor<'static>>,
-    listen: Listen,
+    listen: Option<Listen>,
     host_names: &[String],
 ) -> Doors {
     let api = Rc::new(Api::new(service.clone(), executor.clone()));
@@ -74,74 +72,15 @@ pub fn listen(
             None
         }
     };
-    let listeners = open(listen, &api).unwrap_or_else(|error| {
-        log::warn!("no web page and no API by TCP: {error}; the schedule goes on");
-        Vec::new()
-    });
-    if let Some((_, address)) = listeners.first() {
-        let what = if site::HAS_PAGE { "web page" } else { "API" };
-        log::info!("{what}: http://{address}/ ; {}", api.gate.hint());
-    }
-    let names = Rc::new(names(
-        listeners.first().map(|(_, address)| *address),
-        host_names,
-    ));
     let guests = Rc::default();
-    for (listener, _) in listeners {
-        let listener = Listener::Tcp(listener, names.clone());
-        let door = Door::new(listener, Rc::clone(&guests));
+    for listener in remote::listen(listen, host_names, &api) {
+        let door = Door::new(Listener::Tcp(listener), Rc::clone(&guests));
         accepting.push(executor.spawn(door.accept(api.clone())));
     }
     Doors {
         socket,
         _accepting: accepting,
     }
-}
-
-type Bound = (Async<TcpListener>, SocketAddr);
-
-/// Listens where it is said, and, if that is 127.0.0.1, at `[::1]` of the same port too, where there is IPv6.
-fn open(listen: Listen, api: &Api) -> io::Result<Vec<Bound>> {
-    let Listen::At(address) = listen else {
-        return Ok(Vec::new());
-    };
-    if !address.ip().is_loopback() && !api.gate.has_chosen_password() {
-        let why = format!(
-            "`{address}` can be reached from other hosts, and no user has a password of their own; choose one with `mini-dag user passwd admin` and restart"
-        );
-        return Err(io::Error::other(why));
-    }
-    let bind = |address: SocketAddr| {
-        let named = |error: io::Error| {
-            let kind = error.kind();
-            io::Error::new(kind, format!("cannot listen at {address}: {error}"))
-        };
-        let listener = Async::<TcpListener>::bind(address).map_err(named)?;
-        let address = listener.get_ref().local_addr()?;
-        Ok::<_, io::Error>((listener, address))
-    };
-    let first = bind(address)?;
-    let mut bound = Vec::new();
-    if first.1.is_ipv4() && first.1.ip().is_loopback() {
-        let twin = SocketAddr::from((Ipv6Addr::LOCALHOST, first.1.port()));
-        bound.extend(bind(twin).inspect_err(|error| log::debug!("{error}")));
-    }
-    bound.insert(0, first);
-    Ok(bound)
-}
-
-/// The names of this host: `localhost`, and, where others can reach it, its own.
-fn names(address: Option<SocketAddr>, configured: &[String]) -> Names {
-    let mut own = vec!["localhost".to_owned()];
-    if address.is_some_and(|address| !address.ip().is_loopback()) {
-        let host = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
-        own.push(format!("{host}.local"));
-        own.push(host);
-    }
-    Names::new(own, configured.to_vec())
 }
 
 /// A connection that is open. Dropping it closes it.
@@ -154,7 +93,7 @@ struct Connection {
 
 enum Listener {
     Unix(Async<UnixListener>),
-    Tcp(Async<TcpListener>, Rc<Names>),
+    Tcp(remote::Listener),
 }
 
 struct Door {
@@ -199,13 +138,9 @@ impl Door {
                 let peer = Peer::of(&stream)?;
                 Ok((Box::new(UnixStream::from(stream)), Visitor::Local(peer)))
             }
-            Listener::Tcp(listener, names) => {
-                let (stream, peer) = listener.accept().await?;
-                let local = stream.get_ref().local_addr()?;
-                stream.get_ref().set_nodelay(true)?;
-                let names = names.clone();
-                let visitor = Visitor::Remote { peer, local, names };
-                Ok((Box::new(TcpStream::from(stream)), visitor))
+            Listener::Tcp(listener) => {
+                let (stream, remote) = listener.accept().await?;
+                Ok((stream, Visitor::Remote(remote)))
             }
         }
     }

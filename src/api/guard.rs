@@ -7,8 +7,8 @@
 
 use std::net::SocketAddr;
 
+use hyper::StatusCode;
 use hyper::header::{HOST, HeaderMap, ORIGIN};
-use hyper::{Method, StatusCode};
 
 use super::problem::Problem;
 
@@ -87,11 +87,6 @@ pub(super) fn check(headers: &HeaderMap, names: &Names, local: SocketAddr) -> Re
 /// Whether a browser says that the request comes from a page of this server. After [`check`].
 pub(super) fn is_own_page(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || site(headers) == Some("same-origin")
-}
-
-/// Whether a request of this method changes nothing.
-pub(super) fn is_harmless(method: &Method) -> bool {
-    method == Method::GET || method == Method::HEAD
 }
 
 fn site(headers: &HeaderMap) -> Option<&str> {

@@ -14,20 +14,30 @@
 
 mod answer;
 mod audit;
+#[cfg(feature = "tcp")]
 mod auth;
 mod body;
+mod caller;
 mod connection;
 mod door;
+#[cfg(feature = "tcp")]
 mod guard;
 mod lookup;
 mod metrics;
+#[cfg(feature = "tcp")]
 mod openapi;
 mod past;
 mod peer;
 mod problem;
+#[cfg(feature = "tcp")]
+mod remote;
+#[cfg(not(feature = "tcp"))]
+#[path = "no_remote.rs"]
+mod remote;
 mod request;
 mod router;
 mod routes;
+#[cfg(feature = "tcp")]
 mod site;
 mod socket;
 mod span;
@@ -42,7 +52,9 @@ use smol::LocalExecutor;
 
 use crate::daemon::service::Shared;
 
-pub use auth::{PASSWORD_BYTES_MAX, PASSWORD_MIN, Role, User, Users};
+#[cfg(feature = "tcp")]
+pub use auth::{PASSWORD_BYTES_MAX, PASSWORD_MIN, User, Users};
+pub use caller::Role;
 pub use door::{Doors, listen};
 pub use router::answer_offline;
 pub use routes::{ROUTES, Route};
@@ -52,7 +64,7 @@ pub use view::{Standing, dag_run, dag_summary, params, task, task_instance};
 pub(crate) struct Api {
     service: Shared,
     executor: Rc<LocalExecutor<'static>>,
-    gate: auth::Gate,
+    gate: remote::Gate,
     socket: PathBuf,
     /// Event streams that are open.
     streams: Rc<Cell<usize>>,
@@ -63,7 +75,7 @@ impl Api {
     fn new(service: Shared, executor: Rc<LocalExecutor<'static>>) -> Self {
         let places = service.borrow().places().clone();
         Self {
-            gate: auth::Gate::new(&places.state),
+            gate: remote::Gate::new(&places.state),
             socket: places.socket,
             service,
             executor,

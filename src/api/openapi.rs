@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::routes::{ROUTES, Route};
+use super::routes::{ROUTES, Route, parts, placeholder};
 use super::view::{object, text, with};
 use crate::dag::Value;
 use crate::dag::map_of;
@@ -38,7 +38,8 @@ pub(super) fn document() -> Value {
 
 fn operation(route: &Route) -> Value {
     let described = |what: &str| object([("description", text(what))]);
-    let in_path = route.placeholders().map(|name| parameter(name, "path"));
+    let placeholders = || parts(route.pattern).filter_map(placeholder);
+    let in_path = placeholders().map(|name| parameter(name, "path"));
     let in_query = route.query.iter().map(|name| parameter(name, "query"));
     let parameters = in_path.chain(in_query).collect();
     let success = if route.method == "DELETE" {
@@ -53,7 +54,7 @@ fn operation(route: &Route) -> Value {
     if route.role.is_some() {
         answers.extend([("401", "not authenticated"), ("403", "the role is too low")]);
     }
-    if route.placeholders().next().is_some() {
+    if placeholders().next().is_some() {
         answers.push(("404", "there is no such thing"));
     }
     if route.method == "POST" || route.method == "PATCH" {

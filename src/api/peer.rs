@@ -10,7 +10,7 @@ use rustix::process::geteuid;
 
 use hyper::StatusCode;
 
-use super::auth::{Caller, Role};
+use super::caller::{Caller, Role};
 use super::problem::Problem;
 
 /// The process that connected, as the kernel saw it then.
@@ -40,7 +40,11 @@ impl Peer {
                 "the control socket is for root, the daemon's user, and the socket's group";
             return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         };
-        Ok(Caller::of_socket(name, role))
+        Ok(Caller {
+            name,
+            role,
+            pass: None,
+        })
     }
 
     /// Root and the daemon's user may do all, the members of the socket's group operate. `None` for

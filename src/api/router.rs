@@ -14,13 +14,13 @@ use smol::Timer;
 use smol::lock::Mutex;
 
 use super::Api;
-use super::answer::login;
-use super::auth::{Caller, Means, Role};
 use super::body::Content;
+use super::caller::{Caller, Role};
 use super::connection::Visitor;
 use super::lookup;
 use super::past::{Past, Question};
 use super::problem::Problem;
+use super::remote::{self, Errand};
 use super::request::Request;
 use super::routes::{BATCH, Route, find};
 use super::stream;
@@ -51,7 +51,7 @@ impl Reply {
             status: StatusCode::OK,
             content_type,
             headers: Vec::new(),
-            content: Content::Text(body),
+            content: Content::Whole(body.into()),
         }
     }
 }
@@ -84,10 +84,8 @@ pub(super) enum Outcome {
     Reload(Handler),
     /// Make the program that is now where this one was this process's program.
     Replace,
-    /// Verify a name and a password, and give something for them.
-    LogIn(Means, String, String),
-    /// End the caller's session.
-    LogOut,
+    /// Ask the gate.
+    Gate(Errand),
     /// Tell what changes, from now on.
     Watch,
     /// Make the JSON of an answer outside the loop: it may take a while.
@@ -104,8 +102,7 @@ impl Outcome {
             | Self::Reload(_)
             | Self::Replace
             | Self::Aside(_)
-            | Self::LogIn(..)
-            | Self::LogOut
+            | Self::Gate(_)
             | Self::Watch => None,
         }
     }
@@ -114,6 +111,12 @@ impl Outcome {
 impl From<Value> for Outcome {
     fn from(body: Value) -> Self {
         Self::Done(body.into())
+    }
+}
+
+impl From<Errand> for Outcome {
+    fn from(errand: Errand) -> Self {
+        Self::Gate(errand)
     }
 }
 
@@ -227,19 +230,7 @@ async fn try_answer(
         Outcome::Aside(work) => work_aside(work).await.map(Reply::json),
         Outcome::Reload(_) => Err(internal()),
         Outcome::Replace => replace(api).await,
-        Outcome::LogIn(means, name, password) => {
-            let (caller, given) = api
-                .gate
-                .log_in((&name, &password), means, visitor.source())
-                .await?;
-            Ok(login::reply(means, &caller, given, &visitor.cookie()))
-        }
-        Outcome::LogOut => {
-            if let Some(caller) = caller {
-                api.gate.log_out(caller);
-            }
-            Ok(login::gone(&visitor.cookie()))
-        }
+        Outcome::Gate(errand) => remote::run(errand, api, caller, visitor).await,
         Outcome::Watch => match caller {
             Some(caller) => stream::open(api, caller, &request.last_event),
             None => Err(internal()),

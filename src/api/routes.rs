@@ -3,12 +3,12 @@
 //! Whatever is not in it does not exist, and whatever does not say that it is for everybody is for people
 //! who have said who they are.
 
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 
-use super::answer::{
-    backfills, clear, dags, log, login, page, rest, runs, status, task_instances, xcoms,
-};
-use super::auth::Role;
+#[cfg(feature = "tcp")]
+use super::answer::login;
+use super::answer::{backfills, clear, dags, log, page, rest, runs, status, task_instances, xcoms};
+use super::caller::Role;
 use super::past::History;
 use super::problem::Problem;
 use super::request::Request;
@@ -45,11 +45,6 @@ impl Route {
     /// What its query may say, for the document of what is served.
     const fn query(self, query: &'static [&'static str]) -> Self {
         Self { query, ..self }
-    }
-
-    /// The names in its pattern.
-    pub(super) fn placeholders(&self) -> impl Iterator<Item = &'static str> {
-        parts(self.pattern).filter_map(placeholder)
     }
 
     /// What stands in a path where the pattern has `{name}`.
@@ -139,11 +134,14 @@ pub(super) const BATCH: &str = "get_list_dag_runs_batch";
 
 /// Everything that can be asked. Of two patterns that match, the first counts.
 pub const ROUTES: &[Route] = &[
+    #[cfg(feature = "tcp")]
     post("/auth/token", "create_token", login::token).public(),
+    #[cfg(feature = "tcp")]
     post("/auth/token/cli", "create_token_cli", login::cli_token).public(),
     get("/api/v2/version", "get_version", status::version).public(),
     get("/api/v2/monitor/health", "get_health", status::health).public(),
     get("/health", "health", status::health).public(),
+    #[cfg(feature = "tcp")]
     get("/openapi.json", "get_openapi", rest::openapi).public(),
     get("/metrics", "get_metrics", rest::metrics),
     get("/api/v2/eventLogs", "get_event_logs", status::event_logs)
@@ -331,9 +329,11 @@ pub const ROUTES: &[Route] = &[
     )
     .with(History::Run)
     .query(&["stringify"]),
+    #[cfg(feature = "tcp")]
     post("/mini-dag/v1/login", "log_in", login::page).public(),
+    #[cfg(feature = "tcp")]
     post("/mini-dag/v1/logout", "log_out", login::out).role(Role::Viewer),
-    get("/mini-dag/v1/session", "get_session", login::session),
+    get("/mini-dag/v1/session", "get_session", rest::session),
     get("/mini-dag/v1/events", "get_events", status::events),
     get("/mini-dag/v1/status", "get_status", status::status),
     post("/mini-dag/v1/reload", "reload", status::reload).role(Role::Admin),
@@ -352,11 +352,13 @@ pub const ROUTES: &[Route] = &[
     .with(History::Run),
 ];
 
-fn parts(pattern: &'static str) -> impl Iterator<Item = &'static str> {
+/// What stands between the slashes of a pattern.
+pub(super) fn parts(pattern: &'static str) -> impl Iterator<Item = &'static str> {
     pattern.split('/').skip(1)
 }
 
-fn placeholder(part: &'static str) -> Option<&'static str> {
+/// The name in a part that stands for any.
+pub(super) fn placeholder(part: &'static str) -> Option<&'static str> {
     part.strip_prefix('{')?.strip_suffix('}')
 }
 
@@ -365,13 +367,6 @@ fn matches(pattern: &'static str, path: &[String]) -> bool {
         && parts(pattern)
             .zip(path)
             .all(|(part, given)| placeholder(part).is_some() || part == given)
-}
-
-/// Whether a request is for everybody, known before its body is read. Deny by default: what is not found here
-/// is for people who have said who they are.
-pub(super) fn is_public(method: &Method, path: &str) -> bool {
-    let request = Request::new(method.clone(), (path, None), "", b"");
-    request.is_ok_and(|request| find(&request).is_ok_and(|route| route.role.is_none()))
 }
 
 /// The one that a request is for.
@@ -405,6 +400,7 @@ pub(super) fn name(request: &Request) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::Method;
 
     #[test]
     fn every_route_is_found_by_its_own_pattern() {

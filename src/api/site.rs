@@ -1,12 +1,13 @@
 //! The page's files, for everybody who asks: they hold nothing of this host.
 
+use hyper::body::Bytes;
 use hyper::header::{
     self, CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH,
 };
 use hyper::{Method, StatusCode};
 
 use super::body::Content;
-use super::guard;
+use super::connection::is_harmless;
 use super::router::Reply;
 
 /// Scripts, styles and answers of this server, and nothing from anywhere else.
@@ -26,7 +27,7 @@ pub(super) const HAS_PAGE: bool = !ASSETS.is_empty();
 /// The file at a path, if there is one and somebody wants to read it.
 pub(super) fn find(method: &Method, path: &str, headers: &HeaderMap) -> Option<Reply> {
     let asset = ASSETS.iter().find(|asset| asset.path == path)?;
-    if !guard::is_harmless(method) {
+    if !is_harmless(method) {
         return None;
     }
     // A browser asks each time, and is told each time that nothing has changed, until the program has.
@@ -43,7 +44,7 @@ pub(super) fn find(method: &Method, path: &str, headers: &HeaderMap) -> Option<R
     if is_known {
         reply.status = StatusCode::NOT_MODIFIED;
     } else {
-        reply.content = Content::File(asset.bytes);
+        reply.content = Content::Whole(Bytes::from_static(asset.bytes));
     }
     let more = [
         (ETAG, tag),

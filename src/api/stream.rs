@@ -29,8 +29,8 @@ use smol::channel::{Sender, bounded};
 use smol::{Timer, future};
 
 use super::Api;
-use super::auth::Caller;
 use super::body::{Content, Events};
+use super::caller::Caller;
 use super::problem::Problem;
 use super::router::Reply;
 use super::view::{date, number, object, text};

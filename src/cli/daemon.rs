@@ -58,6 +58,7 @@ pub(super) fn command() -> Command {
                 .long("listen")
                 .value_name("ADDR|none")
                 .value_parser(Listen::parse)
+                .hide(cfg!(not(feature = "tcp")))
                 .help("Where the web page and the HTTP API are [default: $MINI_DAG_LISTEN, else 127.0.0.1:8080]"),
         )
 }
@@ -137,7 +138,7 @@ pub(super) fn daemon(context: Context, matches: &ArgMatches) -> Result<(), Failu
         state,
         dags: config.dags.clone(),
     };
-    let listen = config.listen.unwrap_or_default();
+    let listen = config.listen;
     let host_names = config.host_names.clone();
     let service = Service::new(Parts {
         driver,

@@ -28,6 +28,7 @@ mod show;
 mod status;
 mod terminal;
 mod trigger;
+#[cfg(feature = "tcp")]
 mod user;
 mod validate;
 
@@ -121,6 +122,7 @@ pub(crate) fn main(program: Program) -> ExitCode {
         Some(("completions", matches)) => manual::completions(matches),
         #[cfg(feature = "manual")]
         Some(("man", matches)) => manual::man(matches),
+        #[cfg(feature = "tcp")]
         Some(("user", matches)) => user::user(&context, matches),
         _ => unreachable!("clap knows no other command"),
     });
@@ -302,7 +304,9 @@ fn command() -> Command {
         .subcommand(schema::command())
         .subcommand(manual::completions_command())
         .subcommand(manual::man_command());
-    command.subcommand(user::command())
+    #[cfg(feature = "tcp")]
+    let command = command.subcommand(user::command());
+    command
 }
 
 fn run_command() -> Command {

@@ -80,7 +80,7 @@ pub(crate) fn log(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem
         let begin = [format!("{begin}{first}")].into_iter();
         Content::Pieces(Box::new(begin.chain(rest(whole, as_lines)).chain([end])))
     } else {
-        Content::Text(format!("{begin}{first}{end}"))
+        Content::Whole(format!("{begin}{first}{end}").into())
     };
     if let (true, Some(token)) = (as_lines, token.as_str()) {
         let name = HeaderName::from_static("airflow-continuation-token");

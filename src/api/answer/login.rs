@@ -3,8 +3,11 @@
 use hyper::StatusCode;
 use hyper::header::SET_COOKIE;
 
-use crate::api::auth::{Caller, Means};
+use super::rest::who;
+use crate::api::auth::Means;
+use crate::api::caller::Caller;
 use crate::api::problem::Problem;
+use crate::api::remote::Errand;
 use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{object, text};
 use crate::daemon::service::Service;
@@ -33,11 +36,8 @@ fn log_in(call: &Call<'_>, means: Means) -> Result<Outcome, Problem> {
             Problem::invalid("missing", &["body", name], msg, Value::Null)
         })
     };
-    Ok(Outcome::LogIn(
-        means,
-        required("username")?,
-        required("password")?,
-    ))
+    let (name, password) = (required("username")?, required("password")?);
+    Ok(Errand::LogIn(means, name, password).into())
 }
 
 /// What a right password is answered with.
@@ -59,7 +59,7 @@ pub(crate) fn reply(means: Means, caller: &Caller, given: String, cookie: &str) 
 
 #[expect(clippy::unnecessary_wraps, reason = "a handler")]
 pub(crate) fn out(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
-    Ok(Outcome::LogOut)
+    Ok(Errand::LogOut.into())
 }
 
 /// The session is over, and its cookie goes.
@@ -68,16 +68,4 @@ pub(crate) fn gone(cookie: &str) -> Reply {
     let cookie = format!("{cookie}=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
     reply.headers.push((SET_COOKIE, cookie));
     reply
-}
-
-/// Who is asking, and what they may do.
-#[expect(clippy::unnecessary_wraps, reason = "a handler")]
-pub(crate) fn session(_: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
-    Ok(who(call.caller).into())
-}
-
-fn who(caller: Option<&Caller>) -> Value {
-    let name = caller.map_or(Value::Null, |caller| text(&*caller.name));
-    let role = caller.map_or(Value::Null, |caller| text(caller.role.name()));
-    object([("username", name), ("role", role)])
 }

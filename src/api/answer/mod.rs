@@ -4,6 +4,7 @@ pub(super) mod backfills;
 pub(super) mod clear;
 pub(super) mod dags;
 pub(super) mod log;
+#[cfg(feature = "tcp")]
 pub(super) mod login;
 pub(super) mod page;
 pub(super) mod rest;

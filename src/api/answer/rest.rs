@@ -1,9 +1,10 @@
-//! What Airflow's clients list besides: tags, jobs, and the collections of what this program has not.
+//! What clients ask besides: tags, jobs, the collections of what this program has not, who they are, metrics.
 
 use std::collections::BTreeSet;
 
 use hyper::StatusCode;
 
+use crate::api::caller::Caller;
 use crate::api::problem::Problem;
 use crate::api::router::{Call, Outcome, Reply};
 use crate::api::view::{collection, date, number, object, text};
@@ -71,7 +72,20 @@ pub(crate) fn external_log(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem
     Err(Problem::new(StatusCode::BAD_REQUEST, detail))
 }
 
+/// Who is asking, and what they may do.
+#[expect(clippy::unnecessary_wraps, reason = "a handler")]
+pub(crate) fn session(_: &Service, call: &Call<'_>) -> Result<Outcome, Problem> {
+    Ok(who(call.caller).into())
+}
+
+pub(super) fn who(caller: Option<&Caller>) -> Value {
+    let name = caller.map_or(Value::Null, |caller| text(&*caller.name));
+    let role = caller.map_or(Value::Null, |caller| text(caller.role.name()));
+    object([("username", name), ("role", role)])
+}
+
 /// What is served, for programs that read OpenAPI.
+#[cfg(feature = "tcp")]
 #[expect(clippy::unnecessary_wraps, reason = "a handler")]
 pub(crate) fn openapi(_: &Service, _: &Call<'_>) -> Result<Outcome, Problem> {
     Ok(crate::api::openapi::document().into())

@@ -23,6 +23,7 @@ use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap};
 use ring::hmac;
 use smol::lock::Mutex;
 
+use super::caller::Caller;
 use super::problem::Problem;
 use crate::daemon::aside::aside;
 use crate::daemon::clock;
@@ -32,7 +33,7 @@ use throttle::Throttle;
 use token::Claims;
 use users::{Stamp, generated_password, stamp};
 
-pub use users::{PASSWORD_BYTES_MAX, PASSWORD_MIN, Role, User, Users};
+pub use users::{PASSWORD_BYTES_MAX, PASSWORD_MIN, User, Users};
 
 /// How long a token for programs holds, in seconds: as Airflow's.
 const TOKEN_S: i64 = 24 * 60 * 60;
@@ -41,32 +42,18 @@ const CLI_TOKEN_S: i64 = 60 * 60;
 /// Basic credentials that were right a moment ago are not verified again.
 const REMEMBERED_MAX: usize = 8;
 
-/// Somebody who may ask.
+/// What somebody has shown who came by TCP.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// As in the log: a user, or the process at the other end of the control socket.
-    pub name: String,
-    /// What they may do.
-    pub role: Role,
-    /// For how long they are believed; whoever comes by the socket is for as long as it is open.
-    claims: Option<Claims>,
+pub(super) struct Pass {
+    /// For how long they are believed.
+    claims: Claims,
     /// Their session of the page.
     session: Option<String>,
 }
 
-impl Caller {
-    /// Somebody whom the kernel has identified.
-    pub(super) fn of_socket(name: String, role: Role) -> Self {
-        Self {
-            name,
-            role,
-            claims: None,
-            session: None,
-        }
-    }
-
-    /// Whether a browser says so by itself, with everything that it sends.
-    pub(super) fn has_session(&self) -> bool {
+impl Pass {
+    /// Whether a browser shows it by itself, with everything that it sends.
+    pub(super) fn is_session(&self) -> bool {
         self.session.is_some()
     }
 }
@@ -177,11 +164,11 @@ impl Gate {
     fn of_session(&self, id: &str) -> Option<Caller> {
         let now = clock::now().monotonic;
         let claims = self.sessions.borrow().find(id, now)?.clone();
-        let caller = self.believe(claims)?;
-        Some(Caller {
-            session: Some(id.to_owned()),
-            ..caller
-        })
+        let mut caller = self.believe(claims)?;
+        if let Some(pass) = &mut caller.pass {
+            pass.session = Some(id.to_owned());
+        }
+        Some(caller)
     }
 
     async fn of_basic(&self, given: &str, source: Option<IpAddr>) -> Result<Caller, Problem> {
@@ -222,21 +209,23 @@ impl Gate {
         Some(Caller {
             name: user.name.clone(),
             role: user.role,
-            claims: Some(claims),
-            session: None,
+            pass: Some(Pass {
+                claims,
+                session: None,
+            }),
         })
     }
 
     /// Whether somebody who was let in a while ago still would be.
     pub(super) fn is_still(&self, caller: &Caller) -> bool {
-        let Some(claims) = &caller.claims else {
+        let Some(pass) = &caller.pass else {
             return true;
         };
-        let is_open = caller.session.as_ref().is_none_or(|id| {
+        let is_open = pass.session.as_ref().is_none_or(|id| {
             let now = clock::now().monotonic;
             self.sessions.borrow().find(id, now).is_some()
         });
-        is_open && self.believe(claims.clone()).is_some()
+        is_open && self.believe(pass.claims.clone()).is_some()
     }
 
     /// Verifies a password, one at a time.
@@ -298,7 +287,8 @@ impl Gate {
 
     /// Ends the session that a caller has, if it is one.
     pub(super) fn log_out(&self, caller: &Caller) {
-        if let Some(id) = &caller.session {
+        let pass = caller.pass.as_ref();
+        if let Some(id) = pass.and_then(|pass| pass.session.as_ref()) {
             self.sessions.borrow_mut().end(id);
         }
     }

@@ -19,6 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::encoding::{from_hex, hex};
 use super::password::{self, Hashed, ITERATIONS_OF_GENERATED};
+use crate::api::caller::Role;
 use crate::api::view::{number, object, text};
 use crate::dag::Value;
 
@@ -34,38 +35,6 @@ const NAME_BYTES_MAX: usize = 64;
 pub const PASSWORD_MIN: usize = 8;
 /// The longest, in bytes.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
-
-/// What somebody may do; each may do what those before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// See everything.
-    Viewer,
-    /// And trigger, clear, mark, cancel, pause and delete.
-    Op,
-    /// And have the DAG files and the config read again.
-    Admin,
-}
-
-impl Role {
-    /// All there are.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Op, Self::Admin];
-
-    /// As in Airflow.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Viewer => "Viewer",
-            Self::Op => "Op",
-            Self::Admin => "Admin",
-        }
-    }
-
-    /// The role of this name, in any case of letters.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.name().eq_ignore_ascii_case(name))
-    }
-}
 
 /// Somebody who may come in.
 #[derive(Clone, Debug, PartialEq, Eq)]
