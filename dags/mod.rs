@@ -94,6 +94,7 @@ mod tests {
             pools: None,
             zone: &|_| Some(Zone::utc()),
             zone_names: &Vec::new,
+            lines: &mini_dag::timetable::Lines::default(),
         };
         let loaded = load(file, &fs::read_to_string(path).unwrap(), &known);
         loaded.unwrap_or_else(|errors| panic!("{file}: {errors:?}"))

@@ -28,6 +28,7 @@ fn outcome(name: &str, text: &str) -> String {
         zones: Zones::of_host(),
         timezone: None,
         pools: None,
+        lines: mini_dag::timetable::Lines::default(),
     };
     match Config::parse(name, text, Path::new("/etc/mini-dag"), &library) {
         Err(errors) => diagnostic::render(&errors, false),

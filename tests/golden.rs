@@ -58,6 +58,7 @@ fn outcome(name: &str, text: &str) -> String {
             Zone::from_posix(posix).ok()
         },
         zone_names: &|| zones.map(|(name, _)| name.to_owned()).into(),
+        lines: &mini_dag::timetable::Lines::default(),
     };
     match load(name, text, &known) {
         Ok(dag) => describe(&dag),

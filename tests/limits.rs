@@ -19,6 +19,7 @@ fn check(text: &str) -> Result<Dag, Vec<Diagnostic>> {
         pools: None,
         zone: &|name| (name == "Asia/Seoul").then(Zone::utc),
         zone_names: &|| vec!["Asia/Seoul".to_owned()],
+        lines: &mini_dag::timetable::Lines::default(),
     };
     let result = load("limits.json", text, &known);
     if let Err(errors) = &result {

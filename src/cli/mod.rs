@@ -46,6 +46,7 @@ use crate::daemon::{layout, takeover};
 use crate::dag::diagnostic::printable;
 use crate::dag::{Dag, Diagnostic, suggest};
 use crate::exec::worker;
+use crate::timetable::Lines;
 
 /// Why a command did not do what it was asked.
 enum Failure {
@@ -158,6 +159,7 @@ impl Context {
             zones: Zones::of_host(),
             timezone: None,
             pools: None,
+            lines: Lines::default(),
         };
         let config = Origin::default().read(&library);
         if let Ok(config) = &config {

@@ -24,6 +24,7 @@ use crate::daemon::zones::Zones;
 use crate::dag::Diagnostic;
 use crate::journal::{Directory, Disk, read_state};
 use crate::scheduler::Scheduler;
+use crate::timetable::Lines;
 
 /// Somebody to ask while there is no daemon.
 pub(super) struct Offline<'c> {
@@ -106,6 +107,7 @@ impl<'c> Offline<'c> {
             zones: Zones::of_host(),
             timezone: config.timezone.clone(),
             pools: Some(config.pools()),
+            lines: Lines::default(),
         };
         let zoned = library.zoned(&context.compiled_in);
         let catalog = Catalog::load(&library, &zoned, &config.dags, None);

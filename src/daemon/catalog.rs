@@ -4,16 +4,17 @@
 //! compiled-in DAG of the same id; of two files with one id, the second by name is refused.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::collections::btree_map::Entry;
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::hygiene;
+use super::hygiene::{self, Unread};
 use super::zones::Zones;
 use crate::dag::{self, DAG_FILE_BYTES_MAX, Dag, Diagnostic, Functions, Known, Pools};
-use crate::timetable::Zone;
+use crate::timetable::{Lines, Zone};
 
 mod after;
 
@@ -31,6 +32,8 @@ pub struct Library {
     pub timezone: Option<Zone>,
     /// The pools that tasks may name; `None` if nobody knows which there are.
     pub pools: Option<Pools>,
+    /// The crontab lines that it has read.
+    pub lines: Lines,
 }
 
 /// Every DAG that there is, and every reason why one is not.
@@ -65,7 +68,7 @@ impl Library {
     /// Reads one DAG file.
     pub fn read(&self, path: &Path) -> Result<Dag, Vec<Diagnostic>> {
         let name = path.display().to_string();
-        let bytes = read_file(path)
+        let bytes = hygiene::read_any(path)
             .map_err(|error| vec![Diagnostic::new(format!("cannot read `{name}`: {error}"))])?;
         self.decode(&name, &bytes, &self.zone())
     }
@@ -111,6 +114,7 @@ impl Library {
             pools: self.pools.as_ref(),
             zone: &|zone| self.zones.get(zone),
             zone_names: &|| self.zones.names(),
+            lines: &self.lines,
         })
     }
 }
@@ -174,9 +178,9 @@ impl Catalog {
     }
 
     fn add(&mut self, library: &Library, zone: &Zone, file: &Path, again: Option<Again<'_>>) {
-        if self.files.contains_key(file) {
+        let Entry::Vacant(place) = self.files.entry(file.to_owned()) else {
             return;
-        }
+        };
         let loaded = load(library, zone, file, again);
         self.errors.extend(loaded.errors.iter().cloned());
         if let Some(dag) = &loaded.dag {
@@ -187,7 +191,7 @@ impl Catalog {
                 Some(twin) => self.errors.push(twins(twin, file)),
             }
         }
-        self.files.insert(file.to_owned(), loaded);
+        place.insert(loaded);
     }
 }
 
@@ -195,11 +199,11 @@ fn load(library: &Library, zone: &Zone, file: &Path, again: Option<Again<'_>>) -
     let before = again.and_then(|again| again.before.files.get(file));
     let last_good = before.and_then(|loaded| loaded.dag.clone());
     let name = file.display();
-    let refused = again.and_then(|_| hygiene::refuse_file(file.parent().unwrap_or(file), file));
-    let bytes = match refused {
-        Some(reason) => Err(format!("`{name}` is refused: {reason}")),
-        None => read_file(file).map_err(|error| format!("cannot read `{name}`: {error}")),
+    let read = match again {
+        Some(_) => hygiene::read(file, file.parent()),
+        None => hygiene::read_any(file).map_err(Unread::Io),
     };
+    let bytes = read.map_err(|unread| unread.of(&name));
     let fingerprint = fingerprint(&bytes);
     if let Some(before) = before
         && before.fingerprint == fingerprint
@@ -252,27 +256,21 @@ fn twins(twin: &Dag, file: &Path) -> Diagnostic {
 
 /// The DAG files of a directory, ordered by name: `*.json`, but not the hidden ones.
 fn files_of(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
+    let mut names = Vec::new();
     for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        let is_hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-            && !is_hidden
-        {
-            files.push(path);
+        let name = entry?.file_name();
+        let bytes = name.as_encoded_bytes();
+        if bytes.ends_with(b".json") && !bytes.starts_with(b".") {
+            names.push(name);
         }
-        if files.len() > FILES_MAX {
+        if names.len() > FILES_MAX {
             return Err(io::Error::other(format!(
                 "it has more than {FILES_MAX} DAG files"
             )));
         }
     }
-    files.sort();
-    Ok(files)
+    names.sort();
+    Ok(names.iter().map(|name| directory.join(name)).collect())
 }
 
 /// What a file holds, as text.
@@ -283,19 +281,4 @@ pub(super) fn text_of<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, Vec<Di
         let message = format!("`{name}` is not UTF-8: line {line}, byte {}", at + 1);
         vec![Diagnostic::new(message).help("save the file as UTF-8".to_owned())]
     })
-}
-
-/// A regular file, or the beginning of one that is too large to be a DAG file.
-pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let limit = u64::try_from(DAG_FILE_BYTES_MAX).unwrap_or(u64::MAX);
-    let length = metadata.len().min(limit).saturating_add(1);
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    File::open(path)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

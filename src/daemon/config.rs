@@ -10,7 +10,7 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::catalog::{Library, read_file, text_of};
+use super::catalog::{Library, text_of};
 use super::{hygiene, layout};
 use crate::dag::check::{env_name, pool_name};
 use crate::dag::json::{Item, Kind};
@@ -200,14 +200,9 @@ impl Config {
             Some(parent) => parent,
             None => path,
         };
-        let cannot = |why| vec![Diagnostic::new(format!("cannot read `{name}`: {why}"))];
-        let bytes = read_file(path).map_err(|error| cannot(error.to_string()))?;
         // A link is followed wherever it leads: to a config that some tool keeps elsewhere.
-        let target = std::fs::canonicalize(path).map_err(|error| cannot(error.to_string()))?;
-        if let Some(reason) = hygiene::refuse_file(target.parent().unwrap_or(&target), &target) {
-            let message = format!("`{name}` is refused: {reason}");
-            return Err(vec![Diagnostic::new(message)]);
-        }
+        let bytes =
+            hygiene::read(path, None).map_err(|unread| vec![Diagnostic::new(unread.of(&name))])?;
         Self::parse(&name, text_of(&name, &bytes)?, directory, library)
     }
 

@@ -27,7 +27,7 @@ use super::json::{Item, Kind};
 use super::keys::{TAG_CHARS_MAX, TAGS_MAX};
 use super::report::{self, Report};
 use super::{Dag, Functions, Hooks, Param, Pools, TASKS_MAX, TimetableKind, shape};
-use crate::timetable::{Zone, suggest_zone};
+use crate::timetable::{Lines, Zone, suggest_zone};
 
 /// The longest file that is read.
 pub const DAG_FILE_BYTES_MAX: usize = 1 << 20;
@@ -43,6 +43,8 @@ pub struct Known<'k> {
     pub pools: Option<&'k Pools>,
     /// The names of the host's zones, to suggest one; asked only after `zone` knew none.
     pub zone_names: &'k dyn Fn() -> Vec<String>,
+    /// The crontab lines that were read before.
+    pub lines: &'k Lines,
 }
 
 /// Reads a DAG. `file` is its path, shown in errors; without `dag_id` in the text, the DAG is named after it.

@@ -10,6 +10,7 @@ mod civil;
 mod crontab;
 mod duration;
 mod fires;
+mod lines;
 mod posix;
 mod schedule;
 mod suggest;
@@ -20,6 +21,7 @@ mod zone;
 
 pub use duration::{DURATION_MAX, DurationError, duration_text, parse_duration};
 pub use fires::Timetable;
+pub use lines::Lines;
 pub use schedule::{CronLines, Period, Schedule, ScheduleError};
 pub use suggest::{nearest, suggest_zone};
 pub use timestamp::{Timestamp, TimestampError};

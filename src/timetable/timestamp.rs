@@ -105,7 +105,9 @@ impl Timestamp {
 /// `2026-11-22T06:00:00.000Z`, of which a journal has a hundred thousand; only days that every month has.
 fn plain(text: &[u8]) -> Option<Timestamp> {
     let text: &[u8; 24] = text.try_into().ok()?;
-    let marks = [4, 7, 10, 13, 16, 19, 23].map(|at| text[at]);
+    let marks = [
+        text[4], text[7], text[10], text[13], text[16], text[19], text[23],
+    ];
     let mut are_digits = true;
     let mut digit = |at: usize| {
         let digit = text[at].wrapping_sub(b'0');

@@ -6,6 +6,7 @@
 //! looks into stand-in years with the same calendar as those that are meant; every year is alike to us.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::DateTime;
 
@@ -27,8 +28,8 @@ const STAND_IN_YEARS: std::ops::Range<i64> = 2014..2042;
 pub(super) struct CronLine {
     text: Box<str>,
     counts_elapsed_time: bool,
-    /// A moment matches if it matches one of them.
-    alternatives: Vec<cron::Schedule>,
+    /// A moment matches if it matches one of them. Shared: a line that is cloned is of a DAG like many others.
+    alternatives: Arc<[cron::Schedule]>,
 }
 
 impl CronLine {
@@ -42,7 +43,7 @@ impl CronLine {
         Ok(Self {
             text: shown.into(),
             counts_elapsed_time: fields.counts_elapsed_time(),
-            alternatives: alternatives(&fields),
+            alternatives: alternatives(&fields).into(),
         })
     }
 

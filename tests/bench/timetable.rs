@@ -122,6 +122,7 @@ fn main() {
         pools: None,
         zone: &|_| Some(zone.clone()),
         zone_names: &Vec::new,
+        lines: &mini_dag::timetable::Lines::default(),
     };
     let start = Instant::now();
     let dags: Vec<Dag> = texts

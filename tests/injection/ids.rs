@@ -19,6 +19,7 @@ fn an_id_that_could_mean_more_is_refused() {
         functions: &Functions::new(),
         zone: &|_| Some(Zone::utc()),
         zone_names: &Vec::new,
+        lines: &mini_dag::timetable::Lines::default(),
         pools: None,
     };
     let plain = |text: &str| {

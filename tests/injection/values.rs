@@ -18,6 +18,7 @@ fn the_args_of_a_call_are_values_with_their_type_and_nothing_more() {
         functions: &functions,
         zone: &|_| Some(Zone::utc()),
         zone_names: &Vec::new,
+        lines: &mini_dag::timetable::Lines::default(),
         pools: None,
     };
     let text = r#"{"params": {"p": null}, "tasks": [{"task_id": "t", "call": "f", "args": {
@@ -70,6 +71,7 @@ fn a_script_takes_no_value() {
         functions: &Functions::new(),
         zone: &|_| Some(Zone::utc()),
         zone_names: &Vec::new,
+        lines: &mini_dag::timetable::Lines::default(),
         pools: None,
     };
     let task = r#"{"params": {"p": 1}, "tasks": [{"task_id": "a", "bash": "true"},
@@ -100,6 +102,7 @@ fn what_all_tasks_share_is_text() {
         functions: &Functions::new(),
         zone: &|_| Some(Zone::utc()),
         zone_names: &Vec::new,
+        lines: &mini_dag::timetable::Lines::default(),
         pools: None,
     };
     let shared = r#""env": {"v": "{{ params.p }}"}, "cwd": "/srv/{{ params.p }}""#;

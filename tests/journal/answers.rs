@@ -53,6 +53,7 @@ impl Daemon {
                 zones: Zones::of_host(),
                 timezone: Some(Zone::utc()),
                 pools: None,
+                lines: mini_dag::timetable::Lines::default(),
             },
             compiled_in: Vec::new(),
             zoned: Vec::new(),

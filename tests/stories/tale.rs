@@ -370,6 +370,7 @@ fn parse(text: &str) -> mini_dag::Dag {
         pools: None,
         zone: &zone,
         zone_names: &names,
+        lines: &mini_dag::timetable::Lines::default(),
     };
     load("d.json", text, &known)
         .unwrap_or_else(|errors| panic!("{}", mini_dag::dag::diagnostic::render(&errors, false)))

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::read_file;
+use crate::daemon::hygiene;
 use crate::dag::diagnostic::Source;
 use crate::dag::json::{Document, Item};
 use crate::dag::{Dag, Diagnostic, suggest};
@@ -87,7 +87,7 @@ fn at(error: Diagnostic, dag: &Dag, other: &str, label: &str) -> Diagnostic {
     let Some(path) = &dag.source else {
         return error.note(label.to_owned());
     };
-    let bytes = read_file(path).unwrap_or_default();
+    let bytes = hygiene::read_any(path).unwrap_or_default();
     let text = String::from_utf8(bytes).unwrap_or_default();
     let Ok(document) = Document::parse(&text) else {
         return error.note(format!("its file is {}", path.display()));

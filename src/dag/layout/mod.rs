@@ -75,6 +75,7 @@ mod tests {
             pools: None,
             zone: &|_| None,
             zone_names: &Vec::new,
+            lines: &crate::timetable::Lines::default(),
         };
         load("d.json", &json, &known).unwrap()
     }

@@ -12,15 +12,16 @@ use crate::timetable::{Schedule, ScheduleError};
 
 impl Reader<'_, '_> {
     pub(super) fn schedule(&mut self, value: Item<'_>) -> Option<Schedule> {
+        let lines = self.known.lines;
         match value.kind() {
-            Kind::String => self.schedule_text(value, Schedule::parse),
+            Kind::String => self.schedule_text(value, |text| lines.parse(text)),
             Kind::Array => {
-                let mut lines = Vec::new();
+                let mut schedules = Vec::new();
                 for element in value
                     .elements()
                     .filter(|element| element.kind() == Kind::String)
                 {
-                    let schedule = self.schedule_text(element, Schedule::parse)?;
+                    let schedule = self.schedule_text(element, |text| lines.parse(text))?;
                     if !schedule.is_cron() {
                         self.report
                             .error(Some(element.span()), "is no crontab line", || {
@@ -28,9 +29,9 @@ impl Reader<'_, '_> {
                             });
                         return None;
                     }
-                    lines.push(schedule);
+                    schedules.push(schedule);
                 }
-                self.made(value, Schedule::any_of(lines))
+                self.made(value, Schedule::any_of(schedules))
             }
             Kind::Object => self.schedule_object(value),
             Kind::Null | Kind::True | Kind::False | Kind::Number => None,
