@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::decode::{Checked, Entry, decode, is_unsynced};
+use super::decode::{Entry, is_unsynced};
 use super::disk::Disk;
 use super::encode::Header;
-use super::scan::{OpenError, Report, Segment, Walked, limit, list, stretches, walk};
+use super::scan::{Line, OpenError, Report, Segment, Walked, limit, list, walk};
 use crate::dag::Dag;
 use crate::scheduler::{
     ApplyError, Fact, Occasion, Record, RunFact, RunImage, RunNumber, RunState, State, StopReason,
@@ -81,97 +81,132 @@ pub(super) fn replay(
         known.insert_dag(dag);
     }
     for _ in 1..ATTEMPTS {
-        let replay = replay_once(disk, known.clone())?;
+        let replay = replay_once(disk, &known)?;
         if !replay.walked.is_partial {
             return Ok(replay);
         }
     }
-    replay_once(disk, known)
+    replay_once(disk, &known)
 }
 
-fn replay_once(disk: &dyn Disk, mut state: State) -> Result<Replay, OpenError> {
+/// Begins at the newest segment whose snapshot verifies. That shows when it has been read, and one that does not is
+/// rare: so it is read as if it did.
+fn replay_once(disk: &dyn Disk, known: &State) -> Result<Replay, OpenError> {
     let segments = list(disk)?;
-    let base = (0..segments.len())
-        .rev()
-        .find(|index| is_base(disk, &segments[*index], limit(&segments, *index)));
+    for base in (0..segments.len()).rev() {
+        if let Some(snapshot) = Snapshot::of(&segments, base)
+            && let Some(replay) = replay_from(disk, &segments, Some((base, snapshot)), known)
+        {
+            return Ok(replay);
+        }
+    }
+    let replay = replay_from(disk, &segments, None, known);
+    Ok(replay.expect("what begins at no snapshot waits for none"))
+}
+
+/// Which lines of a snapshot are still to come.
+struct Snapshot {
+    next: u64,
+    last: u64,
+    /// A line is missing, or stands for lost ones.
+    is_broken: bool,
+}
+
+impl Snapshot {
+    /// That of a segment; `None` if there is none, or later segments take the place of a part of it.
+    fn of(segments: &[Segment], index: usize) -> Option<Self> {
+        let header = segments[index].header.as_ref()?;
+        let last = header.seq + header.snapshot?;
+        (last < limit(segments, index)).then_some(Self {
+            next: header.seq,
+            last,
+            is_broken: false,
+        })
+    }
+
+    fn take(&mut self, line: &Line<'_>) {
+        if self.next <= self.last {
+            let is_lost = matches!(line.entry, Entry::Repaired(_));
+            self.is_broken |= line.seq != self.next || is_lost;
+            self.next += 1;
+        }
+    }
+
+    fn verifies(&self) -> bool {
+        !self.is_broken && self.next > self.last
+    }
+}
+
+/// Replays from a segment on, or from the first; `None` if its snapshot does not verify.
+fn replay_from(
+    disk: &dyn Disk,
+    segments: &[Segment],
+    base: Option<(usize, Snapshot)>,
+    known: &State,
+) -> Option<Replay> {
+    let (base, mut snapshot) = base.unzip();
+    let mut state = known.clone();
     let mut absent = Vec::new();
     let mut refused = Vec::new();
     // A snapshot's lines are no older or younger than its segment.
     let (mut synced_at, mut snapshot_end) = (None, 0);
     let from = &segments[base.unwrap_or(0)..];
-    let mut walked = walk(disk, from, &mut |line| match line.entry {
-        Entry::Header(header) => {
-            state.skip_runs(header.runs_created);
-            synced_at = header.synced_at.or(synced_at);
-            snapshot_end = header.seq + header.snapshot.unwrap_or(0);
-        }
-        Entry::Record(_) if line.is_snapshot => {}
-        Entry::Record(record) => {
-            if line.seq > snapshot_end && !is_unsynced(line.raw) {
-                synced_at = Some(record.at);
+    let mut walked = walk(disk, from, &mut |line| {
+        if let Some(snapshot) = &mut snapshot {
+            snapshot.take(&line);
+            if snapshot.is_broken {
+                return;
             }
-            if state.dag(&record.dag_id).is_none() {
-                match record.fact {
-                    Fact::Run(number, _) => state.skip_runs(number.0),
-                    Fact::Backfill(number, _) => state.skip_backfills(number),
-                    Fact::Seen { .. }
-                    | Fact::Paused(_)
-                    | Fact::Skipped { .. }
-                    | Fact::Rewound { .. }
-                    | Fact::Passed(_)
-                    | Fact::Restored { .. } => {}
+        }
+        match line.entry {
+            Entry::Header(header) => {
+                state.skip_runs(header.runs_created);
+                synced_at = header.synced_at.or(synced_at);
+                snapshot_end = header.seq + header.snapshot.unwrap_or(0);
+            }
+            Entry::Record(_) if line.is_snapshot => {}
+            Entry::Record(record) => {
+                if line.seq > snapshot_end && !is_unsynced(line.raw) {
+                    synced_at = Some(record.at);
                 }
-                absent.extend(for_any_time(record));
-            } else if let Err(error) = apply_replayed(&mut state, &record)
-                && refused.len() < REFUSED_MAX
-            {
-                refused.push((record.dag_id.to_string(), error.to_string()));
+                if state.dag(&record.dag_id).is_none() {
+                    match record.fact {
+                        Fact::Run(number, _) => state.skip_runs(number.0),
+                        Fact::Backfill(number, _) => state.skip_backfills(number),
+                        Fact::Seen { .. }
+                        | Fact::Paused(_)
+                        | Fact::Skipped { .. }
+                        | Fact::Rewound { .. }
+                        | Fact::Passed(_)
+                        | Fact::Restored { .. } => {}
+                    }
+                    absent.extend(for_any_time(record));
+                } else if let Err(error) = apply_replayed(&mut state, &record)
+                    && refused.len() < REFUSED_MAX
+                {
+                    refused.push((record.dag_id.to_string(), error.to_string()));
+                }
             }
+            Entry::Repaired(_) => {}
         }
-        Entry::Repaired(_) => {}
     });
+    if snapshot.is_some_and(|snapshot| !snapshot.verifies()) {
+        return None;
+    }
     walked.report.refused = refused;
     // Without a snapshot to begin at, only the very first segment says all.
     let begins = from.first().and_then(|segment| segment.header.as_ref());
     if base.is_none() && begins.is_some_and(|header| header.seq > 1) {
         walked.report.held = true;
     }
-    Ok(Replay {
+    Some(Replay {
         state,
         walked,
         base: base.map(|index| segments[index].number),
-        segments,
+        segments: segments.to_vec(),
         absent,
         synced_at,
     })
-}
-
-/// Whether replay can begin at a segment: it has a snapshot, and all of that verifies.
-fn is_base(disk: &dyn Disk, segment: &Segment, limit: u64) -> bool {
-    let Some(header) = &segment.header else {
-        return false;
-    };
-    let Some(lines) = header.snapshot else {
-        return false;
-    };
-    let last = header.seq + lines;
-    if last >= limit {
-        return false;
-    }
-    let mut expected = header.seq;
-    let read = stretches(disk, &segment.file, &mut |stretch| {
-        let follows = stretch
-            .line
-            .is_ok_and(|line| line.seq == expected && !is_repaired(line));
-        expected += u64::from(follows);
-        follows && expected <= last
-    });
-    read.is_ok() && expected > last
-}
-
-/// Whether a line stands for a lost one.
-fn is_repaired(line: Checked<'_>) -> bool {
-    line.text.contains("\"repaired\"") && matches!(decode(line), Ok(Entry::Repaired(_)))
 }
 
 /// Records that say the same, but can be applied after runs with later numbers: `run_created` as

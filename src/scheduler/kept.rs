@@ -24,6 +24,13 @@ impl State {
     fn run_to_forget(&self, dag_id: &str) -> Option<RunNumber> {
         let dag = self.dag(dag_id)?;
         let of = |number: &RunNumber| self.run(*number);
+        let xcom_bytes = || dag.finished.iter().filter_map(of).map(|run| run.xcom_bytes);
+        if dag.finished.len() <= RUNS_KEPT_MAX
+            && dag.finished_tasks <= TASKS_KEPT_MAX
+            && xcom_bytes().sum::<usize>() <= XCOM_RUN_BYTES_MAX
+        {
+            return None;
+        }
         // Those that a DAG may ask for that is not there do not count: what else is kept is what would be without them.
         // The latest would be there with that DAG, too.
         let finished = dag

@@ -173,8 +173,10 @@ impl Scheduler {
             .or_else(|| {
                 // One that a running one waits for starts in any case: neither would end otherwise.
                 let queued = known.queued.iter().filter(|_| !known.is_paused);
-                let looks_back = self.state.is_looking_back(known);
-                let mut queued = queued.chain(&known.backfill_queued).filter(|_| looks_back);
+                let mut queued = queued.chain(&known.backfill_queued).peekable();
+                queued
+                    .peek()
+                    .filter(|_| self.state.is_looking_back(known))?;
                 let is_next =
                     |number: &&RunNumber| !is_stopped(**number) && self.state.is_awaited(**number);
                 queued.find(is_next).copied()

@@ -39,7 +39,7 @@ impl<'t> Parser<'t> {
             },
             open: [0; DEPTH_MAX],
             depth: 0,
-            keys: Vec::new(),
+            keys: Vec::with_capacity(FEW_KEYS),
         }
     }
 
