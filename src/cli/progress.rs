@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::terminal::{Screen, size};
 use crate::daemon::hooks::why;
-use crate::dag::TaskIndex;
 use crate::dag::diagnostic::printable;
+use crate::dag::{Dag, TaskIndex};
 use crate::scheduler::{Ended, Fact, Monotonic, Record, RunFact, TaskFact, TaskState};
 use crate::timetable::{Timestamp, Zone, duration_text};
 
@@ -92,8 +92,8 @@ impl Progress {
         self.screen.write(&format!("{title}\n"));
     }
 
-    /// Takes note of a fact.
-    pub(super) fn record(&mut self, record: &Record, now: Monotonic) {
+    /// Takes note of a fact about a run of a DAG.
+    pub(super) fn record(&mut self, record: &Record, dag: &Dag, now: Monotonic) {
         let Fact::Run(_, fact) = &record.fact else {
             return;
         };
@@ -129,7 +129,9 @@ impl Progress {
                 attempt,
                 ..
             } => {
-                let mut why = printable(&why(attempt));
+                let task = dag.find(task_id).map(|index| dag.task(index));
+                let why = task.map(|task| why(task, attempt));
+                let mut why = printable(&why.unwrap_or_default());
                 if let Ended::UpForRetry(delay) = state {
                     let _ = write!(why, "; again in {}", duration_text(*delay));
                 }

@@ -194,6 +194,7 @@ async fn follow(
     as_json: bool,
 ) -> Result<(), Failure> {
     let mut records = VecDeque::new();
+    let own_dag = dags[0].clone();
     for dag in dags {
         let unpause = Command::Pause {
             dag_id: dag.dag_id.to_string(),
@@ -220,7 +221,7 @@ async fn follow(
             let is_end = matches!(fact, RunFact::Ended { .. });
             let run = driver.scheduler().state().run(*number);
             if *number == own {
-                progress.record(&record, clock::now().monotonic);
+                progress.record(&record, &own_dag, clock::now().monotonic);
                 // Others may end later, and it is not kept for ever.
                 ended = run.filter(|_| is_end).cloned().or(ended);
             } else if let Some(run) = run.filter(|_| is_end) {

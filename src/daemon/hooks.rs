@@ -15,7 +15,7 @@ use smol::{LocalExecutor, Timer, future};
 
 use super::driver::Notice;
 use super::launch::Launcher;
-use crate::dag::{HookFacts, HookKind};
+use crate::dag::{HookFacts, HookKind, Task};
 use crate::exec::{self, Exit, Process, Running, Signal};
 use crate::scheduler::{self, Attempt, HookCall, HookLevel, HookOccasion, StopCause, StopReason};
 use crate::timetable::duration_text;
@@ -181,17 +181,22 @@ pub(super) fn told(call: &HookCall, log: &Path) -> HookFacts {
     let (mut exit_code, mut failed_tasks, mut retry_in) = Default::default();
     let (of, reason, duration) = match &call.occasion {
         HookOccasion::Task {
+            task,
             attempt,
             retry_in: delay,
             ..
         } => {
+            let task = call.dag.task(*task);
             retry_in = delay.map_or_else(String::new, seconds);
             let attempt = attempt.as_deref();
-            if let Some(scheduler::Exit::Code(code)) = attempt.map(|attempt| &attempt.exit) {
+            if let Some(scheduler::Exit::Code(code)) = attempt.map(|attempt| &attempt.exit)
+                && task.operator.trigger().is_none()
+            {
                 exit_code = code.to_string();
             }
             let duration = attempt.map_or(Duration::ZERO, |attempt| attempt.duration);
-            ("task", attempt.map_or_else(String::new, why), duration)
+            let reason = attempt.map_or_else(String::new, |attempt| why(task, attempt));
+            ("task", reason, duration)
         }
         HookOccasion::Run {
             stopped,
@@ -225,8 +230,8 @@ pub(super) fn told(call: &HookCall, log: &Path) -> HookFacts {
     ]
 }
 
-/// How an attempt ended, if there is anything to say about it.
-pub fn why(attempt: &Attempt) -> String {
+/// How an attempt of a task ended, if there is anything to say about it.
+pub fn why(task: &Task, attempt: &Attempt) -> String {
     let stopped = match attempt.stopped {
         Some(StopCause::TimedOut) => "timed out",
         Some(StopCause::RunStopped) => "stopped",
@@ -237,6 +242,7 @@ pub fn why(attempt: &Attempt) -> String {
     };
     let exit = match &attempt.exit {
         scheduler::Exit::Code(0) => String::new(),
+        scheduler::Exit::Code(_) if task.operator.trigger().is_some() => String::new(),
         scheduler::Exit::Code(code) => Exit::Code(*code).to_string(),
         scheduler::Exit::Signal(number) => {
             let (number, has_core) = (*number, false);

@@ -162,7 +162,7 @@ impl Scheduler {
             Some(RunState::Queued | RunState::Running) => return,
             Some(RunState::Failed) => (
                 1,
-                Some(format!("run `{run_id}` of DAG `{dag_id}` has failed")),
+                Some(format!("DAG `{dag_id}` has failed in run `{run_id}`")),
             ),
             None => (
                 1,

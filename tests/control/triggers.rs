@@ -103,6 +103,25 @@ fn a_dag_that_is_not_there_is_told_before_and_fails_the_task() {
     });
 }
 
+#[test]
+fn a_task_whose_run_has_failed_says_which_and_names_no_exit_code() {
+    let fails = r#"{"dag_id": "fails", "tasks": [{"task_id": "no", "bash": "exit 3"}]}"#;
+    let asks = r#"{"dag_id": "lost", "tasks": [{"task_id": "go", "trigger": {"dag_id": "fails", "wait": true}}]}"#;
+    let mut daemon = Daemon::with("triggers-why", &[("f.json", fails), ("l.json", asks)]);
+    assert_eq!(daemon.run(&["trigger", "lost", "--wait"]).code, 1);
+    let child = text(&runs(&daemon, "fails")[0], "dag_run_id");
+    let why = format!("DAG `fails` has failed in run `{child}`");
+    daemon.wait_for("the reason", |daemon| {
+        let tries = daemon.answer("GET", &tries_of(daemon), "");
+        let tries = tries.get("task_instances").and_then(Value::as_array);
+        let last = &tries.unwrap()[0];
+        assert_eq!(last.get("exit_code"), Some(&Value::Null));
+        text(last, "why") == why
+    });
+    let said = daemon.ok(&["status", "lost", "latest"]);
+    assert!(said.contains(&format!("  why: {}", &why[..40])), "{said}");
+}
+
 fn tries_of(daemon: &Daemon) -> String {
     let run = text(&runs(daemon, "lost")[0], "dag_run_id");
     format!("/api/v2/dags/lost/dagRuns/{run}/taskInstances/go/tries")

@@ -83,7 +83,7 @@ fn a_run_that_fails_fails_the_task_and_another_attempt_triggers_another_run() {
          0 work 1 running
          10 work 1 failed
          10 {FIRST} failed
-         10 go 1 up_for_retry: run `{FIRST}` of DAG `child` has failed
+         10 go 1 up_for_retry: DAG `child` has failed in run `{FIRST}`
          70 go 2 running
          70 {second} running
          70 work 1 running
@@ -113,7 +113,7 @@ fn a_run_that_fails_never_skips_the_task_that_waits_for_it() {
          0 work 1 running
          10 work 1 failed
          10 {FIRST} failed
-         10 go 1 failed: run `{FIRST}` of DAG `child` has failed
+         10 go 1 failed: DAG `child` has failed in run `{FIRST}`
          10 r failed"
         ));
 }

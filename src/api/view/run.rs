@@ -151,7 +151,10 @@ pub(crate) fn attempt(run: &Run, index: TaskIndex, attempt: &PastAttempt) -> Val
         None => Value::Null,
     };
     let took = end.map(|end| &end.attempt);
+    let task = run.dag.task(index);
     let (code, signal) = match took.map(|took| &took.exit) {
+        // No process has exited.
+        Some(Exit::Code(_)) if task.operator.trigger().is_some() => (Value::Null, Value::Null),
         Some(Exit::Code(code)) => (number(code), Value::Null),
         Some(Exit::Signal(signal)) => (Value::Null, number(signal)),
         Some(Exit::NotStarted(_) | Exit::Unknown) | None => (Value::Null, Value::Null),
@@ -175,7 +178,7 @@ pub(crate) fn attempt(run: &Run, index: TaskIndex, attempt: &PastAttempt) -> Val
             ),
             (
                 "why",
-                told(&|took| match why(took) {
+                told(&|took| match why(task, took) {
                     nothing if nothing.is_empty() => Value::Null,
                     why => text(why),
                 }),
