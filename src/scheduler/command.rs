@@ -244,14 +244,13 @@ impl Selection {
         if self.downstream {
             walk(|task| &task.downstream);
         }
-        let has_failed = |index: TaskIndex| {
-            matches!(
-                run.task(index).state,
-                TaskState::Failed | TaskState::UpstreamFailed
-            )
-        };
+        let is_any = !self.only_failed && !self.only_running;
         let is_wanted = |index: &TaskIndex| {
-            is_selected[index.get()] && (!self.only_failed || has_failed(*index))
+            let state = run.task(*index).state;
+            let has_failed = matches!(state, TaskState::Failed | TaskState::UpstreamFailed);
+            let is_meant =
+                self.only_failed && has_failed || self.only_running && state == TaskState::Running;
+            is_selected[index.get()] && (is_any || is_meant)
         };
         Ok(run.dag.indices().filter(is_wanted).collect())
     }

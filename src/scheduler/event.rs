@@ -191,6 +191,10 @@ pub struct Trigger {
 
 /// The tasks of a run that a clear is about.
 #[derive(Clone, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "any of them goes with any other"
+)]
 pub struct Selection {
     /// These; all if there are none.
     pub tasks: Vec<String>,
@@ -200,6 +204,8 @@ pub struct Selection {
     pub downstream: bool,
     /// But of these only what failed or was not run because of that.
     pub only_failed: bool,
+    /// But of these only what runs; with `only_failed`, what runs, too.
+    pub only_running: bool,
 }
 
 /// What to do, in this order: all records first, then the rest.

@@ -85,6 +85,35 @@ fn a_clear_may_take_what_is_before_with_it() {
     assert_eq!(ids, ["a", "b", "c"]);
 }
 
+/// As in Airflow, `only_failed` stands unless it is taken back, and then both kinds are meant.
+#[test]
+fn a_clear_may_be_of_what_runs_only() {
+    let dag = r#"{"dag_id": "line", "tasks": [{"task_id": "b", "bash": "false"}, {"task_id": "c", "bash": "true"},
+        {"task_id": "a", "bash": "sleep 600", "after": ["b", "c"], "trigger_rule": "all_done"}, {"task_id": "d", "bash": "true", "after": ["a"]}]}"#;
+    let mut daemon = Daemon::with("clear-running", &[("line.json", dag)]);
+    daemon.ok(&["trigger", "line", "--run-id", "r"]);
+    let state = |daemon: &Daemon, task: &str| {
+        let path = format!("{RUN}/taskInstances/{task}");
+        text(&daemon.answer("GET", &path, ""), "state")
+    };
+    for (task, expected) in [("a", "running"), ("b", "failed"), ("c", "success")] {
+        daemon.wait_for(expected, |daemon| state(daemon, task) == expected);
+    }
+    let clear = |daemon: &Daemon, body: &str| {
+        let body = format!(r#"{{"dag_run_id": "r", "only_running": true{body}}}"#);
+        listed(&daemon.answer("POST", "/api/v2/dags/line/clearTaskInstances", &body))
+    };
+    assert_eq!(clear(&daemon, ""), ["b failed", "a running"]);
+    assert_eq!(clear(&daemon, r#", "only_failed": false"#), ["a running"]);
+    let task = format!("{RUN}/taskInstances/a");
+    clear(&daemon, r#", "only_failed": false, "dry_run": false"#);
+    daemon.wait_for("another try", |daemon| {
+        let task = daemon.answer("GET", &task, "");
+        text(&task, "state") == "running" && task.get("try_number").unwrap().to_string() == "2"
+    });
+    assert_eq!(state(&daemon, "b"), "failed");
+}
+
 /// It was refused with 409.
 #[test]
 fn a_task_that_runs_is_stopped_and_is_what_was_said() {

@@ -200,8 +200,8 @@ fn refusals_have_airflows_status_and_shape() {
         ),
         (
             "POST",
-            "/api/v2/dags/chain/clearTaskInstances",
-            r#"{"dag_run_id": "r", "only_running": true}"#,
+            "/api/v2/dags/chain/dagRuns/r/clear",
+            r#"{"only_new": true}"#,
             501,
             "detail",
         ),

@@ -35,6 +35,7 @@ impl World {
                     upstream: false,
                     downstream: self.rng.one_in(2),
                     only_failed: self.rng.one_in(3),
+                    only_running: false,
                 };
                 Command::Clear {
                     dag_id,

@@ -29,6 +29,7 @@ pub(crate) fn run(service: &Service, call: &Call<'_>) -> Result<Outcome, Problem
         upstream: false,
         downstream: false,
         only_failed: request.field_bool("only_failed")?.unwrap_or(false),
+        only_running: false,
     };
     let known = lookup::run(service, &call.past, call.id("dag_id"), call.id("run_id"))?;
     clear(service, call, vec![known], &selection, |_| {
@@ -61,14 +62,12 @@ pub(crate) fn tasks(service: &Service, call: &Call<'_>) -> Result<Outcome, Probl
         "prevent_running_task",
         "note",
     ])?;
-    if request.field_bool("only_running")? == Some(true) {
-        return Err(Problem::not_implemented("`only_running` of a clear"));
-    }
     let selection = Selection {
         tasks: task_ids(call)?,
         upstream: request.field_bool("include_upstream")?.unwrap_or(false),
         downstream: request.field_bool("include_downstream")?.unwrap_or(false),
         only_failed: request.field_bool("only_failed")?.unwrap_or(true),
+        only_running: request.field_bool("only_running")?.unwrap_or(false),
     };
     let runs = Span::of(call)?.runs(service, &call.past, call.id("dag_id"))?;
     clear(service, call, runs, &selection, |cleared| {

@@ -192,6 +192,7 @@ fn meant<'s>(
         upstream: flag("include_upstream")?,
         downstream: flag("include_downstream")?,
         only_failed: false,
+        only_running: false,
     };
     let runs = Span::of(call)?.runs(service, &call.past, call.id("dag_id"))?;
     // Another version of the DAG may not have the task.

@@ -175,6 +175,7 @@ fn clear(dag_id: &str, run_id: &str, task: &str, downstream: bool, only_failed: 
         upstream: false,
         downstream,
         only_failed,
+        only_running: false,
     };
     Command::Clear {
         dag_id: dag_id.into(),
