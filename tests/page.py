@@ -436,6 +436,20 @@ def keys(story):
     say("all of it by keyboard")
 
 
+def broken(story):
+    """One file of this daemon does not load. When it is gone, all is well."""
+    browser, file = story.browser, story.daemon.root / "dags" / "bad.json"
+    story.go("#/host")
+    browser.see("h2", "Files that do not load")
+    browser.see("pre.alarm", "bad.json")
+    assert not browser.find("main p", "All is well."), "above a file that does not load"
+    file.unlink()
+    browser.click("button", "Reload DAG files")
+    browser.see("main p", "All is well.")
+    story.calm()
+    say("a file that does not load is told where the host is shown, and nothing there says that all is well")
+
+
 def gone(story):
     browser, daemon = story.browser, story.daemon
     story.go("#/dags")
@@ -542,6 +556,7 @@ def main():
                     views(story)
                     hostile(story)
                     keys(story)
+                    broken(story)
                     gone(story)
                     assert not story.faults, "hard to read for some:\n" + "\n".join(dict.fromkeys(story.faults))
                 except BaseException:

@@ -5,10 +5,10 @@ import { h } from "./dom.js";
 import { heads, list } from "./parts.js";
 import { at, bytes, since, span, zone } from "./time.js";
 
-const words = (value) => (value === true ? "yes" : value === false ? "no" : typeof value === "number" ? value.toLocaleString("en") : String(value));
+const words = (value) => ({ true: "yes", false: "no" })[value] ?? value?.toLocaleString("en");
 // Whatever else the daemon says of a thing, by its own names.
 function rest(object, known) {
-	return Object.entries(object || {}).filter(([name, value]) => !known.includes(name) && value !== null && typeof value !== "object").map(([name, value]) => {
+	return Object.entries(object || {}).filter(([name, value]) => !known.includes(name) && typeof value !== "object").map(([name, value]) => {
 		const text = name.replaceAll("_", " ");
 		if (name.endsWith("_bytes")) return [text.replace(/ bytes$/, ""), bytes(value)];
 		if (name.endsWith("_s")) return [text.replace(/ s$/, ""), span(value)];
@@ -32,9 +32,11 @@ export const host = {
 	draw({ status, pools, errors, log }, route, who) {
 		const { daemon, clock, disk, journal } = status;
 		const used = disk && disk.size_bytes - disk.free_bytes;
+		const alarms = [status.trouble, ...status.warnings].filter(Boolean);
 		return [
 			h("div.bar-row", h("h1", "Host"), h("span.grow"), h("button.quiet", { disabled: who.role !== "Admin", click: () => attempt(() => ask("POST", "/mini-dag/v1/reload", {}), "The DAG files have been read again.").then(stir) }, "Reload DAG files")),
-			status.trouble ? h("p.alarm", { role: "alert" }, status.trouble) : h("p.muted", "All is well."),
+			alarms.map((text) => h("p.alarm", { key: text, role: "alert" }, text)),
+			alarms.length + errors.length === 0 && h("p.muted", "All is well."),
 			h("div.cards",
 				h("section.card", h("h2", "Daemon"), list([["Version", daemon?.version], ["Up since", daemon && since(daemon.started_at)], ["Process", daemon && `${daemon.pid}`], ["State", status.state_directory], ...rest(daemon, ["version", "started_at", "pid", "uptime_s"])])),
 				h("section.card", h("h2", "Clock"), list([["Now", at(clock.now)], ["Zone of the host", clock.timezone], ["Shown in", zone()], ...rest(clock, ["now", "timezone"])])),
