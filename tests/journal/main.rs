@@ -9,6 +9,7 @@ mod dags;
 mod damage;
 mod faults;
 mod keep;
+mod lines;
 mod past;
 mod repair;
 mod rng;
