@@ -144,17 +144,18 @@ impl Stat {
     }
 }
 
-/// Every process that can be seen.
-pub(super) fn all() -> io::Result<Vec<Stat>> {
+/// The number of every process that can be seen.
+pub(super) fn pids() -> io::Result<Vec<Pid>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
-        if let Some(pid) = entry?.file_name().to_str().and_then(pid)
-            && let Some(stat) = Stat::read(pid)
-        {
-            found.push(stat);
-        }
+        found.extend(entry?.file_name().to_str().and_then(pid));
     }
     Ok(found)
+}
+
+/// Every process that can be seen.
+pub(super) fn all() -> io::Result<Vec<Stat>> {
+    Ok(pids()?.into_iter().filter_map(Stat::read).collect())
 }
 
 /// Whether the environment that the process was started with has an entry (`NAME=value`) that `is_it`. `None`

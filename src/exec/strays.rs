@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{PidfdFlags, Signal, getpid, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open};
 
 use super::proc;
 use super::spawn::MARK;
@@ -47,12 +47,16 @@ fn strays(entry: &str, spared: &[&str]) -> Vec<proc::Stat> {
         let own = it.strip_prefix(&mark[..]);
         own.is_some_and(|own| spared.iter().all(|spared| spared.as_bytes() != own))
     };
+    let is_ours =
+        |pid: Pid| proc::has_in_environment(pid, |it| it == entry.as_bytes()) == Some(true);
+    // Of most processes the environment is enough. Of the others it is asked again, of the one that is meant from then on.
+    let mut pids = proc::pids().unwrap_or_default();
+    pids.retain(|pid| *pid != getpid() && is_ours(*pid));
+    let found = pids.into_iter().filter_map(proc::Stat::read);
     let is_stray = |process: &proc::Stat| {
-        process.pid != getpid()
-            && !process.is_dead
-            && proc::has_in_environment(process.pid, |it| it == entry.as_bytes()) == Some(true)
+        !process.is_dead
+            && is_ours(process.pid)
             && proc::has_in_environment(process.pid, is_wanted) == Some(true)
     };
-    let all = proc::all().unwrap_or_default();
-    all.into_iter().filter(is_stray).collect()
+    found.filter(is_stray).collect()
 }
