@@ -177,6 +177,15 @@ impl Catalog {
         self.files.len()
     }
 
+    /// Whether the file of a DAG does not say what it said in an earlier catalog.
+    pub fn is_news(&self, dag: &Dag, before: &Self) -> bool {
+        let of = |catalog: &Self| {
+            let file = catalog.files.get(dag.source.as_ref()?)?;
+            Some(file.fingerprint)
+        };
+        of(self) != of(before)
+    }
+
     fn add(&mut self, library: &Library, zone: &Zone, file: &Path, again: Option<Again<'_>>) {
         let Entry::Vacant(place) = self.files.entry(file.to_owned()) else {
             return;

@@ -401,7 +401,10 @@ impl Service {
                 self.reload(true);
                 self.systemd.ready(&self.in_a_line());
             }
-            Notice::FilesChanged => self.reload(false),
+            Notice::FilesChanged => {
+                self.reload(false);
+                self.systemd.status(&self.in_a_line());
+            }
             Notice::Synced(done) => self.synced(done),
             Notice::Swept(found) => self.ledger.keeper.found(found),
             Notice::Replace(program) => self.replace_by(program),

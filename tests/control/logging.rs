@@ -48,6 +48,8 @@ fn under_systemds_journal_a_line_has_a_priority_and_no_time() {
     for (is_it, begins) in [(true, "<6>"), (false, "20")] {
         let mut daemon = Daemon::place("priority");
         fs::write(daemon.path("dags/bad.json"), "{").unwrap();
+        let fails = r#"{"tasks": [{"task_id": "a", "bash": "exit 3"}]}"#;
+        fs::write(daemon.path("dags/fails.json"), fails).unwrap();
         let file = File::create(daemon.path("stderr")).unwrap();
         let stat = file.metadata().unwrap();
         let journal = format!("{}:{}", stat.dev(), stat.ino() + u64::from(!is_it));
@@ -59,5 +61,16 @@ fn under_systemds_journal_a_line_has_a_priority_and_no_time() {
         let bad = log.lines().find(|line| line.contains("bad.json")).unwrap();
         assert_eq!(bad.starts_with("<3>"), is_it, "{log}");
         assert_eq!(bad.contains(" ERROR "), !is_it, "{log}");
+        // What a reload finds as it was is no news; a run that fails is.
+        let run = ["trigger", "fails", "--run-id", "r", "--wait"];
+        for command in [&["reload"][..], &run[..]] {
+            assert_eq!(daemon.run(command).code, 1);
+        }
+        let log = daemon.log();
+        assert!(!log.contains("loaded"), "{log}");
+        let failed = log.lines().find(|line| line.contains("dag=fails run=r"));
+        let failed = failed.unwrap_or_else(|| panic!("{log}"));
+        assert_eq!(failed.starts_with("<4>"), is_it, "{log}");
+        assert!(failed.ends_with("dag=fails run=r failed"), "{log}");
     }
 }

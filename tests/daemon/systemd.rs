@@ -1,5 +1,6 @@
 //! What a service manager hears of the daemon.
 
+use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ fn a_service_manager_hears_of_start_reload_and_stop_and_tasks_do_not_hear_of_it(
         "{reloading}"
     );
     assert_eq!(heard(&manager), "READY=1\nSTATUS=2 DAGs");
+    fs::write(place.path("bad.json"), "{").unwrap();
+    fs::rename(place.path("bad.json"), place.path("dags/bad.json")).unwrap();
+    assert_eq!(heard(&manager), "STATUS=2 DAGs; errors in files: 1");
     place.until("the task", || place.path("environment").exists());
     daemon.signal(Signal::TERM);
     let stopping = heard(&manager);

@@ -87,7 +87,7 @@ impl Gate {
     pub fn new(state: &Path) -> Self {
         match users::first_admin(state) {
             Ok(None) => {}
-            Ok(Some(password)) => log::warn!(
+            Ok(Some(password)) => log::info!(
                 "first start: log in as `admin` with the password {password} (kept in {}; `mini-dag user passwd admin` changes it)",
                 state.join("admin_password").display()
             ),

@@ -7,7 +7,7 @@ use super::meters::Meters;
 use crate::daemon::driver::Recorder;
 use crate::daemon::retention::Keeper;
 use crate::journal::{Health, Journal, Position};
-use crate::scheduler::{ClockTrust, Monotonic, Now, Record, Scheduler};
+use crate::scheduler::{ClockTrust, Fact, Monotonic, Now, Record, RunFact, Scheduler, State};
 
 /// The journal, as the driver's recorder.
 pub(super) struct Ledger {
@@ -54,6 +54,7 @@ impl Recorder for Ledger {
         let trust = scheduler.verdict().trust;
         journal.set_synchronised(trust == ClockTrust::Synchronised);
         for record in &records {
+            tell_of_a_failure(record, scheduler.state());
             self.appended = journal.append(record);
             self.keeper.record(record);
         }
@@ -61,5 +62,14 @@ impl Recorder for Ledger {
         self.sync_at
             .get_or_insert_with(|| now.monotonic.after(self.sync_interval));
         journal.written() >= self.appended
+    }
+}
+
+/// Who reads the log of the service hears of each run that has failed.
+fn tell_of_a_failure(record: &Record, state: &State) {
+    if let Fact::Run(number, RunFact::Ended { success: false }) = &record.fact
+        && let Some(run) = state.run(*number)
+    {
+        log::warn!("dag={} run={} failed", record.dag_id, run.facts.run_id);
     }
 }

@@ -89,7 +89,9 @@ impl Service {
         for (dag_id, dag) in &catalog.dags {
             let old = before.dags.get(dag_id);
             if old.is_none_or(|old| !Arc::ptr_eq(old, dag)) {
-                log::info!("dag={dag_id} loaded");
+                if old.is_none() || catalog.is_news(dag, &before) {
+                    log::info!("dag={dag_id} loaded");
+                }
                 self.claim(dag);
                 self.step(Event::DagLoaded(dag.clone()));
             }

@@ -116,13 +116,15 @@ impl Service {
 
     /// What systemd shows of the daemon.
     pub(super) fn in_a_line(&self) -> String {
-        let dags = self.catalog.dags.len();
+        let errors = match self.catalog.errors.len() {
+            0 => String::new(),
+            errors => format!("; errors in files: {errors}"),
+        };
+        let line = format!("{} DAGs{errors}", self.catalog.dags.len());
         match self.trouble() {
-            None if self.verdict().is_held() => {
-                format!("{dags} DAGs; scheduled runs wait for the clock")
-            }
-            None => format!("{dags} DAGs"),
-            Some(why) => format!("{dags} DAGs; nothing new is started: {why}"),
+            None if self.verdict().is_held() => line + "; scheduled runs wait for the clock",
+            None => line,
+            Some(why) => line + "; nothing new is started: " + &why,
         }
     }
 

@@ -73,7 +73,7 @@ impl Service {
         self.set_retention();
         let now = clock::now().monotonic;
         if let Some(times) = self.clock_sayings.say(now) {
-            if verdict.is_held() || verdict.trust == ClockTrust::Implausible {
+            if verdict.is_stuck() || verdict.trust == ClockTrust::Implausible {
                 log::warn!("{verdict}{times}");
             } else {
                 log::info!("{verdict}{times}");
