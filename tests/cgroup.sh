@@ -39,7 +39,7 @@ sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' start "$cgroup" \
   env MINI_DAG_LISTEN=none "$program" daemon --state "$place/state" --dags "$place/dags" 2>"$place/daemon.log" &
 daemon=$!
 client() { "$program" "$@" --state "$place/state"; }
-until grep -q ' ready: ' "$place/daemon.log"; do sleep 0.1; kill -0 $daemon || fail "the daemon has ended"; done
+until grep -qs ' ready: ' "$place/daemon.log"; do sleep 0.1; kill -0 $daemon || fail "the daemon has ended"; done
 client trigger where >/dev/null
 # While another task runs: then an orphan without a mark could be anybody's, and only the cgroup tells.
 for _ in $(seq 200); do

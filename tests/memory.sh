@@ -2,32 +2,13 @@
 # What the program takes of a Pi's memory, without a Pi: the real program on a kernel of Debian's for ARM, in an emulator
 # with a Pi's kind of processor and 512 MiB. Pages are counted as on a Pi; how long things take says nothing.
 #   tests/memory.sh arm64|armhf PROGRAM
-# Needs qemu-system-arm, cpio, and apt with Debian's archive; says so if one is missing. Nothing is installed.
+# Needs what `unpack.sh` and `emulate.sh` need; says so if something is missing. Nothing is installed.
 set -euo pipefail
 arch=${1:?usage: tests/memory.sh arm64|armhf PROGRAM} program=$(realpath "${2:?usage: tests/memory.sh arm64|armhf PROGRAM}")
 skip() { printf '\n!!!! SKIPPED: nothing was measured: %s\n\n' "$1"; exit 0; }
-case $arch in
-arm64) qemu=(qemu-system-aarch64 -cpu cortex-a53) kernel=linux-image-arm64 ;;
-armhf) qemu=(qemu-system-arm -cpu cortex-a7) kernel=linux-image-armmp ;;
-*) echo "memory.sh: arm64 or armhf, not $arch" >&2; exit 2 ;;
-esac
-for tool in "${qemu[0]}" cpio dpkg-deb apt-get; do
-  command -v "$tool" >/dev/null || skip "there is no $tool (Debian: qemu-system-arm)"
-done
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-chmod 755 "$place"
-
-# Kernel, shell and tools, from packages that are only unpacked; with lists of packages of its own.
-mkdir -p "$place"/{lists/partial,packages,unpacked}
-apt=(-o APT::Architecture="$arch" -o APT::Architectures="$arch" -o Dir::State::Lists="$place/lists"
-  -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o Dir::State::status=/dev/null)
-apt-get "${apt[@]}" update -qq >/dev/null 2>&1 || true
-kernel=$(apt-cache "${apt[@]}" depends "$kernel" 2>/dev/null | awk '/Depends:/ { print $2; exit }')
-[ -n "$kernel" ] || skip "no list of Debian's packages for $arch can be had"
-(cd "$place/packages" && apt-get "${apt[@]}" download -qq "$kernel" busybox-static bash-static >/dev/null 2>&1) ||
-  skip "Debian's packages for $arch cannot be had"
-for package in "$place"/packages/*.deb; do dpkg-deb -x "$package" "$place/unpacked"; done
+"$(dirname "$0")/unpack.sh" "$arch" "$place/unpacked" busybox-static bash-static || skip "there are no tools for $arch"
 
 root=$place/root
 mkdir -p "$root"/{bin,dev,etc,proc,root,sys,tmp,dags}
@@ -79,7 +60,6 @@ echo o >/proc/sysrq-trigger
 sleep 100
 INIT
 chmod +x "$root/init"
-(cd "$root" && find . | cpio --create --format=newc --quiet) | gzip -1 >"$place/initrd"
-timeout 580 "${qemu[@]}" -M virt -m 512 -nographic -no-reboot -nic none -kernel "$place"/unpacked/boot/vmlinuz-* \
-  -initrd "$place/initrd" -append 'console=ttyAMA0 quiet panic=-1' </dev/null | tee "$place/out"
+"$(dirname "$0")/emulate.sh" "$arch" "$root" 512 580 | tee "$place/out" ||
+  [ "${PIPESTATUS[0]}" != 3 ] || skip "nothing could be emulated"
 grep -q '^MEMORY done' "$place/out" || { echo "memory.sh: the measurement did not end"; exit 1; }
