@@ -27,7 +27,8 @@ fn listed(answer: &Value) -> Vec<String> {
 fn a_run_that_is_set_to_queued_runs_again() {
     let mut daemon = failed("queued");
     let answer = daemon.answer("PATCH", RUN, r#"{"state": "queued"}"#);
-    assert!(["queued", "running"].contains(&&*text(&answer, "state")));
+    // It may be over before the answer is: that waits for the disk.
+    assert!(["queued", "running", "success"].contains(&&*text(&answer, "state")));
     daemon.wait_for("success", |daemon| {
         daemon.state_of("line", "r") == "success"
     });
