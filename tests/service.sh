@@ -142,7 +142,7 @@ put hungry <<'J'
   {"task_id": "modest", "bash": "until [ -e go ]; do sleep 0.1; done"}]}
 J
 if grep -qw memory /sys/fs/cgroup/cgroup.controllers; then
-  until_so "the DAG is loaded" mini-dag show hungry --dags /etc/mini-dag/dags
+  until_so "the DAG is loaded" mini-dag status hungry
   mini-dag trigger hungry >/dev/null
   until_so "memory ends" has_count failed hungry 1
   mini-dag journal cat | grep -q '"run":"hungry/.*out of memory, limit 32 MiB' || failed "nobody said that memory was the reason"
