@@ -3,11 +3,21 @@
 # be, it says so and does nothing.
 #   tests/qemu.sh [TARGET…]       aarch64-unknown-linux-musl and arm-unknown-linux-musleabihf, as a Pi Zero's ARM1176;
 #                                 armv7-unknown-linux-musleabihf, as a Pi 2's Cortex-A7, if it is named
-#   TESTS="--lib --test samples"  which tests; none if it is empty
+#   TESTS="--lib --test samples"  these tests instead of all; none if it is empty
 #   PROGRAM=target/…/mini-dag     with one target: this program instead of one that is built
 set -euo pipefail
 cd "$(dirname "$0")/.."
 skip() { printf '\n!!!! SKIPPED: the program for ARM was not run: %s\n\n' "$1"; exit 0; }
+# What only an emulated kernel could show. (`--skip` takes what a name contains.)
+skipped=(
+  # qemu-user knows no subreapers, so whoever has left a task's tree is not found:
+  a_background_process_that_holds_the_output what_a_child_still_prints a_leftover_without_any_trace
+  a_tree_that_ignores_sigterm what_a_task_leaves_in_a_session_of_its_own
+  # The memory is the emulator's:
+  slow_and_silent_clients_cost_little_memory
+)
+# Much faster under the emulator, and overflow is still looked for.
+export CARGO_PROFILE_DEV_OPT_LEVEL=1
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(aarch64-unknown-linux-musl arm-unknown-linux-musleabihf)
 
@@ -58,6 +68,10 @@ session() {
   export HOME=$place MINI_DAG_STATE=$place/state MINI_DAG_LISTEN=none
   [[ "$(ldd "$program" 2>&1 || true)" =~ "not a dynamic"|"statically" ]] || failed "it is not static"
   "$program" --version
+  if [ "$target" = arm-unknown-linux-musleabihf ] && command -v readelf >/dev/null; then
+    diff - <(readelf -A "$program" | awk '/CPU_arch:|FP_arch|VFP_args/ { $1 = $1; print }') \
+      <<<$'Tag_CPU_arch: v6\nTag_FP_arch: VFPv2\nTag_ABI_VFP_args: VFP registers' || failed "it says it is not for ARMv6"
+  fi
   cp dags/*.json "$place/dags/"
   # The sample fetches, and a compiled-in function counts.
   echo '[{"date":"Sun, 01 Jan 2023 00:00:00 GMT","user":"b"},{"date":"Sun, 01 Jan 2023 00:00:00 GMT","user":"b"}]' >"$place/www/events"
@@ -112,9 +126,11 @@ for target in "${targets[@]}"; do
   processor $cpu
   program=${PROGRAM:-${CARGO_TARGET_DIR:-$PWD/target}/$target/debug/mini-dag}
   (session "$(realpath "$program")" "$root/$target")
-  tests=${TESTS---lib --test samples}
+  tests=${TESTS---tests}
+  # Without root, which this namespace has only the name of: they would try to become somebody else.
   # shellcheck disable=SC2086 # words
-  [ -z "$tests" ] || systemd/build.sh "$target" test $tests
+  [ -z "$tests" ] || unshare --user --map-user=1000 --map-group=1000 \
+    systemd/build.sh "$target" test --no-fail-fast $tests -- "${skipped[@]/#/--skip=}"
 done
 echo "qemu: all is well"
 for target in aarch64-unknown-linux-musl arm-unknown-linux-musleabihf; do
