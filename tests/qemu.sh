@@ -126,7 +126,7 @@ for target in "${targets[@]}"; do
   processor $cpu
   program=${PROGRAM:-${CARGO_TARGET_DIR:-$PWD/target}/$target/debug/mini-dag}
   (session "$(realpath "$program")" "$root/$target")
-  tests=${TESTS---tests}
+  tests=${TESTS---tests --examples}
   # Without root, which this namespace has only the name of: they would try to become somebody else.
   # shellcheck disable=SC2086 # words
   [ -z "$tests" ] || unshare --user --map-user=1000 --map-group=1000 \
