@@ -11,6 +11,8 @@
 #[path = "daemon/place.rs"]
 mod place;
 
+use std::process::Command;
+
 use place::Place;
 
 const CHAIN: &str = r#"{"schedule": "@daily", "tasks": [
@@ -43,4 +45,16 @@ fn the_daemon_says_that_nothing_listens_and_does_the_rest() {
     assert!(place.command(&["status"]).contains("other"));
     assert!(!place.path("state/users.json").exists());
     assert!(!daemon.log().contains("admin"), "{}", daemon.log());
+}
+
+#[test]
+fn a_command_that_a_feature_brings_names_it() {
+    let program = env!("CARGO_BIN_EXE_mini-dag");
+    let output = Command::new(program)
+        .args(["user", "list"])
+        .output()
+        .unwrap();
+    let said = "error: this mini-dag was built without the feature `tcp`, which brings `user`\n";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), said);
+    assert_eq!(output.status.code(), Some(2));
 }

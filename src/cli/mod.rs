@@ -32,6 +32,7 @@ mod trigger;
 mod user;
 mod validate;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -94,6 +95,10 @@ pub(crate) fn main(program: Program) -> ExitCode {
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
+            if let Some(why) = left_out(std::env::args_os().nth(1)) {
+                terminal::complain(&[why]);
+                return ExitCode::from(2);
+            }
             // Help goes to stdout with 0, a mistake to stderr with 2; a closed pipe is nobody's fault.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
@@ -135,6 +140,27 @@ pub(crate) fn main(program: Program) -> ExitCode {
     };
     terminal::complain(&diagnostics);
     ExitCode::from(code)
+}
+
+/// Commands that this program was built without, and the features that bring them.
+const LEFT_OUT: &[(&str, &str)] = &[
+    #[cfg(not(feature = "manual"))]
+    ("schema", "manual"),
+    #[cfg(not(feature = "manual"))]
+    ("completions", "manual"),
+    #[cfg(not(feature = "manual"))]
+    ("man", "manual"),
+    #[cfg(not(feature = "tcp"))]
+    ("user", "tcp"),
+];
+
+/// Why there is no command of this name, if another build of this program has it.
+fn left_out(name: Option<OsString>) -> Option<Diagnostic> {
+    let name = name?;
+    let (name, feature) = LEFT_OUT.iter().find(|(known, _)| name == *known)?;
+    let why =
+        format!("this mini-dag was built without the feature `{feature}`, which brings `{name}`");
+    Some(Diagnostic::new(why))
 }
 
 /// One task of a DAG, in a process of its own; see [`worker`].
