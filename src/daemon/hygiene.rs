@@ -53,14 +53,16 @@ pub fn refuse_directory(directory: &Path) -> Option<String> {
 
 /// What a file holds, if it may be trusted. Of a file in `home` only links within it are followed.
 pub fn read(file: &Path, home: Option<&Path>) -> Result<Vec<u8>, Unread> {
+    // That of a file which is named alone is empty.
+    let alone = (home == Some(Path::new(""))).then_some(Path::new("."));
+    let home = alone.or(home);
     let opened = match (
         home,
         open(file, home.map_or(OFlags::empty(), |_| OFlags::NOFOLLOW)),
     ) {
         (Some(home), Err(Errno::LOOP)) => {
             let target = fs::canonicalize(file)?;
-            // Of a file that is named alone, it is empty.
-            if !target.starts_with(fs::canonicalize(Path::new(".").join(home))?) {
+            if !target.starts_with(fs::canonicalize(home)?) {
                 let why = format!("it is a link that leaves `{}`", home.display());
                 return Err(Unread::Refused(why));
             }

@@ -44,7 +44,7 @@ fn fifty_broken_files_and_every_kind_of_refused_one_stand_beside_a_good_one_that
     place.has_recorded("run_success", "good", 1);
     let log = daemon.log();
     let tells = |name: &str, why: &str| {
-        let name = format!("/dags/{name}");
+        let name = format!("dags/{name}");
         assert!(
             log.lines()
                 .any(|line| line.contains(&name) && line.contains(why)),
@@ -59,6 +59,21 @@ fn fifty_broken_files_and_every_kind_of_refused_one_stand_beside_a_good_one_that
     }
     daemon.stop();
     assert_eq!(place.lines("said"), ["good"]);
+}
+
+#[test]
+fn a_link_that_is_named_alone_is_followed_within_its_directory() {
+    let place = Place::new("alone");
+    place.dag("good.json", ONCE);
+    symlink("dags/good.json", place.path("within.json")).unwrap();
+    let daemon = place.daemon_on("within.json");
+    place.has_recorded("run_success", "within", 1);
+    daemon.stop();
+
+    symlink("/proc/version", place.path("out.json")).unwrap();
+    let daemon = place.daemon_on("out.json");
+    daemon.tells("`out.json` is refused: it is a link that leaves `.`");
+    daemon.stop();
 }
 
 #[test]

@@ -78,7 +78,7 @@ impl Place {
         let log = File::options().create(true).append(true).open(log).unwrap();
         let told_before = usize::try_from(log.metadata().unwrap().len()).unwrap();
         let mut command = Command::new(program);
-        command.arg("daemon").arg("--dags").arg(self.path(dags));
+        command.arg("daemon").arg("--dags").arg(dags);
         command.arg("--state").arg(self.path("state"));
         command.env("MINI_DAG_LISTEN", "none");
         command.env_remove("MINI_DAG_STATE").current_dir(&self.root);
