@@ -427,7 +427,7 @@ fn event(out: &mut String, name: &str) {
     text(out, "ev", name);
 }
 
-fn text(out: &mut String, key: &str, value: &str) {
+pub(super) fn text(out: &mut String, key: &str, value: &str) {
     let _ = write!(out, ",\"{key}\":\"");
     escaped(out, value);
     out.push('"');
@@ -453,7 +453,7 @@ fn flag(out: &mut String, key: &str, value: bool) {
     }
 }
 
-fn moment(out: &mut String, key: &str, value: Option<Timestamp>) {
+pub(super) fn moment(out: &mut String, key: &str, value: Option<Timestamp>) {
     if let Some(value) = value {
         let _ = write!(out, ",\"{key}\":\"");
         rfc3339(out, value);

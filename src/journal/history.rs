@@ -3,12 +3,13 @@
 //! A reader writes nothing and needs no daemon; while one writes, it sees a moment between two records.
 //! A segment that is deleted meanwhile is as if it had been deleted before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
-use super::decode::{Entry, decode};
+use super::decode::{Checked, Entry, decode};
 use super::disk::Disk;
+use super::encode;
 use super::replay::apply_replayed;
 use super::scan::{OpenError, Segment, limit, list, stretches};
 use crate::dag::Dag;
@@ -39,9 +40,30 @@ impl Filter<'_> {
 
     fn takes(&self, facts: &RunFacts) -> bool {
         let has_date = |(from, to)| (from..=to).contains(&facts.logical_date);
-        !self.is_narrow()
-            || self.run_id == Some(&facts.run_id)
-            || self.logical_dates.is_some_and(has_date)
+        self.run_id == Some(&facts.run_id) || self.logical_dates.is_some_and(has_date)
+    }
+
+    /// How every line about a run begins to say which.
+    fn run(&self) -> String {
+        let dag_id = self.dag_id.map_or(String::new(), |id| format!("{id}/"));
+        format!("\"run\":\"{dag_id}")
+    }
+
+    /// One of these stands in the line that begins a run which it takes; if there are none, anything may.
+    fn signs(&self) -> Vec<String> {
+        let mut signs = Vec::new();
+        if let Some(run_id) = self.run_id {
+            let mut sign = String::new();
+            encode::text(&mut sign, "run_id", run_id);
+            signs.push(sign);
+        }
+        if let Some((from, to)) = self.logical_dates {
+            let mut sign = String::new();
+            encode::moment(&mut sign, "logical_date", Some(from));
+            signs.push(sign);
+            signs.retain(|_| from == to);
+        }
+        signs
     }
 }
 
@@ -247,32 +269,38 @@ struct Found {
     records: Vec<Vec<Record>>,
     /// What the oldest snapshot so far says of it; needed if what was before that is deleted.
     image: Option<Record>,
-    facts: Option<Arc<RunFacts>>,
     /// Its creation has been found.
     is_whole: bool,
 }
 
-/// The latest runs, newest first. O(bytes of the segments since the oldest of them was created).
+/// The latest runs, newest first. O(bytes of the segments since the oldest of them was created); certain runs are looked
+/// for in all of them, and only their own lines are understood.
 pub fn history(disk: &dyn Disk, filter: Filter<'_>) -> Result<Vec<PastRun>, OpenError> {
     let segments = list(disk)?;
+    let wanted = if filter.is_narrow() {
+        Some(numbers(disk, &segments, filter)?)
+    } else {
+        None
+    };
+    let enough = wanted.as_ref().map_or(filter.limit, BTreeSet::len);
     let mut found: BTreeMap<RunNumber, Found> = BTreeMap::new();
     for (index, segment) in segments.iter().enumerate().rev() {
-        match read_segment(disk, segment, limit(&segments, index), filter, &mut found) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
-        }
-        found.retain(|_, found| {
-            let facts = found.facts.as_ref();
-            facts.is_none_or(|facts| filter.takes(facts))
-        });
-        let beyond = found.keys().rev().nth(filter.limit).copied();
-        if let Some(beyond) = beyond.filter(|_| !filter.is_narrow()) {
-            found.retain(|number, _| *number > beyond);
-        }
         let whole = found.values().filter(|found| found.is_whole).count();
-        if whole >= filter.limit && found.len() == whole {
+        if whole >= enough && found.len() == whole {
             break;
+        }
+        let limit = limit(&segments, index);
+        was_there(read_segment(
+            disk,
+            segment,
+            limit,
+            filter,
+            wanted.as_ref(),
+            &mut found,
+        ))?;
+        let beyond = found.keys().rev().nth(filter.limit).copied();
+        if let Some(beyond) = beyond.filter(|_| wanted.is_none()) {
+            found.retain(|number, _| *number > beyond);
         }
     }
     let runs = found.into_iter().rev().filter_map(|(number, found)| {
@@ -280,8 +308,69 @@ pub fn history(disk: &dyn Disk, filter: Filter<'_>) -> Result<Vec<PastRun>, Open
         let later = found.records.into_iter().rev().flatten();
         PastRun::of(number, image.into_iter().chain(later).collect())
     });
-    let wanted = runs.filter(|run| filter.takes(&run.facts));
-    Ok(wanted.take(filter.limit).collect())
+    Ok(runs.take(filter.limit).collect())
+}
+
+/// The runs that a narrow filter takes. Only what begins a run has to be understood for that, and of a name only the
+/// lines that have it.
+fn numbers(
+    disk: &dyn Disk,
+    segments: &[Segment],
+    filter: Filter<'_>,
+) -> io::Result<BTreeSet<RunNumber>> {
+    let mut numbers = BTreeSet::new();
+    let (run, signs) = (filter.run(), filter.signs());
+    for (index, segment) in segments.iter().enumerate().rev() {
+        let limit = limit(segments, index);
+        was_there(stretches(disk, &segment.file, &mut |stretch| {
+            let line = stretch.line.ok().filter(|line| line.seq < limit);
+            let is_candidate = |line: &Checked<'_>| {
+                line.text.contains(&run)
+                    && (signs.is_empty() || signs.iter().any(|sign| line.text.contains(sign)))
+            };
+            if let Some(line) = line.filter(is_candidate)
+                && let Ok(Entry::Record(record)) = decode(line)
+                && filter.dag_id.is_none_or(|dag_id| *record.dag_id == *dag_id)
+                && let Fact::Run(number, fact) = &record.fact
+                && let Some(facts) = facts(fact)
+                && filter.takes(facts)
+            {
+                numbers.insert(*number);
+            }
+            true
+        }))?;
+        // Of two runs of one name, the older was deleted.
+        if filter.logical_dates.is_none() && !numbers.is_empty() {
+            break;
+        }
+    }
+    Ok(numbers)
+}
+
+/// What is said of a run by the line that begins it.
+fn facts(fact: &RunFact) -> Option<&RunFacts> {
+    if let RunFact::Created(facts) = fact {
+        Some(facts)
+    } else if let RunFact::Restored(image) = fact {
+        Some(&image.facts)
+    } else {
+        None
+    }
+}
+
+/// The run that a line is about.
+fn number_of(line: &str) -> Option<RunNumber> {
+    let (_, run) = line.split_once("\"run\":\"")?;
+    let (_, number) = run.split_once('"')?.0.rsplit_once('/')?;
+    number.parse().ok().map(RunNumber)
+}
+
+/// A segment that is deleted meanwhile has nothing.
+fn was_there(read: io::Result<()>) -> io::Result<()> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        read => read,
+    }
 }
 
 /// What a list of many runs is told: what their tasks have left may be 1 MiB a run, and no list shows it.
@@ -308,18 +397,18 @@ fn read_segment(
     segment: &Segment,
     limit: u64,
     filter: Filter<'_>,
+    wanted: Option<&BTreeSet<RunNumber>>,
     found: &mut BTreeMap<RunNumber, Found>,
 ) -> io::Result<()> {
-    let wanted = format!(
-        "\"run\":\"{}",
-        filter.dag_id.map_or(String::new(), |id| format!("{id}/"))
-    );
+    let run = filter.run();
     let header = segment.header.as_ref();
     let snapshot = header.and_then(|header| Some(header.seq..=header.seq + header.snapshot?));
     let mut here: BTreeMap<RunNumber, Vec<Record>> = BTreeMap::new();
     stretches(disk, &segment.file, &mut |stretch| {
+        let is_wanted = |number| wanted.is_none_or(|wanted| wanted.contains(&number));
         let line = stretch.line.ok();
-        let Some(line) = line.filter(|line| line.seq < limit && line.text.contains(&wanted)) else {
+        let line = line.filter(|line| line.seq < limit && line.text.contains(&run));
+        let Some(line) = line.filter(|line| number_of(line.text).is_some_and(is_wanted)) else {
             return true;
         };
         let Ok(Entry::Record(record)) = decode(line) else {
@@ -337,12 +426,8 @@ fn read_segment(
         }
         let run = found.entry(number).or_default();
         match fact {
-            RunFact::Created(facts) => {
-                run.is_whole = true;
-                run.facts = Some(facts.clone());
-            }
-            RunFact::Restored(image) => {
-                run.facts = Some(image.facts.clone());
+            RunFact::Created(_) => run.is_whole = true,
+            RunFact::Restored(_) => {
                 if snapshot
                     .as_ref()
                     .is_some_and(|range| range.contains(&line.seq))

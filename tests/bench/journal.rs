@@ -154,6 +154,15 @@ fn main() {
             history(&disk, latest).unwrap()
         });
         assert_eq!(runs.len(), 10);
+        // What is asked before a run is triggered that is given a name.
+        let named = Filter {
+            run_id: Some("nobody"),
+            ..latest
+        };
+        let runs = timed("a name that no run has", bytes, || {
+            history(&disk, named).unwrap()
+        });
+        assert!(runs.is_empty());
     }
     std::fs::remove_dir_all(&root).unwrap();
 }

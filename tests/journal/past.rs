@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use mini_dag::journal::{Disk, DiskFile, Filter, Options, PastRun, history};
 use mini_dag::scheduler::{
-    Ended, Fact, Record, Run, RunFact, RunImage, RunNumber, State, TaskFact,
+    Ended, Fact, Record, Run, RunFact, RunFacts, RunImage, RunNumber, State, TaskFact,
 };
 
 use crate::sim_disk::SimDisk;
@@ -199,6 +199,41 @@ fn a_filter_gives_the_latest_runs_that_match() {
         ..ALL
     };
     assert!(history(&disk, nobody).unwrap().is_empty());
+}
+
+/// Names are looked for as they stand in lines, where some characters stand otherwise.
+#[test]
+fn a_run_is_found_by_whatever_name_it_has() {
+    let odd = [
+        "a \"b\"",
+        "back\\slash",
+        "한 글",
+        "\",\"run\":\"fan/1",
+        "\t",
+        "\u{7f}",
+    ];
+    let mut records = records(20, 200);
+    for record in &mut records {
+        if let Fact::Run(number, RunFact::Created(facts)) = &mut record.fact {
+            let at = usize::try_from(number.0).unwrap() % odd.len();
+            let run_id = format!("{}{}", odd[at], number.0).into();
+            *facts = Arc::new(RunFacts {
+                run_id,
+                ..(**facts).clone()
+            });
+        }
+    }
+    let (disk, _) = disk_of(&records, u64::MAX);
+    let all = history(&disk, ALL).unwrap();
+    assert!(all.len() > odd.len());
+    for run in &all {
+        let filter = Filter {
+            run_id: Some(&run.facts.run_id),
+            ..ALL
+        };
+        let found = history(&disk, filter).unwrap();
+        assert_eq!(numbers(&found), [run.number], "{}", run.facts.run_id);
+    }
 }
 
 /// A run that began in a segment that is deleted is known from the snapshots of later ones.
