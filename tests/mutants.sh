@@ -127,7 +127,7 @@ a circle of waits is not opened|scheduler/settle.rs|&& !self.untangle(turn)|
 a wait closes a circle|scheduler/child.rs|self.state.check_wait(turn.now, (number, index), &trigger.dag_id)?;|
 the past is no part of a circle|scheduler/tangle.rs|awaited.extend(self.previous_that_holds(number, run, wish));|
 a retry that waits for the past wakes nobody|scheduler/settle.rs|self.waking.push_back(run.dag.dag_id.clone()); self.tangle.suspect();|self.tangle.suspect();
-a new version leaves alone what looks back|scheduler/settle.rs|let looks_back = self.state.is_looking_back(known);|let looks_back = known.dag.looks_back;
+a new version leaves alone what looks back|scheduler/settle.rs|filter(\|_\| self.state.is_looking_back(known))|filter(\|_\| known.dag.looks_back)
 what an absent DAG waits for is forgotten|scheduler/past.rs|self.is_orphan(run) \|\| self.is_to_be_heard(run)|self.is_to_be_heard(run)
 what is kept cannot be brought back|scheduler/state.rs|if dag.finished.contains(number) && run.state.is_finished() {|if false {
 an attempt triggers two runs|scheduler/child.rs|if child.facts.parent() == Some(&parent) {|if false {
