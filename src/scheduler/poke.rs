@@ -56,7 +56,9 @@ impl Scheduler {
                 if live.stopped == Some(StopCause::RunStopped) {
                     return Some(state);
                 }
-                if !self.timers.is_set(Timer::GiveUp(id.run, id.task)) {
+                // Where it has begun as no poke, in another version of the DAG, nothing has come yet.
+                let is_poking = run.task(id.task).poking_since.is_some();
+                if is_poking && !self.timers.is_set(Timer::GiveUp(id.run, id.task)) {
                     return Some(if poke.soft_fail {
                         Ended::Skipped
                     } else {

@@ -165,6 +165,26 @@ fn a_restart_after_a_retry_does_not_begin_the_timeout_anew() {
     tale.tells("40 file failed\n40 r failed");
 }
 
+/// It was taken for one that had been poked for too long, and was not tried again.
+#[test]
+fn what_began_as_no_poke_has_not_been_poked_for_too_long() {
+    let version = |poke: &str| {
+        let task = r#"{"task_id": "file", "bash": "x", "timeout": "1m", "retries": 2, "retry_delay": "7s""#;
+        format!(r#"{{"dag_id": "d", "tasks": [{task}{poke}}}]}}"#)
+    };
+    let tale = Tale::new(&version("")).hangs("file").trigger("r").until(20);
+    let tale = tale.reload_at(
+        30,
+        &version(r#", "poke": {"every": "30s", "timeout": "5m"}"#),
+    );
+    let tale = tale.forget_told().begin_with_a_snapshot().until(70);
+    tale.tells(
+        "60 file 1 SIGTERM
+         60 file 1 up_for_retry
+         67 file 2 running",
+    );
+}
+
 #[test]
 fn a_restart_forgets_neither_when_it_was_poked_first_nor_its_rhythm() {
     Tale::new(POKE)
