@@ -24,7 +24,7 @@ pub struct DagState {
     /// When it was seen for the first time, in whole seconds.
     pub first_seen: Option<Timestamp>,
     /// The last fire that was run or skipped; the schedule looks at those after it. It grows, unless a clock
-    /// that was far ahead has been set back ([`Fact::Rewound`]).
+    /// that was far ahead has been set back ([`Fact::Rewound`](super::Fact::Rewound)).
     pub scheduled_until: Option<Timestamp>,
     /// What the schedule has run, and will never run again.
     pub ran: Ran,
